@@ -1,0 +1,113 @@
+//! What is written at once.
+
+use std::collections::BTreeMap;
+
+/// The changes of one or more whole epochs, consolidated: at most one write for
+/// each row.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// The last epoch it completes.
+    pub epoch: u64,
+    /// When it was made, in milliseconds since the UNIX epoch: `updated_at` of
+    /// its rows. Part of the batch, so that a repeated write is the same write.
+    pub made_at: i64,
+    /// Rows that are new or changed, whole.
+    pub puts: Vec<Row>,
+    /// Rows that are no more.
+    pub deletes: Vec<RowId>,
+    /// Events that could not be used.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+impl Batch {
+    /// True when there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.puts.is_empty() && self.deletes.is_empty() && self.dead_letters.is_empty()
+    }
+}
+
+/// Which row: the same for the same view, window and group, for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId {
+    /// Which of the storage's tables.
+    pub table: usize,
+    /// `_id` in it.
+    pub id: String,
+}
+
+/// The current result of one window and group of a view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Which row.
+    pub id: RowId,
+    /// One value for each column of its table.
+    pub values: Vec<super::Value>,
+    /// True when its window has closed and it will never change again.
+    pub is_final: bool,
+    /// The epoch in which it changed.
+    pub epoch: u64,
+}
+
+/// Why an event is in no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It could not be decoded.
+    Malformed,
+}
+
+impl Reason {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Malformed => "malformed",
+        }
+    }
+}
+
+/// An event that could not be used, kept whole with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Kafka topic.
+    pub topic: String,
+    /// Kafka partition.
+    pub partition: i32,
+    /// Kafka offset.
+    pub offset: i64,
+    /// Kafka timestamp, in milliseconds since the UNIX epoch.
+    pub timestamp: i64,
+    /// Why.
+    pub reason: Reason,
+    /// Why, as a sentence: which field, what was expected, what was found.
+    pub detail: String,
+    /// The view it is lost to; `None` where it is lost to all.
+    pub view: Option<String>,
+    /// Message key, whole.
+    pub key: Option<Vec<u8>>,
+    /// Message value, whole.
+    pub value: Vec<u8>,
+    /// The epoch in which it was read.
+    pub epoch: u64,
+}
+
+impl DeadLetter {
+    /// Its `_id`: the same for the same event and view, whenever it is read.
+    pub fn id(&self) -> String {
+        let place = format!("{}/{}/{}", self.topic, self.partition, self.offset);
+        match &self.view {
+            Some(view) => format!("{place}/{view}"),
+            None => place,
+        }
+    }
+}
+
+/// How far the whole pipeline has come: everything through `epoch` is in the
+/// database, and that is exactly the effect of all offsets below `offsets`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Complete through this epoch.
+    pub epoch: u64,
+    /// Topic → partition → the next offset to read.
+    pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// When it was written, in milliseconds since the UNIX epoch.
+    pub updated_at: i64,
+}
