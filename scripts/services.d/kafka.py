@@ -85,14 +85,19 @@ def need_java():
         raise Failure(f"Kafka needs Java 17 or newer; `java -version` says {first}")
 
 
+def cluster_id():
+    """A UUID as Kafka writes it. A leading dash would look like an option to its tools."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
+
+
 class Kafka:
     def __init__(self, state, cache):
         self.cache = cache
         self.jars = None
         self.controller = state.port("kafka controller")
-        self.cluster = state.keep(
-            "kafka cluster", lambda: base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        )
+        self.cluster = state.keep("kafka cluster", cluster_id)
         self.nodes = [self.node(state, number) for number in (1, 2)]
 
     def node(self, state, number):
