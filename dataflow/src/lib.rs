@@ -1,1 +1,8 @@
-//! Not written yet.
+//! Tidemark: a shop's analytics, continuously correct.
+
+pub mod views;
+
+/// The timely timestamp: a tick of ingestion. An epoch is a set of offset
+/// ranges, one for each partition; past its frontier it is complete, and only
+/// then is it written.
+pub type Epoch = u64;
