@@ -36,7 +36,7 @@ pub struct Customer<'a> {
     pub last_login: Timestamp,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("customer_id", Kind::Text),
     Field::new("name", Kind::Optional),
     Field::new("email", Kind::Optional),

@@ -57,13 +57,18 @@ fn only_value(text: &str) -> Result<&str, Malformed> {
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> Malformed {
-    let line = error.line().saturating_sub(1);
-    let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let at = if error.is_eof() {
+        text.len()
+    } else {
+        let line = error.line().saturating_sub(1);
+        let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+        before + error.column().saturating_sub(1)
+    };
     let whole = error.to_string();
     // It ends with the line and column, which a byte says better.
     let problem = whole.split(" at line ").next().unwrap_or_default();
     Malformed::NotJson {
-        at: (before + error.column().saturating_sub(1)).min(text.len()),
+        at,
         problem: problem.to_owned(),
     }
 }

@@ -37,6 +37,8 @@
 //! # Ok::<(), events::Malformed>(())
 //! ```
 
+#[cfg(test)]
+mod agreement;
 mod customer;
 mod decode;
 mod diagnose;

@@ -33,7 +33,7 @@ pub struct Product<'a> {
     pub rating: Option<f64>,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("product_id", Kind::Text),
     Field::new("name", Kind::Optional),
     Field::new("category", Kind::Text),

@@ -25,7 +25,7 @@ pub struct ProductView {
     pub view_duration: i64,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("view_id", Kind::Text),
     Field::new("customer_id", Kind::Text),
     Field::new("product_id", Kind::Text),

@@ -24,7 +24,7 @@ pub struct SystemLog<'a> {
     pub message: Option<Text<'a>>,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("log_id", Kind::Text),
     Field::new("timestamp", Kind::Time),
     Field::new("level", Kind::Text),

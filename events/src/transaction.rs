@@ -32,7 +32,7 @@ pub struct Transaction<'a> {
     pub payment_method: Option<Text<'a>>,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("transaction_id", Kind::Text),
     Field::new("customer_id", Kind::Text),
     Field::new("product_id", Kind::Text),

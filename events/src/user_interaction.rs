@@ -28,7 +28,7 @@ pub struct UserInteraction<'a> {
     pub details: Option<Text<'a>>,
 }
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     Field::new("interaction_id", Kind::Text),
     Field::new("customer_id", Kind::Text),
     Field::new("product_id", Kind::Text),
