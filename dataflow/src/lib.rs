@@ -1,1 +1,3 @@
-//! Not written yet.
+//! The pipeline of Tidemark: what its binary is made of.
+
+pub mod config;
