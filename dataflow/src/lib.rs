@@ -1,5 +1,9 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
+pub mod config;
+pub mod ingest;
+pub mod observe;
+pub mod sink;
 pub mod views;
 
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset

@@ -1,0 +1,259 @@
+//! The command line, which is also the list of all settings.
+//!
+//! [`Options`] names every setting once. A field `max_in_flight` is the flag
+//! `--max-in-flight`, the environment variable `TIDEMARK_MAX_IN_FLIGHT` and the
+//! key `max_in_flight` of the file, and its comment is its help.
+
+use std::{collections::BTreeMap, num::NonZero, path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use super::{Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, text::Text};
+
+const MORE: &str = "\
+Examples:
+  tidemark -w 4
+      Everything in one process, nothing to install: an in-process broker with
+      a generated shop, the rows in an SQLite file.
+  tidemark -w 4 --brokers kafka:9092 --mongodb-uri mongodb://db/?replicaSet=rs0
+      A real Kafka and a real MongoDB.
+  tidemark -w 2 -n 2 -p 0 --brokers kafka:9092 --mongodb-uri mongodb://db/
+  tidemark -w 2 -n 2 -p 1 --brokers kafka:9092 --mongodb-uri mongodb://db/
+      Two processes of two workers that share the work, on one machine. On
+      several machines give all of them the same --hostfile.
+  tidemark --brokers kafka:9092 --sqlite shop.sqlite --until-caught-up
+      What the topics hold now, into an SQLite file, and exit.
+  tidemark views
+      What is computed, from what.
+
+Environment:
+  TIDEMARK_<SETTING>        any setting above: --max-in-flight is
+                            TIDEMARK_MAX_IN_FLIGHT
+  TIDEMARK_KAFKA_<NAME>     a librdkafka property: TIDEMARK_KAFKA_SASL_PASSWORD
+                            is sasl.password
+  NO_COLOR                  no colours
+  Flags win over the environment, which wins over the file of --config.
+
+File (TOML):
+  brokers = \"kafka:9092\"    any setting above, with _ for -
+  [kafka]                   librdkafka properties
+  security.protocol = \"SSL\"
+  [views.sales_analysis]    any of the three may be left out
+  window = \"1h\"
+  time = \"kafka\"            or a time field of the event
+  lateness = \"2h\"           or \"forever\"
+
+Exit codes:
+  0  done    1  failed while running    2  wrong usage or configuration";
+
+/// A shop's analytics, continuously correct: Kafka in, MongoDB out
+///
+/// Without a command it runs the pipeline.
+#[derive(Parser)]
+#[command(
+    name = "tidemark",
+    version,
+    // -h is the hostfile, as it is in every timely program.
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = MORE
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(super) options: Options,
+
+    /// A librdkafka property for every client (repeatable)
+    #[arg(
+        short = 'X',
+        value_name = "KEY=VALUE",
+        help_heading = "Kafka and MongoDB"
+    )]
+    pub(super) properties: Vec<Property>,
+
+    /// Read settings from this TOML file
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Help")]
+    pub(super) config: Option<PathBuf>,
+
+    /// The same as --status off
+    #[arg(long, conflicts_with = "status", help_heading = "Observing")]
+    pub(super) no_status: bool,
+
+    /// Print this help
+    #[arg(long, action = ArgAction::Help, global = true, help_heading = "Help")]
+    help: Option<bool>,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Print each view: its source, window, time, lateness, key and fields
+    #[command(disable_help_flag = true)]
+    Views,
+}
+
+/// Every setting, as one layer gives it.
+#[derive(Args, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Options {
+    /// Worker threads of this process [default: 1]
+    #[arg(
+        short = 'w',
+        long,
+        alias = "threads",
+        value_name = "N",
+        help_heading = "Workers"
+    )]
+    pub(super) workers: Option<Text<NonZero<usize>>>,
+
+    /// Processes that share the work [default: 1]
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Workers")]
+    pub(super) processes: Option<Text<NonZero<usize>>>,
+
+    /// Which of the processes this one is, from 0 [default: 0]
+    #[arg(short = 'p', long, value_name = "I", help_heading = "Workers")]
+    pub(super) process: Option<Text<usize>>,
+
+    /// A file with one HOST:PORT a line, one line a process [default: localhost, ports from 2101]
+    #[arg(short = 'h', long, value_name = "FILE", help_heading = "Workers")]
+    pub(super) hostfile: Option<Text<PathBuf>>,
+
+    /// Kafka brokers; without any, an in-process broker with a generated shop
+    #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka and MongoDB")]
+    pub(super) brokers: Option<Text<String>>,
+
+    /// Put before each topic's name [default: nothing]
+    #[arg(long, value_name = "TEXT", help_heading = "Kafka and MongoDB")]
+    pub(super) topic_prefix: Option<Text<String>>,
+
+    /// Write to this MongoDB
+    #[arg(long, value_name = "URI", help_heading = "Kafka and MongoDB")]
+    pub(super) mongodb_uri: Option<Text<Secret>>,
+
+    /// Write to the MongoDB whose URI is in this file, so that it stands in no list of processes
+    #[arg(long, value_name = "FILE", help_heading = "Kafka and MongoDB")]
+    pub(super) mongodb_uri_file: Option<Text<PathBuf>>,
+
+    /// MongoDB database [default: ecommerce_website]
+    #[arg(long, value_name = "NAME", help_heading = "Kafka and MongoDB")]
+    pub(super) database: Option<Text<String>>,
+
+    /// Write to this SQLite file instead [default: tidemark.sqlite; without brokers a fresh file]
+    #[arg(long, value_name = "FILE", help_heading = "Kafka and MongoDB")]
+    pub(super) sqlite: Option<Text<PathBuf>>,
+
+    /// Process what the topics hold now, commit it and exit
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Running"
+    )]
+    pub(super) until_caught_up: Option<Text<bool>>,
+
+    /// How often an epoch ends and is written [default: 100ms]
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(super) epoch: Option<Text<Duration>>,
+
+    /// When Kafka has deleted events that were not yet read: error or skip [default: error]
+    #[arg(long, value_name = "WHAT", help_heading = "Running")]
+    pub(super) on_expired: Option<Text<OnExpired>>,
+
+    /// How long to retry a broker or database that is away at the start [default: 30s]
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(super) connect_timeout: Option<Text<Duration>>,
+
+    /// How often to look for new partitions and topics [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(super) discover_interval: Option<Text<Duration>>,
+
+    /// Events a worker may have read that are not yet written; then it pauses [default: 2000000]
+    #[arg(long, value_name = "N", help_heading = "Running")]
+    pub(super) max_in_flight: Option<Text<NonZero<u64>>>,
+
+    /// Events a second that the generated shop makes [default: 1000]
+    #[arg(long, value_name = "N", help_heading = "Without brokers")]
+    pub(super) rate: Option<Text<NonZero<u64>>>,
+
+    /// The generated shop's seed: the same seed, the same events [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Without brokers")]
+    pub(super) seed: Option<Text<u64>>,
+
+    /// Serve HTTP here, or off [default: 127.0.0.1:8080 or the next free port]
+    #[arg(long, value_name = "ADDR", help_heading = "Observing")]
+    pub(super) http: Option<Text<Http>>,
+
+    /// Draw the live status on a terminal: auto or off [default: auto]
+    #[arg(long, value_name = "WHEN", help_heading = "Observing")]
+    pub(super) status: Option<Text<Status>>,
+
+    /// What to log: error, warn, info, debug, trace, or a list such as info,tidemark=debug [default: info]
+    #[arg(long, value_name = "LEVEL", help_heading = "Observing")]
+    pub(super) log: Option<Text<LogFilter>>,
+
+    /// How to log on standard error: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Observing")]
+    pub(super) log_format: Option<Text<LogFormat>>,
+
+    /// What the file changes of each view.
+    #[arg(skip)]
+    pub(super) views: BTreeMap<String, ViewOptions>,
+
+    /// librdkafka properties.
+    #[arg(skip)]
+    pub(super) kafka: BTreeMap<String, Text<Secret>>,
+}
+
+/// What the file changes of a view.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ViewOptions {
+    pub(super) window: Option<Text<Duration>>,
+    pub(super) time: Option<Text<String>>,
+    pub(super) lateness: Option<Text<Lateness>>,
+}
+
+impl Options {
+    /// The names of all settings that are flags, as the file spells them.
+    pub(super) fn names() -> Vec<String> {
+        /// `Options` alone, without what only the command line has.
+        #[derive(Parser)]
+        #[command(disable_help_flag = true)]
+        struct Alone {
+            #[command(flatten)]
+            _options: Options,
+        }
+        Alone::command()
+            .get_arguments()
+            .map(|arg| arg.get_id().to_string())
+            .collect()
+    }
+}
+
+/// `KEY=VALUE`.
+#[derive(Clone)]
+pub(super) struct Property {
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+impl std::str::FromStr for Property {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err("it takes KEY=VALUE"),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the user wants, from the command line, the environment and a file.
+//!
+//! ```text
+//!   --flags ──────────┐
+//!   TIDEMARK_… ───────┼─▶ layers (who says what) ─▶ settings (checked) ─▶ Settings
+//!   --config FILE ────┘
+//! ```
+//!
+//! Everything wrong is found here, before anything is connected to, and is
+//! answered with the setting as the user wrote it and what it takes.
+
+mod cli;
+mod cluster;
+mod error;
+mod layers;
+mod secret;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
+mod text;
+mod views;
+
+use std::{collections::BTreeMap, ffi::OsString};
+
+use clap::Parser;
+
+pub use error::ConfigError;
+pub use secret::Secret;
+pub use settings::{
+    Http, Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
+};
+pub use views::KnownView;
+
+/// What to do, and with which settings.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Run the pipeline.
+    Run(Box<Settings>),
+    /// Print the views.
+    Views(Box<Settings>),
+}
+
+/// Reads the command line `args` (the program's name first), the environment
+/// `env` and the file that one of them names.
+///
+/// `known` are the views whose settings the file may change.
+///
+/// # Errors
+///
+/// Whatever the user has to change, and also what `--help` and `--version`
+/// print: [`ConfigError::report`] says it and knows the exit code.
+pub fn load(
+    args: impl IntoIterator<Item = OsString>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    known: &[KnownView<'_>],
+) -> Result<Command, ConfigError> {
+    let mut cli = cli::Cli::try_parse_from(args).map_err(Box::new)?;
+    let command = cli.command.take();
+    // Variables that are not Unicode are none of ours.
+    let env: BTreeMap<String, String> = env
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let settings = Box::new(Settings::new(layers::Layers::merge(cli, &env)?, known)?);
+    Ok(match command {
+        None => Command::Run(settings),
+        Some(cli::Command::Views) => Command::Views(settings),
+    })
+}

@@ -1,0 +1,250 @@
+//! What the pipeline is told, checked.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::{ConfigError, KnownView, Secret, cluster, layers::Layers, store, views};
+
+/// Everything that can be set, valid and complete.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Worker threads of this process, at least 1.
+    pub workers: usize,
+    /// Processes that share the work, at least 1.
+    pub processes: usize,
+    /// Which of them this one is, below `processes`.
+    pub process: usize,
+    /// `HOST:PORT` of each process, `processes` of them.
+    pub addresses: Vec<String>,
+    /// Where events come from.
+    pub source: Source,
+    /// Put before the name of each topic; often empty.
+    pub topic_prefix: String,
+    /// Where rows go.
+    pub store: Store,
+    /// Stop when everything that the topics held at the start is written.
+    pub until_caught_up: bool,
+    /// How often an epoch ends, at least 1 ms.
+    pub epoch: Duration,
+    /// When Kafka has deleted events that were not yet read.
+    pub on_expired: OnExpired,
+    /// How long a broker or database that is away at the start is retried.
+    pub connect_timeout: Duration,
+    /// How often new partitions and topics are looked for.
+    pub discover_interval: Duration,
+    /// Events that one worker may have read and that are not yet written, at
+    /// least 1; then its partitions are paused.
+    pub max_in_flight: u64,
+    /// What is changed of each view, by its name. Only known views.
+    pub views: BTreeMap<String, ViewOverride>,
+    /// Where HTTP is served.
+    pub http: Http,
+    /// Whether the live status may be drawn.
+    pub status: Status,
+    /// What is logged.
+    pub log: LogFilter,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// What looks like a mistake but stops nothing: to be logged as soon as
+    /// there is a log.
+    pub warnings: Vec<String>,
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A generated shop through a broker inside this process.
+    Embedded {
+        /// Events a second, at least 1.
+        rate: u64,
+        /// The same seed, the same events.
+        seed: u64,
+    },
+    /// A real Kafka.
+    Kafka {
+        /// `HOST:PORT,…`
+        brokers: String,
+        /// librdkafka's properties that the user set. Any may be a secret.
+        properties: BTreeMap<String, Secret>,
+    },
+}
+
+/// Where rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Store {
+    /// A MongoDB replica set.
+    Mongodb {
+        /// Its URI; holds a password as a rule.
+        uri: Secret,
+        /// Name of the database.
+        database: String,
+    },
+    /// An SQLite file.
+    Sqlite {
+        /// The file. It need not exist.
+        path: PathBuf,
+        /// True where nobody asked for this file: it is new, in the folder for
+        /// temporary files, and of no use after the run.
+        temporary: bool,
+    },
+}
+
+/// When Kafka has deleted events that were not yet read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnExpired {
+    /// Stop, naming what is missing.
+    #[default]
+    Error,
+    /// Say what is missing and go on behind the gap.
+    Skip,
+}
+
+/// What the configuration changes of a view; `None` keeps what the view says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewOverride {
+    /// Length of a window, at least 1 ms.
+    pub window: Option<Duration>,
+    /// `kafka`, or a time field of the event. One that the view knows.
+    pub time: Option<String>,
+    /// How late an event may be.
+    pub lateness: Option<Lateness>,
+}
+
+/// How long after its end a window still takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lateness {
+    /// So long, in event time.
+    Within(Duration),
+    /// It never closes.
+    Forever,
+}
+
+/// Where HTTP is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http {
+    /// On 127.0.0.1:8080 or, where that is taken, on the next free port.
+    #[default]
+    Default,
+    /// Here and nowhere else.
+    At(std::net::SocketAddr),
+    /// Not at all.
+    Off,
+}
+
+/// Whether the live status is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Status {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Never; a line is logged from time to time instead.
+    Off,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, in the words of `tracing_subscriber::EnvFilter`. Valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(pub(super) String);
+
+impl LogFilter {
+    /// The directives, such as `info,tidemark=debug`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl Settings {
+    /// Fills in the defaults and checks what one setting alone cannot know.
+    pub(super) fn new(mut layers: Layers, known: &[KnownView<'_>]) -> Result<Self, ConfigError> {
+        let options = std::mem::take(&mut layers.options);
+        let views = views::overrides(&options.views, known, &layers)?;
+        let store = store::store(&options, &layers)?;
+        let source = store::source(&options, &layers)?;
+        let mut warnings = std::mem::take(&mut layers.warnings);
+        store::useless(&options, &source, &store, &layers, &mut warnings);
+
+        let processes = options.processes.map_or(1, |n| n.value.get());
+        let process = options.process.map_or(0, |p| p.value);
+        if process >= processes {
+            let last = processes - 1;
+            let takes = match last {
+                0 => "with one process it takes 0; --processes says how many there are".to_owned(),
+                _ => format!("with {processes} processes it takes 0 to {last}"),
+            };
+            return Err(layers.error("process", format!("{process}: {takes}")));
+        }
+        if processes > 1 && matches!(source, Source::Embedded { .. }) {
+            return Err(layers.error(
+                "processes",
+                format!(
+                    "{processes}: the in-process broker is one process's own; \
+                     several processes share a real Kafka, give --brokers"
+                ),
+            ));
+        }
+        let addresses = match &options.hostfile {
+            Some(file) => {
+                let place = layers.place("hostfile");
+                cluster::from_hostfile(&file.value, processes, &place)?
+            }
+            None => cluster::local(processes),
+        };
+        if let Store::Sqlite { .. } = store
+            && let Some(first) = addresses.first()
+            && addresses
+                .iter()
+                .any(|a| cluster::host(a) != cluster::host(first))
+        {
+            return Err(layers.error(
+                "hostfile",
+                "several machines cannot share an SQLite file; give --mongodb-uri",
+            ));
+        }
+
+        Ok(Self {
+            workers: options.workers.map_or(1, |n| n.value.get()),
+            processes,
+            process,
+            addresses,
+            source,
+            topic_prefix: options.topic_prefix.map_or_else(String::new, |t| t.value),
+            store,
+            until_caught_up: options.until_caught_up.is_some_and(|b| b.value),
+            epoch: options
+                .epoch
+                .map_or(Duration::from_millis(100), |d| d.value),
+            on_expired: options
+                .on_expired
+                .map_or_else(OnExpired::default, |o| o.value),
+            connect_timeout: options
+                .connect_timeout
+                .map_or(Duration::from_secs(30), |d| d.value),
+            discover_interval: options
+                .discover_interval
+                .map_or(Duration::from_secs(5), |d| d.value),
+            max_in_flight: options.max_in_flight.map_or(2_000_000, |n| n.value.get()),
+            views,
+            http: options.http.map_or_else(Http::default, |h| h.value),
+            status: options.status.map_or_else(Status::default, |s| s.value),
+            log: options.log.map_or_else(LogFilter::default, |l| l.value),
+            log_format: options
+                .log_format
+                .map_or_else(LogFormat::default, |f| f.value),
+            warnings,
+        })
+    }
+}

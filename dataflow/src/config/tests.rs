@@ -1,0 +1,430 @@
+//! Who wins over whom, and what is said when something is wrong.
+
+use std::{ffi::OsString, time::Duration};
+
+use super::*;
+
+const KNOWN: [KnownView<'static>; 2] = [
+    KnownView {
+        name: "sales_analysis",
+        times: &["kafka", "date_time"],
+    },
+    KnownView {
+        name: "log_analysis",
+        times: &["kafka", "timestamp"],
+    },
+];
+
+fn load_with(args: &[&str], env: &[(&str, &str)]) -> Result<Command, ConfigError> {
+    let args = std::iter::once("tidemark").chain(args.iter().copied());
+    let env = env
+        .iter()
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    load(args.map(OsString::from), env, &KNOWN)
+}
+
+fn settings(args: &[&str], env: &[(&str, &str)]) -> Settings {
+    match load_with(args, env) {
+        Ok(Command::Run(settings)) => *settings,
+        Ok(Command::Views(_)) => panic!("not a run"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn error(args: &[&str], env: &[(&str, &str)]) -> String {
+    match load_with(args, env) {
+        Ok(command) => panic!("this is valid: {command:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A file and its path as a text.
+fn file(text: &str) -> (tempfile::NamedTempFile, String) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("written");
+    let path = file.path().display().to_string();
+    (file, path)
+}
+
+#[test]
+fn without_anything_it_is_embedded() {
+    let settings = settings(&[], &[]);
+    let embedded = Source::Embedded {
+        rate: 1000,
+        seed: 1,
+    };
+    assert_eq!(settings.source, embedded);
+    assert!(matches!(
+        settings.store,
+        Store::Sqlite {
+            temporary: true,
+            ..
+        }
+    ));
+    assert_eq!(
+        (settings.workers, settings.processes, settings.process),
+        (1, 1, 0)
+    );
+    assert_eq!(settings.epoch, Duration::from_millis(100));
+    assert_eq!(settings.connect_timeout, Duration::from_secs(30));
+    assert_eq!(settings.discover_interval, Duration::from_secs(5));
+    assert_eq!(settings.max_in_flight, 2_000_000);
+    assert_eq!(settings.on_expired, OnExpired::Error);
+    assert_eq!(settings.http, Http::Default);
+    assert_eq!(settings.log.as_str(), "info");
+    assert!(settings.warnings.is_empty());
+}
+
+#[test]
+fn flags_win_over_environment_wins_over_file() {
+    let (_file, path) = file("workers = 2\nprocesses = 3\nepoch = '1s'\nbrokers = 'k:9092'\n");
+    let env = [
+        ("TIDEMARK_WORKERS", "4"),
+        ("TIDEMARK_PROCESSES", "5"),
+        ("TIDEMARK_SEED", ""),
+    ];
+    let settings = settings(&["--config", &path, "-w", "6"], &env);
+    assert_eq!(settings.workers, 6);
+    assert_eq!(settings.processes, 5);
+    assert_eq!(settings.epoch, Duration::from_secs(1));
+}
+
+#[test]
+fn every_flag_is_also_a_variable() {
+    let env = [
+        ("TIDEMARK_BROKERS", "a:1,b:2"),
+        ("TIDEMARK_MONGODB_URI", "mongodb://db/"),
+        ("TIDEMARK_DATABASE", "123"),
+        ("TIDEMARK_UNTIL_CAUGHT_UP", "true"),
+        ("TIDEMARK_ON_EXPIRED", "skip"),
+        ("TIDEMARK_HTTP", "off"),
+        ("TIDEMARK_KAFKA_SASL_PASSWORD", "hunter2"),
+        ("TIDEMARK_LOG", "warn"),
+    ];
+    let settings = settings(&[], &env);
+    let Source::Kafka {
+        brokers,
+        properties,
+    } = &settings.source
+    else {
+        panic!("{:?}", settings.source)
+    };
+    assert_eq!(brokers, "a:1,b:2");
+    assert_eq!(properties["sasl.password"].expose(), "hunter2");
+    let Store::Mongodb { database, .. } = &settings.store else {
+        panic!("{:?}", settings.store)
+    };
+    assert_eq!(database, "123");
+    assert!(settings.until_caught_up);
+    assert_eq!(settings.on_expired, OnExpired::Skip);
+    assert_eq!(settings.http, Http::Off);
+    assert_eq!(settings.log.as_str(), "warn");
+}
+
+#[test]
+fn the_file_has_views_and_properties() {
+    let (_file, path) = file(
+        "brokers = 'k:9092'\n\
+         [kafka]\nsecurity.protocol = 'SSL'\n'fetch.wait.max.ms' = 20\n\
+         [views.sales_analysis]\nwindow = '30m'\ntime = 'date_time'\nlateness = 'forever'\n\
+         [views.log_analysis]\nlateness = '3h'\n",
+    );
+    let args = ["--config", &path, "-X", "security.protocol=PLAINTEXT"];
+    let settings = settings(&args, &[]);
+    let Source::Kafka { properties, .. } = &settings.source else {
+        panic!("{:?}", settings.source)
+    };
+    assert_eq!(properties["security.protocol"].expose(), "PLAINTEXT");
+    assert_eq!(properties["fetch.wait.max.ms"].expose(), "20");
+    let sales = ViewOverride {
+        window: Some(Duration::from_secs(1800)),
+        time: Some("date_time".to_owned()),
+        lateness: Some(Lateness::Forever),
+    };
+    assert_eq!(settings.views["sales_analysis"], sales);
+    let three_hours = Lateness::Within(Duration::from_secs(3 * 3600));
+    assert_eq!(settings.views["log_analysis"].lateness, Some(three_hours));
+    assert_eq!(settings.views["log_analysis"].window, None);
+}
+
+#[test]
+fn a_store_hides_those_of_lower_layers() {
+    let (_file, path) = file("mongodb_uri = 'mongodb://file/'\n");
+    let from_file = settings(&["--config", &path], &[]);
+    assert!(matches!(from_file.store, Store::Mongodb { .. }));
+    let env = [("TIDEMARK_MONGODB_URI", "mongodb://env/")];
+    let flagged = settings(&["--config", &path, "--sqlite", "x.sqlite"], &env);
+    let sqlite = Store::Sqlite {
+        path: "x.sqlite".into(),
+        temporary: false,
+    };
+    assert_eq!(flagged.store, sqlite);
+}
+
+#[test]
+fn the_uri_may_be_in_a_file_of_its_own() {
+    let (_file, path) = file("mongodb://ann:hunter2@db/\n");
+    let settings = settings(&["--mongodb-uri-file", &path], &[]);
+    let Store::Mongodb { uri, .. } = &settings.store else {
+        panic!("{:?}", settings.store)
+    };
+    assert_eq!(uri.expose(), "mongodb://ann:hunter2@db/");
+}
+
+#[test]
+fn h_is_the_hostfile() {
+    let (_file, path) = file("one:2101\ntwo:2101\n\n");
+    let args = [
+        "-n",
+        "2",
+        "-p",
+        "1",
+        "-w",
+        "3",
+        "-h",
+        &path,
+        "--brokers",
+        "k:1",
+    ];
+    let settings = settings(
+        &[&args[..], &["--mongodb-uri", "mongodb://db/"]].concat(),
+        &[],
+    );
+    assert_eq!(settings.addresses, ["one:2101", "two:2101"]);
+    match settings.timely().communication {
+        timely::CommunicationConfig::Cluster {
+            threads,
+            process,
+            addresses,
+            ..
+        } => {
+            assert_eq!((threads, process, addresses.len()), (3, 1, 2));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn help_is_help_only() {
+    for args in [&["--help"][..], &["views", "--help"]] {
+        let Err(ConfigError::Usage(help)) = load_with(args, &[]) else {
+            panic!("no help")
+        };
+        assert_eq!(help.exit_code(), 0);
+    }
+    let (_file, path) = file("workers = 2\n");
+    assert!(matches!(
+        load_with(&["views", "--config", &path], &[]),
+        Ok(Command::Views(_))
+    ));
+}
+
+#[test]
+fn nothing_shows_a_secret() {
+    let args = ["--brokers", "k:1", "-X", "sasl.password=hunter2"];
+    let args = [&args[..], &["--mongodb-uri", "mongodb://ann:hunter2@db/"]].concat();
+    let shown = format!("{:?}", settings(&args, &[]));
+    assert!(!shown.contains("hunter2"), "{shown}");
+
+    let (_file, path) = file("mongodb_uri = 'mongodb://ann:hunter2@db/\nworkers = 1\n");
+    let shown = error(&["--config", &path], &[]);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.starts_with(&format!("{path}, line 1: not TOML")),
+        "{shown}"
+    );
+
+    let shown = error(&["--mongodb-uri", "postgres://ann:hunter2@db/"], &[]);
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn an_error_in_the_file_names_file_key_and_what_it_takes() {
+    let cases = [
+        (
+            "wokers = 2",
+            "wokers: no such setting, did you mean workers?",
+        ),
+        (
+            "zzz = 2",
+            "zzz: no such setting; there are workers, processes,",
+        ),
+        (
+            "workers = 'many'",
+            "workers: \"many\": it takes a whole number of at least 1",
+        ),
+        (
+            "workers = 0",
+            "workers: \"0\": it takes a whole number of at least 1",
+        ),
+        (
+            "workers = [1]",
+            "workers: it takes a whole number of at least 1, and this is a sequence",
+        ),
+        (
+            "epoch = 5",
+            "epoch: \"5\": it takes a length of time of at least 1ms, such as 100ms, 2h or 1d",
+        ),
+        (
+            "http = 'here'",
+            "http: \"here\": it takes an address such as",
+        ),
+        (
+            "[views.sales]",
+            "views.sales: no such view, did you mean sales_analysis?",
+        ),
+        (
+            "[views.zzz]",
+            "views.zzz: no such view; there are sales_analysis, log_analysis",
+        ),
+        (
+            "[views.sales_analysis]\nwidow = '1h'",
+            "views.sales_analysis.widow: no such setting, did you mean window?",
+        ),
+        (
+            "[views.sales_analysis]\ntime = 'timestamp'",
+            "views.sales_analysis.time: \"timestamp\": it takes kafka or date_time",
+        ),
+        (
+            "[views.sales_analysis]\nlateness = 'never'",
+            "views.sales_analysis.lateness: \"never\": it takes a length of time such as 90s, 2h or 1d, or \"forever\"",
+        ),
+        (
+            "[kafka]\ndebug = ['all']",
+            "kafka.debug: it takes a text, and this is a sequence",
+        ),
+        ("kafka = 5", "kafka: it takes a map, and this is a"),
+    ];
+    for (text, expected) in cases {
+        let (_file, path) = file(text);
+        let error = error(&["--config", &path], &[]);
+        assert!(
+            error.starts_with(&format!("{path}: {expected}")),
+            "{text}: {error}"
+        );
+    }
+}
+
+#[test]
+fn an_error_elsewhere_names_the_variable_or_the_flag() {
+    let (_hosts, hosts) = file("one:1\n");
+    let (_bad, bad) = file("one\n");
+    let (_two, two) = file("one:1\ntwo:1\n");
+    let k = ["--brokers", "k:1"];
+    let with = |args: &[&'static str]| [&k[..], args].concat();
+    let hostfile = |file| [&k[..], &["-n", "2", "-h", file]].concat();
+    type Case<'a> = (Vec<&'a str>, &'a [(&'a str, &'a str)], &'a str);
+    let cases: Vec<Case<'_>> = vec![
+        (
+            vec![],
+            &[("TIDEMARK_RATE", "fast")],
+            "TIDEMARK_RATE: \"fast\": it takes a whole number of at least 1",
+        ),
+        (
+            vec!["-p", "1"],
+            &[],
+            "--process: 1: with one process it takes 0;",
+        ),
+        (
+            with(&["-n", "2", "-p", "2"]),
+            &[],
+            "--process: 2: with 2 processes it takes 0 to 1",
+        ),
+        (
+            vec!["-n", "2"],
+            &[],
+            "--processes: 2: the in-process broker is one process's own",
+        ),
+        (
+            vec![],
+            &[("TIDEMARK_PROCESSES", "2")],
+            "TIDEMARK_PROCESSES: 2: the in-process",
+        ),
+        (hostfile(&hosts), &[], "--hostfile: "),
+        (hostfile(&bad), &[], "--hostfile: "),
+        (
+            hostfile(&two),
+            &[],
+            "--hostfile: several machines cannot share an SQLite file; give --mongodb-uri",
+        ),
+        (
+            hostfile("/no/such"),
+            &[],
+            "--hostfile: /no/such cannot be read: ",
+        ),
+        (
+            vec!["--config", "/no/such"],
+            &[],
+            "--config: /no/such cannot be read: ",
+        ),
+        (
+            vec!["-X", "debug=all"],
+            &[],
+            "debug: a librdkafka property is of use with a real Kafka only",
+        ),
+        (
+            with(&["-X", "bootstrap.servers=k"]),
+            &[],
+            "bootstrap.servers: ",
+        ),
+        (
+            vec!["--brokers", "a,,b"],
+            &[],
+            "--brokers: \"a,,b\": it takes HOST:PORT",
+        ),
+        (
+            vec!["--mongodb-uri", "x"],
+            &[],
+            "--mongodb-uri: it takes a URI that begins with mongodb://",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/", "--sqlite", "x"],
+            &[],
+            "--sqlite: rows go to one place; leave out this or --mongodb-uri",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/", "--database", "a.b"],
+            &[],
+            "--database: \"a.b\": it takes a name without space",
+        ),
+    ];
+    for (args, env, expected) in cases {
+        let error = error(&args, env);
+        assert!(error.starts_with(expected), "{args:?}: {error}");
+    }
+    assert!(error(&hostfile(&hosts), &[]).contains("has 1 addresses and --processes is 2"));
+    assert!(error(&hostfile(&bad), &[]).contains("\"one\": a line takes HOST:PORT"));
+}
+
+#[test]
+fn a_wrong_flag_is_wrong_usage() {
+    for (args, expected) in [
+        (&["--epoch", "banana"][..], "it takes a length of time"),
+        (&["-w", "0"], "it takes a whole number of at least 1"),
+        (&["-X", "debug"], "it takes KEY=VALUE"),
+        (&["--log", "info,=="], "it takes off, error"),
+        (&["--wokers", "1"], "--workers"),
+    ] {
+        let Err(ConfigError::Usage(usage)) = load_with(args, &[]) else {
+            panic!("{args:?} is valid")
+        };
+        assert_eq!(usage.exit_code(), 2);
+        assert!(usage.to_string().contains(expected), "{usage}");
+    }
+}
+
+#[test]
+fn what_does_nothing_is_said() {
+    let env = [
+        ("TIDEMARK_BROKER", "k:1"),
+        ("TIDEMARK_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let warnings = settings(&["--database", "x"], &env).warnings;
+    assert_eq!(
+        warnings,
+        [
+            "TIDEMARK_BROKER is no setting: did you mean TIDEMARK_BROKERS?",
+            "--database does nothing here: rows go to an SQLite file",
+        ]
+    );
+}

@@ -1,0 +1,421 @@
+//! The board: what the worker threads of a process know.
+//!
+//! Written with atomics, so that a worker never waits for another or for whoever
+//! reads. A mutex stands only around what is touched once a tick or once a row
+//! that is written, and is held for a few moves of memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use sinks::{Row, RowId, Table};
+
+use super::{
+    busiest::Busiest,
+    snapshot::{PartitionSnapshot, Snapshot, Stage, StoreState, TableSnapshot, TopicSnapshot},
+};
+
+/// What one process knows about itself. Topics, tables and workers are named by
+/// their number in what [`Board::new`] was given; a number out of range is
+/// ignored, since telling must never stop the telling process.
+#[derive(Debug)]
+pub struct Board {
+    started: Instant,
+    started_at: i64,
+    stage: Mutex<Stage>,
+    topics: Vec<Topic>,
+    tables: Vec<TableBoard>,
+    partitions: Mutex<BTreeMap<String, BTreeMap<i32, PartitionSnapshot>>>,
+    in_flight: Vec<AtomicU64>,
+    /// The epoch + 1; 0 is none.
+    epoch_open: AtomicU64,
+    /// The epoch + 1; 0 is none.
+    epoch_written: AtomicU64,
+    batches: AtomicU64,
+    batch_rows: AtomicU64,
+    write_micros: AtomicU64,
+    write_retries: AtomicU64,
+    dead_letters: AtomicU64,
+    store: Mutex<StoreState>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    name: String,
+    events: AtomicU64,
+    bytes: AtomicU64,
+    tombstones: AtomicU64,
+    malformed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct TableBoard {
+    table: Table,
+    puts: AtomicU64,
+    deletes: AtomicU64,
+    busiest: Mutex<Busiest>,
+}
+
+impl Board {
+    /// A board for `workers` worker threads of this process, that read `topics`
+    /// and write `tables`.
+    pub fn new(workers: usize, topics: &[String], tables: &[Table]) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let started_at = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+        let topic = |name: &String| Topic {
+            name: name.clone(),
+            events: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            tombstones: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+        };
+        let table = |table: &Table| TableBoard {
+            puts: AtomicU64::new(0),
+            deletes: AtomicU64::new(0),
+            busiest: Mutex::new(Busiest::new(table)),
+            table: table.clone(),
+        };
+        Self {
+            started: Instant::now(),
+            started_at,
+            stage: Mutex::new(Stage::Starting("it is starting".to_owned())),
+            topics: topics.iter().map(topic).collect(),
+            tables: tables.iter().map(table).collect(),
+            partitions: Mutex::default(),
+            in_flight: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            epoch_open: AtomicU64::new(0),
+            epoch_written: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            batch_rows: AtomicU64::new(0),
+            write_micros: AtomicU64::new(0),
+            write_retries: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
+            store: Mutex::new(StoreState::Unknown),
+        }
+    }
+
+    /// `n` messages of a topic were read, whatever they held; their values have
+    /// `bytes` bytes.
+    pub fn events_read(&self, topic: usize, n: u64, bytes: u64) {
+        if let Some(topic) = self.topics.get(topic) {
+            topic.events.fetch_add(n, Relaxed);
+            topic.bytes.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    /// `n` of the messages read of a topic had no value.
+    pub fn tombstones(&self, topic: usize, n: u64) {
+        if let Some(topic) = self.topics.get(topic) {
+            topic.tombstones.fetch_add(n, Relaxed);
+        }
+    }
+
+    /// `n` of the messages read of a topic could not be decoded.
+    pub fn malformed(&self, topic: usize, n: u64) {
+        if let Some(topic) = self.topics.get(topic) {
+            topic.malformed.fetch_add(n, Relaxed);
+        }
+    }
+
+    /// A partition is read by `worker` (counted over all processes) and is at
+    /// `position`, the next offset to read, of `end`, the offset behind the last
+    /// message. To be called once a tick for each partition that moved.
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: i32,
+        worker: usize,
+        position: i64,
+        end: i64,
+        paused: bool,
+    ) {
+        let mut partitions = lock(&self.partitions);
+        let now = PartitionSnapshot {
+            topic: topic.to_owned(),
+            partition,
+            worker,
+            position,
+            end,
+            paused,
+        };
+        match partitions.get_mut(topic) {
+            Some(of_topic) => drop(of_topic.insert(partition, now)),
+            None => {
+                let of_topic = BTreeMap::from([(partition, now)]);
+                partitions.insert(topic.to_owned(), of_topic);
+            }
+        }
+    }
+
+    /// An epoch was opened. Of several workers' epochs the newest counts.
+    pub fn epoch_open(&self, epoch: u64) {
+        self.epoch_open.fetch_max(epoch.saturating_add(1), Relaxed);
+    }
+
+    /// Everything through an epoch is written.
+    pub fn epoch_written(&self, epoch: u64) {
+        self.epoch_written
+            .fetch_max(epoch.saturating_add(1), Relaxed);
+    }
+
+    /// Rows of a table were written: `puts` of them new or replaced, `deletes`
+    /// of them deleted.
+    pub fn rows_written(&self, table: usize, puts: u64, deletes: u64) {
+        if let Some(table) = self.tables.get(table) {
+            table.puts.fetch_add(puts, Relaxed);
+            table.deletes.fetch_add(deletes, Relaxed);
+        }
+    }
+
+    /// A batch of `rows` rows was acknowledged after `seconds`.
+    pub fn batch_written(&self, seconds: f64, rows: u64) {
+        let time = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.batches.fetch_add(1, Relaxed);
+        self.batch_rows.fetch_add(rows, Relaxed);
+        self.write_micros.fetch_add(micros, Relaxed);
+        *lock(&self.store) = StoreState::Writing;
+    }
+
+    /// `n` dead letters were written.
+    pub fn dead_letters_written(&self, n: u64) {
+        self.dead_letters.fetch_add(n, Relaxed);
+    }
+
+    /// A write failed and will be repeated.
+    pub fn write_failed(&self) {
+        self.write_retries.fetch_add(1, Relaxed);
+        *lock(&self.store) = StoreState::Retrying;
+    }
+
+    /// A row as it was written: a candidate for the busiest of its table.
+    pub fn busiest(&self, table: usize, row: &Row) {
+        if let Some(table) = self.tables.get(table) {
+            lock(&table.busiest).put(row);
+        }
+    }
+
+    /// A row was deleted: it is no longer among the busiest.
+    pub fn forget(&self, id: &RowId) {
+        if let Some(table) = self.tables.get(id.table) {
+            lock(&table.busiest).forget(id);
+        }
+    }
+
+    /// How many events a worker of this process (counted from 0) has read that
+    /// are not yet written.
+    pub fn in_flight(&self, worker: usize, events: u64) {
+        if let Some(in_flight) = self.in_flight.get(worker) {
+            in_flight.store(events, Relaxed);
+        }
+    }
+
+    /// What the process waits for before it is ready, as a clause: `Kafka at
+    /// k:9092 does not answer`. Ignored once it is ready.
+    pub fn set_waiting(&self, reason: impl Into<String>) {
+        self.change(|stage| match stage {
+            Stage::Starting(_) => Some(Stage::Starting(reason.into())),
+            Stage::Ready | Stage::Stopping | Stage::Failed(_) => None,
+        });
+    }
+
+    /// The partitions are assigned and the store has answered.
+    pub fn set_ready(&self) {
+        self.change(|stage| match stage {
+            Stage::Starting(_) => Some(Stage::Ready),
+            Stage::Ready | Stage::Stopping | Stage::Failed(_) => None,
+        });
+    }
+
+    /// The process was told to stop, or has nothing more to do.
+    pub fn set_stopping(&self) {
+        self.change(|stage| match stage {
+            Stage::Starting(_) | Stage::Ready => Some(Stage::Stopping),
+            Stage::Stopping | Stage::Failed(_) => None,
+        });
+    }
+
+    /// The process cannot go on. The first reason stands.
+    pub fn set_failed(&self, reason: impl Into<String>) {
+        self.change(|stage| match stage {
+            Stage::Starting(_) | Stage::Ready | Stage::Stopping => {
+                Some(Stage::Failed(reason.into()))
+            }
+            Stage::Failed(_) => None,
+        });
+    }
+
+    /// How far the process has come.
+    pub fn stage(&self) -> Stage {
+        lock(&self.stage).clone()
+    }
+
+    /// Whether the partitions are assigned and the store has answered.
+    pub fn ready(&self) -> bool {
+        *lock(&self.stage) == Stage::Ready
+    }
+
+    /// Whether the process was told to stop.
+    pub fn stopping(&self) -> bool {
+        *lock(&self.stage) == Stage::Stopping
+    }
+
+    /// All of it at one moment: as consistent as counters can be that are
+    /// written while they are read. Parts are read against the stream, so that
+    /// nothing seems to be written before it was read.
+    pub fn snapshot(&self) -> Snapshot {
+        let epoch = |next: &AtomicU64| next.load(Relaxed).checked_sub(1);
+        let dead_letters = self.dead_letters.load(Relaxed);
+        let tables = self.tables.iter().map(TableBoard::snapshot).collect();
+        let epoch_written = epoch(&self.epoch_written);
+        let epoch_open = epoch(&self.epoch_open);
+        let partitions = lock(&self.partitions);
+        let partitions = partitions.values().flat_map(BTreeMap::values).cloned();
+        Snapshot {
+            uptime: self.started.elapsed(),
+            started_at: self.started_at,
+            stage: self.stage(),
+            tables,
+            partitions: partitions.collect(),
+            topics: self.topics.iter().map(Topic::snapshot).collect(),
+            in_flight: self.in_flight.iter().map(|n| n.load(Relaxed)).collect(),
+            epoch_open,
+            epoch_written,
+            batches: self.batches.load(Relaxed),
+            batch_rows: self.batch_rows.load(Relaxed),
+            write_time: Duration::from_micros(self.write_micros.load(Relaxed)),
+            write_retries: self.write_retries.load(Relaxed),
+            dead_letters,
+            store: *lock(&self.store),
+        }
+    }
+
+    fn change(&self, next: impl FnOnce(&Stage) -> Option<Stage>) {
+        let mut stage = lock(&self.stage);
+        if let Some(next) = next(&stage) {
+            *stage = next;
+        }
+    }
+}
+
+impl Topic {
+    fn snapshot(&self) -> TopicSnapshot {
+        let tombstones = self.tombstones.load(Relaxed);
+        let malformed = self.malformed.load(Relaxed);
+        TopicSnapshot {
+            name: self.name.clone(),
+            events: self.events.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            tombstones,
+            malformed,
+        }
+    }
+}
+
+impl TableBoard {
+    fn snapshot(&self) -> TableSnapshot {
+        TableSnapshot {
+            table: self.table.clone(),
+            puts: self.puts.load(Relaxed),
+            deletes: self.deletes.load(Relaxed),
+            busiest: lock(&self.busiest).top(),
+        }
+    }
+}
+
+/// A thread that panicked while it wrote a count must not silence the others.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{row, table};
+    use super::*;
+
+    fn board() -> Board {
+        Board::new(2, &["sales".to_owned(), "logs".to_owned()], &[table()])
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let board = board();
+        board.events_read(0, 3, 300);
+        board.events_read(1, 2, 20);
+        board.tombstones(0, 1);
+        board.malformed(1, 1);
+        board.partition("sales", 0, 1, 3, 10, false);
+        board.partition("sales", 0, 1, 4, 10, true);
+        board.partition("logs", 2, 0, 2, 1, false);
+        board.epoch_open(0);
+        let first = board.snapshot();
+        assert_eq!((first.epoch_open, first.epoch_written), (Some(0), None));
+        assert_eq!(first.epochs_behind(), 1);
+        board.epoch_open(7);
+        board.epoch_written(4);
+        board.epoch_written(3);
+        board.rows_written(0, 5, 1);
+        board.batch_written(0.25, 6);
+        board.dead_letters_written(1);
+        board.busiest(0, &row(0, "a", 1));
+        board.in_flight(1, 9);
+        let snapshot = board.snapshot();
+        assert_eq!(snapshot.events(), 5);
+        assert_eq!(snapshot.topics[0].bytes, 300);
+        assert_eq!(
+            (snapshot.topics[0].tombstones, snapshot.topics[1].malformed),
+            (1, 1)
+        );
+        assert_eq!(snapshot.partitions.len(), 2);
+        assert_eq!(snapshot.lag(), 6);
+        assert!(snapshot.partitions[1].paused);
+        assert_eq!(snapshot.epochs_behind(), 3);
+        assert_eq!((snapshot.rows(), snapshot.batch_rows), (6, 6));
+        assert_eq!(snapshot.write_time, Duration::from_millis(250));
+        assert_eq!((snapshot.dead_letters, snapshot.in_flight()), (1, 9));
+        assert_eq!(snapshot.tables[0].busiest, [row(0, "a", 1)]);
+    }
+
+    #[test]
+    fn a_retry_shows_until_a_write_passes() {
+        let board = board();
+        assert_eq!(board.snapshot().store, StoreState::Unknown);
+        board.write_failed();
+        assert_eq!(board.snapshot().store, StoreState::Retrying);
+        board.batch_written(0.1, 1);
+        assert_eq!(board.snapshot().store, StoreState::Writing);
+        assert_eq!(board.snapshot().write_retries, 1);
+    }
+
+    #[test]
+    fn a_life_goes_one_way() {
+        let board = board();
+        board.set_waiting("Kafka is away");
+        assert_eq!(board.stage(), Stage::Starting("Kafka is away".to_owned()));
+        board.set_ready();
+        board.set_waiting("too late");
+        assert!(board.ready());
+        board.set_stopping();
+        board.set_ready();
+        assert!(board.stopping() && !board.ready());
+        board.set_failed("first");
+        board.set_failed("second");
+        board.set_stopping();
+        assert_eq!(board.stage(), Stage::Failed("first".to_owned()));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_ignored() {
+        let board = board();
+        board.events_read(9, 1, 1);
+        board.rows_written(9, 1, 1);
+        board.busiest(9, &row(0, "a", 1));
+        board.in_flight(9, 1);
+        assert_eq!(board.snapshot().events(), 0);
+    }
+}

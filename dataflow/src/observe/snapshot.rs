@@ -1,0 +1,148 @@
+//! What a board says at one moment.
+
+use std::time::Duration;
+
+/// How far a process has come in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Not ready yet, and what it waits for.
+    Starting(String),
+    /// Its partitions are assigned and the store has answered.
+    Ready,
+    /// It was told to stop and writes what it has read.
+    Stopping,
+    /// It failed, and why. Nothing comes after this.
+    Failed(String),
+}
+
+/// What the last write to the store showed of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreState {
+    /// Nothing has been written yet.
+    Unknown,
+    /// The last write was acknowledged.
+    Writing,
+    /// The last write failed and is being repeated.
+    Retrying,
+}
+
+/// Everything on a [`Board`](super::Board) at one moment. Counts are of this
+/// process, since its start.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// How long the process has run.
+    pub uptime: Duration,
+    /// When it started, in milliseconds since the UNIX epoch.
+    pub started_at: i64,
+    /// How far it has come.
+    pub stage: Stage,
+    /// One for each topic, in the order the board was made with.
+    pub topics: Vec<TopicSnapshot>,
+    /// One for each table, in the order the board was made with.
+    pub tables: Vec<TableSnapshot>,
+    /// The partitions this process reads, by topic and number.
+    pub partitions: Vec<PartitionSnapshot>,
+    /// Events each worker has read that are not yet written.
+    pub in_flight: Vec<u64>,
+    /// The newest epoch that was opened; `None` before the first.
+    pub epoch_open: Option<u64>,
+    /// The newest epoch that is written; `None` before the first.
+    pub epoch_written: Option<u64>,
+    /// Batches written.
+    pub batches: u64,
+    /// Rows in these batches.
+    pub batch_rows: u64,
+    /// How long their writes took, added up.
+    pub write_time: Duration,
+    /// Writes that failed and were repeated.
+    pub write_retries: u64,
+    /// Dead letters written.
+    pub dead_letters: u64,
+    /// What the last write showed of the store.
+    pub store: StoreState,
+}
+
+/// What was read of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Messages read, all of them: events, tombstones and malformed ones.
+    pub events: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+    /// Messages without a value.
+    pub tombstones: u64,
+    /// Messages that could not be decoded.
+    pub malformed: u64,
+}
+
+/// What was written of a view.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot {
+    /// Its shape.
+    pub table: sinks::Table,
+    /// Rows written, new or replaced.
+    pub puts: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+    /// The rows with the greatest first aggregate in the newest window,
+    /// greatest first.
+    pub busiest: Vec<sinks::Row>,
+}
+
+/// How far a partition is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionSnapshot {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// The worker that reads it, counted over all processes.
+    pub worker: usize,
+    /// The next offset to read.
+    pub position: i64,
+    /// The offset behind the last message the broker holds.
+    pub end: i64,
+    /// True while it is not read because too much is in flight.
+    pub paused: bool,
+}
+
+impl PartitionSnapshot {
+    /// Offsets not yet read.
+    pub fn lag(&self) -> u64 {
+        u64::try_from(self.end.saturating_sub(self.position)).unwrap_or(0)
+    }
+}
+
+impl Snapshot {
+    /// Messages read of all topics.
+    pub fn events(&self) -> u64 {
+        self.topics.iter().map(|topic| topic.events).sum()
+    }
+
+    /// Rows written or deleted in all tables.
+    pub fn rows(&self) -> u64 {
+        let changes = |table: &TableSnapshot| table.puts + table.deletes;
+        self.tables.iter().map(changes).sum()
+    }
+
+    /// Offsets not yet read of all partitions.
+    pub fn lag(&self) -> u64 {
+        self.partitions.iter().map(PartitionSnapshot::lag).sum()
+    }
+
+    /// Epochs that are opened and not yet written.
+    pub fn epochs_behind(&self) -> u64 {
+        match (self.epoch_open, self.epoch_written) {
+            (Some(open), Some(written)) => open.saturating_sub(written),
+            (Some(open), None) => open.saturating_add(1),
+            (None, _) => 0,
+        }
+    }
+
+    /// Events that are read and not yet written.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.iter().sum()
+    }
+}
