@@ -69,9 +69,7 @@ pub(super) async fn target(
     // finds no free connection wait without a word.
     options.max_pool_size.get_or_insert(128);
     // A frozen primary is noticed, and its connections cut, this much sooner.
-    options
-        .heartbeat_freq
-        .get_or_insert(Duration::from_secs(2));
+    options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
 
     let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
     let describe = format!("mongodb at {}, database {database}", hosts.join(","));
@@ -84,8 +82,7 @@ fn not_understood(uri: &str, error: &::mongodb::error::Error) -> SinkError {
     // A password with a raw `/`, `?`, `#` or `@` is read as host and options,
     // and the driver's message would quote a part of it.
     if user_info(uri).is_some_and(|user_info| {
-        user_info.contains(['/', '?', '#', '[', ']', '@'])
-            || user_info.matches(':').count() > 1
+        user_info.contains(['/', '?', '#', '[', ']', '@']) || user_info.matches(':').count() > 1
     }) {
         return unescaped();
     }

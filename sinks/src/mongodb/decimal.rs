@@ -55,10 +55,7 @@ pub(super) fn decode(decimal: Decimal128) -> Option<(i128, u32)> {
     let coefficient = i128::try_from(bits & ((1 << COEFFICIENT_BITS) - 1)).ok()?;
     let (unscaled, scale) = match exponent.checked_sub(BIAS) {
         // A positive exponent of ten: somebody else wrote it.
-        Some(tens) => (
-            coefficient.checked_mul(10i128.checked_pow(tens)?)?,
-            0,
-        ),
+        Some(tens) => (coefficient.checked_mul(10i128.checked_pow(tens)?)?, 0),
         None => (coefficient, BIAS - exponent),
     };
     let negative = bits >> 127 == 1;
@@ -94,7 +91,11 @@ mod tests {
     fn holds_34_digits_and_no_more() {
         let largest = 10i128.pow(34) - 1;
         reads(largest, 0, &"9".repeat(34));
-        reads(-largest, 9, &format!("-{}.{}", "9".repeat(25), "9".repeat(9)));
+        reads(
+            -largest,
+            9,
+            &format!("-{}.{}", "9".repeat(25), "9".repeat(9)),
+        );
         assert_eq!(encode(largest + 2, 9), None);
         assert_eq!(encode(i128::MAX, 9), None);
         assert_eq!(encode(i128::MIN, 0), None);

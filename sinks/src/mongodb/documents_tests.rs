@@ -51,7 +51,12 @@ fn a_row() -> Row {
 
 fn encode(row_: &Row) -> Result<RawDocumentBuf, String> {
     let table = table();
-    row(&table, &Layout::of(&table).unwrap(), row_, 1_700_000_001_234)
+    row(
+        &table,
+        &Layout::of(&table).unwrap(),
+        row_,
+        1_700_000_001_234,
+    )
 }
 
 fn document(raw: &RawDocument) -> Document {

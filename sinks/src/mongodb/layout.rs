@@ -64,9 +64,7 @@ fn add(mut fields: &mut Vec<Field>, number: usize, column: &Column) -> Result<()
         }
         outermost = false;
         let name = CString::try_from(part).map_err(|_| "holds a NUL character")?;
-        let known = fields
-            .iter()
-            .position(|field| field.name.as_str() == part);
+        let known = fields.iter().position(|field| field.name.as_str() == part);
         if parts.peek().is_none() {
             if known.is_some() {
                 return Err("is there twice");

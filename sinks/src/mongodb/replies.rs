@@ -28,11 +28,7 @@ pub(super) fn check(
 }
 
 /// Fails unless the one upsert of a command was done, and on a majority.
-pub(super) fn check_one(
-    database: &str,
-    collection: &str,
-    reply: &Document,
-) -> Result<(), Failure> {
+pub(super) fn check_one(database: &str, collection: &str, reply: &Document) -> Result<(), Failure> {
     check_all(database, collection, reply, 1, |_| "its document".into())
 }
 

@@ -222,10 +222,7 @@ impl Lane {
         check: impl Fn(&::mongodb::bson::Document) -> Result<(), Failure>,
     ) -> Result<(), SinkError> {
         let replicated = connection.is_replicated().await?;
-        command.append(
-            cstr!("writeConcern"),
-            connection.write_concern(replicated),
-        );
+        command.append(cstr!("writeConcern"), connection.write_concern(replicated));
         if replicated {
             let number = *self.number.get_or_insert_with(|| connection.next_number());
             command.append(cstr!("txnNumber"), number);
