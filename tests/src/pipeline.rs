@@ -172,6 +172,14 @@ impl Run {
         &mut self.processes[0]
     }
 
+    /// The last process.
+    ///
+    /// # Panics
+    /// Never: there is at least one.
+    pub fn last(&mut self) -> &mut Process {
+        self.processes.last_mut().expect("a process")
+    }
+
     /// # Panics
     /// When a process has ended.
     pub fn assert_running(&mut self) {
