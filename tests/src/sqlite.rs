@@ -1,0 +1,1 @@
+//! What the pipeline wrote into the embedded store.
