@@ -16,8 +16,10 @@ use std::{
 use sinks::{Row, RowId, Table};
 
 use super::{
+    Stage,
     busiest::Busiest,
-    snapshot::{PartitionSnapshot, Snapshot, Stage, StoreState, TableSnapshot, TopicSnapshot},
+    metrics::Metrics,
+    snapshot::{PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot},
 };
 
 /// What one process knows about itself. Topics, tables and workers are named by
@@ -42,6 +44,7 @@ pub struct Board {
     write_retries: AtomicU64,
     dead_letters: AtomicU64,
     store: Mutex<StoreState>,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ impl Board {
             write_retries: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             store: Mutex::new(StoreState::Unknown),
+            metrics: Metrics::new(),
         }
     }
 
@@ -179,6 +183,7 @@ impl Board {
         self.batches.fetch_add(1, Relaxed);
         self.batch_rows.fetch_add(rows, Relaxed);
         self.write_micros.fetch_add(micros, Relaxed);
+        self.metrics.write_took(time);
         *lock(&self.store) = StoreState::Writing;
     }
 
@@ -218,36 +223,22 @@ impl Board {
     /// What the process waits for before it is ready, as a clause: `Kafka at
     /// k:9092 does not answer`. Ignored once it is ready.
     pub fn set_waiting(&self, reason: impl Into<String>) {
-        self.change(|stage| match stage {
-            Stage::Starting(_) => Some(Stage::Starting(reason.into())),
-            Stage::Ready | Stage::Stopping | Stage::Failed(_) => None,
-        });
+        lock(&self.stage).advance(Stage::Starting(reason.into()));
     }
 
     /// The partitions are assigned and the store has answered.
     pub fn set_ready(&self) {
-        self.change(|stage| match stage {
-            Stage::Starting(_) => Some(Stage::Ready),
-            Stage::Ready | Stage::Stopping | Stage::Failed(_) => None,
-        });
+        lock(&self.stage).advance(Stage::Ready);
     }
 
     /// The process was told to stop, or has nothing more to do.
     pub fn set_stopping(&self) {
-        self.change(|stage| match stage {
-            Stage::Starting(_) | Stage::Ready => Some(Stage::Stopping),
-            Stage::Stopping | Stage::Failed(_) => None,
-        });
+        lock(&self.stage).advance(Stage::Stopping);
     }
 
     /// The process cannot go on. The first reason stands.
     pub fn set_failed(&self, reason: impl Into<String>) {
-        self.change(|stage| match stage {
-            Stage::Starting(_) | Stage::Ready | Stage::Stopping => {
-                Some(Stage::Failed(reason.into()))
-            }
-            Stage::Failed(_) => None,
-        });
+        lock(&self.stage).advance(Stage::Failed(reason.into()));
     }
 
     /// How far the process has come.
@@ -273,7 +264,6 @@ impl Board {
         let dead_letters = self.dead_letters.load(Relaxed);
         let tables = self.tables.iter().map(TableBoard::snapshot).collect();
         let epoch_written = epoch(&self.epoch_written);
-        let epoch_open = epoch(&self.epoch_open);
         let partitions = lock(&self.partitions);
         let partitions = partitions.values().flat_map(BTreeMap::values).cloned();
         Snapshot {
@@ -284,7 +274,7 @@ impl Board {
             partitions: partitions.collect(),
             topics: self.topics.iter().map(Topic::snapshot).collect(),
             in_flight: self.in_flight.iter().map(|n| n.load(Relaxed)).collect(),
-            epoch_open,
+            epoch_open: epoch(&self.epoch_open),
             epoch_written,
             batches: self.batches.load(Relaxed),
             batch_rows: self.batch_rows.load(Relaxed),
@@ -295,11 +285,9 @@ impl Board {
         }
     }
 
-    fn change(&self, next: impl FnOnce(&Stage) -> Option<Stage>) {
-        let mut stage = lock(&self.stage);
-        if let Some(next) = next(&stage) {
-            *stage = next;
-        }
+    /// What Prometheus scrapes, in its text format.
+    pub fn prometheus(&self) -> String {
+        self.metrics.render(&self.snapshot())
     }
 }
 
@@ -390,23 +378,6 @@ mod tests {
         board.batch_written(0.1, 1);
         assert_eq!(board.snapshot().store, StoreState::Writing);
         assert_eq!(board.snapshot().write_retries, 1);
-    }
-
-    #[test]
-    fn a_life_goes_one_way() {
-        let board = board();
-        board.set_waiting("Kafka is away");
-        assert_eq!(board.stage(), Stage::Starting("Kafka is away".to_owned()));
-        board.set_ready();
-        board.set_waiting("too late");
-        assert!(board.ready());
-        board.set_stopping();
-        board.set_ready();
-        assert!(board.stopping() && !board.ready());
-        board.set_failed("first");
-        board.set_failed("second");
-        board.set_stopping();
-        assert_eq!(board.stage(), Stage::Failed("first".to_owned()));
     }
 
     #[test]

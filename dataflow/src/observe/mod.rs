@@ -11,9 +11,22 @@
 
 mod board;
 mod busiest;
+mod console;
+pub(crate) mod format;
+pub mod logging;
+mod metrics;
+mod rates;
+mod screen;
 mod snapshot;
+mod stage;
+mod status;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod views;
 
 pub use board::Board;
-pub use snapshot::{PartitionSnapshot, Snapshot, Stage, StoreState, TableSnapshot, TopicSnapshot};
+pub use console::Console;
+pub use screen::Screen;
+pub use snapshot::{PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot};
+pub use stage::Stage;
+pub use views::{ViewInfo, print_views};

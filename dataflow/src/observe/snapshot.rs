@@ -2,18 +2,7 @@
 
 use std::time::Duration;
 
-/// How far a process has come in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stage {
-    /// Not ready yet, and what it waits for.
-    Starting(String),
-    /// Its partitions are assigned and the store has answered.
-    Ready,
-    /// It was told to stop and writes what it has read.
-    Stopping,
-    /// It failed, and why. Nothing comes after this.
-    Failed(String),
-}
+use super::Stage;
 
 /// What the last write to the store showed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,3 +37,16 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
         epoch: 1,
     }
 }
+
+/// What is told of it.
+pub(crate) fn view() -> super::ViewInfo {
+    super::ViewInfo {
+        name: "sales".to_owned(),
+        about: "Sales of each product, by hour".to_owned(),
+        topic: "transactions".to_owned(),
+        window: "1h".to_owned(),
+        time: "kafka".to_owned(),
+        lateness: "2h".to_owned(),
+        columns: table().columns,
+    }
+}

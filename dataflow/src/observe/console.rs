@@ -1,0 +1,169 @@
+//! Tells people how it goes: on a terminal a status that is redrawn in place,
+//! elsewhere a log line from time to time.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use console::Term;
+use tracing::{info, warn};
+
+use super::{
+    Board, Screen, Snapshot, StoreState,
+    rates::{Meter, Rates},
+    status,
+};
+
+/// Between two drawings of the status.
+const REDRAW: Duration = Duration::from_millis(500);
+/// Between two log lines while something happens.
+const BUSY: Duration = Duration::from_secs(10);
+/// Between two log lines while nothing happens.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A thread that tells, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Console {
+    thread: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Console {
+    /// Starts telling what is on `board`.
+    pub fn start(board: Arc<Board>, screen: Arc<Screen>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let telling = move || {
+            if screen.is_live() {
+                draw(&board, &screen, &stopped);
+            } else {
+                log(&board, &stopped);
+            }
+        };
+        let thread = thread::Builder::new().name("console".to_owned());
+        match thread.spawn(telling) {
+            Ok(thread) => Self {
+                thread: Some((stop, thread)),
+            },
+            Err(error) => {
+                warn!(%error, "no status: its thread cannot be started");
+                Self { thread: None }
+            }
+        }
+    }
+
+    /// Tells a last time and stops. On a terminal the last status stays.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.thread.take() {
+            drop(stop);
+            // If it panicked, that has been said, and there is nothing to save.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// True when told to stop, after at most `time`.
+fn wait(stopped: &mpsc::Receiver<()>, time: Duration) -> bool {
+    stopped.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
+}
+
+fn draw(board: &Board, screen: &Screen, stopped: &mpsc::Receiver<()>) {
+    let mut meter = Meter::default();
+    loop {
+        let last = wait(stopped, REDRAW);
+        let now = board.snapshot();
+        let rates = meter.rates(&now);
+        let (height, width) = Term::stdout().size();
+        // The last column and line stay free, since a terminal scrolls when
+        // they are filled.
+        let (width, height) = (usize::from(width), usize::from(height));
+        let lines = status::lines(
+            &now,
+            rates,
+            width.saturating_sub(1),
+            height.saturating_sub(1),
+        );
+        // A terminal that is gone must not stop the pipeline.
+        let _ = screen.draw(lines);
+        if last {
+            screen.leave();
+            return;
+        }
+    }
+}
+
+fn log(board: &Board, stopped: &mpsc::Receiver<()>) {
+    let mut meter = Meter::default();
+    let mut said = board.snapshot();
+    let mut said_at = Instant::now();
+    meter.rates(&said);
+    loop {
+        let last = wait(stopped, BUSY);
+        let now = board.snapshot();
+        let rates = meter.rates(&now);
+        if last || happened(&said, &now) || said_at.elapsed() >= IDLE {
+            say(&now, rates);
+            said = now;
+            said_at = Instant::now();
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+fn happened(then: &Snapshot, now: &Snapshot) -> bool {
+    let counts = |s: &Snapshot| (s.events(), s.rows(), s.dead_letters, s.write_retries);
+    counts(then) != counts(now)
+}
+
+fn say(now: &Snapshot, rates: Rates) {
+    info!(
+        events = now.events(),
+        events_per_second = rates.events,
+        lag = now.lag(),
+        epoch_open = now.epoch_open,
+        epoch_written = now.epoch_written,
+        rows = now.rows(),
+        rows_per_second = rates.rows,
+        dead_letters = now.dead_letters,
+        in_flight = now.in_flight(),
+        store_away = now.store == StoreState::Retrying,
+        "progress"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{screen::tests::screen, testing};
+    use super::*;
+
+    #[test]
+    fn the_last_status_is_drawn_and_stays() {
+        let board = Arc::new(Board::new(1, &["sales".to_owned()], &[testing::table()]));
+        let (screen, kept) = screen(true);
+        let console = Console::start(Arc::clone(&board), screen);
+        board.rows_written(0, 1_234, 0);
+        console.stop();
+        assert!(kept.text().contains("rows 1,234 "), "{}", kept.text());
+    }
+
+    #[test]
+    fn something_happens_when_a_count_changes() {
+        let board = Board::new(1, &["sales".to_owned()], &[testing::table()]);
+        let then = board.snapshot();
+        board.epoch_open(9);
+        assert!(!happened(&then, &board.snapshot()));
+        board.write_failed();
+        assert!(happened(&then, &board.snapshot()));
+    }
+}

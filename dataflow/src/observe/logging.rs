@@ -1,0 +1,63 @@
+//! The log: lines on standard error, for people or for machines.
+
+use std::sync::Arc;
+
+use tracing::Dispatch;
+use tracing_subscriber::EnvFilter;
+
+use super::{Screen, screen::LogWriter};
+use crate::config::{LogFilter, LogFormat};
+
+/// Sends what the whole process logs to the screen's standard error from now on.
+/// Where the process already has a log, that one stays.
+pub fn init(format: LogFormat, filter: &LogFilter, screen: &Arc<Screen>) {
+    let colours = console::colors_enabled_stderr();
+    // Refused only where there is a log already.
+    let _ = tracing::dispatcher::set_global_default(log(format, filter, screen, colours));
+}
+
+fn log(format: LogFormat, filter: &LogFilter, screen: &Arc<Screen>, colours: bool) -> Dispatch {
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter.as_str()))
+        .with_writer(LogWriter(Arc::clone(screen)))
+        .with_ansi(colours);
+    match format {
+        LogFormat::Text => log.compact().with_target(false).into(),
+        LogFormat::Json => log.json().flatten_event(true).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::screen::tests::screen;
+    use super::*;
+
+    fn logged(format: LogFormat) -> String {
+        let (screen, kept) = screen(false);
+        let log = log(format, &LogFilter::default(), &screen, false);
+        tracing::dispatcher::with_default(&log, || {
+            tracing::debug!("not seen");
+            tracing::warn!(topic = "sales", "it is away");
+        });
+        kept.text()
+    }
+
+    #[test]
+    fn text_is_one_line() {
+        let text = logged(LogFormat::Text);
+        assert!(
+            text.ends_with("WARN it is away topic=\"sales\"\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let text = logged(LogFormat::Json);
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["message"], "it is away");
+        assert_eq!(line["topic"], "sales");
+    }
+}

@@ -1,0 +1,212 @@
+//! The live status as lines: what is drawn, without the drawing.
+//!
+//! ```text
+//! tidemark running 00:01:23 · 12,345 events/s · lag 0 · epoch 830 written, 1 behind
+//! rows 56,789 (1,234/s) · dead letters 0 · in flight 1,200 · store writing
+//! sales_analysis 2024-11-02 13:00       number_of_sales  total_quantity_sold  unique_customers
+//! 4b4c1a60-…                                         12                   31                 9
+//! ```
+
+use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
+use sinks::{Role, Value};
+
+use super::{
+    Snapshot, Stage, StoreState, TableSnapshot,
+    format::{count, moment, uptime, value},
+    rates::Rates,
+};
+
+/// Rows a view shows at the most, with its heading.
+const TALLEST: usize = 6;
+/// Rows it shows at the least, with its heading.
+const SHORTEST: usize = 2;
+
+/// The status as at most `height` lines of at most `width` columns.
+pub(super) fn lines(now: &Snapshot, rates: Rates, width: usize, height: usize) -> Vec<String> {
+    let mut lines = head(now, rates);
+    let room = height.saturating_sub(lines.len());
+    let share = room / now.tables.len().max(1);
+    let share = share.clamp(SHORTEST, TALLEST);
+    for table in &now.tables {
+        let view = view(table, share);
+        if lines.len() + view.len() > height {
+            break;
+        }
+        lines.extend(view);
+    }
+    lines.truncate(height);
+    let cut = lines.iter().map(|line| truncate_str(line, width, "…"));
+    cut.map(|line| line.into_owned()).collect()
+}
+
+/// What holds for the process as a whole.
+fn head(now: &Snapshot, rates: Rates) -> Vec<String> {
+    let stage = match &now.stage {
+        Stage::Starting(reason) => format!("starting ({})", one_line(reason)),
+        Stage::Ready => "running".to_owned(),
+        Stage::Stopping => "stopping".to_owned(),
+        Stage::Failed(reason) => format!("failed ({})", one_line(reason)),
+    };
+    let epoch = match now.epoch_written {
+        Some(epoch) => format!("epoch {epoch} written"),
+        None => "no epoch written".to_owned(),
+    };
+    let store = match now.store {
+        StoreState::Unknown => "not written to yet",
+        StoreState::Writing => "writing",
+        StoreState::Retrying => "AWAY, retrying",
+    };
+    vec![
+        format!(
+            "{} {stage} {} · {} events/s · lag {} · {epoch}, {} behind",
+            style("tidemark").bold(),
+            uptime(now.uptime),
+            count(rates.events),
+            count(now.lag()),
+            count(now.epochs_behind()),
+        ),
+        format!(
+            "rows {} ({}/s) · dead letters {} · in flight {} · store {store}",
+            count(now.rows()),
+            count(rates.rows),
+            count(now.dead_letters),
+            count(now.in_flight()),
+        ),
+    ]
+}
+
+/// A reason may come from a library and span lines.
+fn one_line(reason: &str) -> String {
+    value(&Value::Text(reason.replace('\n', " ")))
+}
+
+/// A view's busiest rows below its heading, at most `height` lines in all.
+fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
+    let columns = &table.table.columns;
+    let aggregates: Vec<usize> = (0..columns.len())
+        .filter(|column| columns[*column].role == Role::Aggregate)
+        .collect();
+    let Some(first) = table.busiest.first() else {
+        return vec![format!(
+            "{} {}",
+            style(&table.table.name).bold(),
+            "no rows yet"
+        )];
+    };
+    let window = columns.iter().position(|c| c.role == Role::WindowStart);
+    let window = match window.and_then(|column| first.values.get(column)) {
+        Some(Value::Date(start)) => moment(*start),
+        _ => String::new(),
+    };
+
+    let mut heading = vec![format!("{} {window}", style(&table.table.name).bold())];
+    heading.extend(aggregates.iter().map(|c| columns[*c].name.clone()));
+    let mut cells = vec![heading];
+    for row in table.busiest.iter().take(height.saturating_sub(1)) {
+        let groups = columns.iter().zip(&row.values);
+        let groups = groups.filter(|(column, _)| column.role == Role::Group);
+        let groups: Vec<String> = groups.map(|(_, group)| value(group)).collect();
+        let mut line = vec![groups.join(" · ")];
+        let values = aggregates.iter().map(|c| row.values.get(*c));
+        line.extend(values.map(|v| v.map_or_else(String::new, value)));
+        cells.push(line);
+    }
+    aligned(&cells)
+}
+
+/// The first column to the left, the others to the right.
+fn aligned(cells: &[Vec<String>]) -> Vec<String> {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let widths = cells.iter().map(|line| measure_text_width(&line[column]));
+        widths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let pad = |(column, cell): (usize, &String)| {
+        let side = if column == 0 {
+            Alignment::Left
+        } else {
+            Alignment::Right
+        };
+        pad_str(cell, widths[column], side, None).into_owned()
+    };
+    let lines = cells.iter();
+    lines
+        .map(|line| {
+            line.iter()
+                .enumerate()
+                .map(pad)
+                .collect::<Vec<_>>()
+                .join("  ")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Board, testing};
+    use super::*;
+
+    fn snapshot(tables: usize) -> Snapshot {
+        let tables = vec![testing::table(); tables];
+        let board = Board::new(1, &["sales".to_owned()], &tables);
+        for table in 0..tables.len() {
+            for (group, total) in [("a", 12), ("a longer name", 1_200), ("c", 5)] {
+                board.busiest(table, &testing::row(3_600_000, group, total));
+            }
+        }
+        board.epoch_open(3);
+        board.epoch_written(2);
+        board.in_flight(0, 1_000);
+        board.set_ready();
+        board.snapshot()
+    }
+
+    const RATES: Rates = Rates {
+        events: 12_345,
+        rows: 7,
+    };
+
+    fn plain(now: &Snapshot, width: usize, height: usize) -> Vec<String> {
+        let lines = lines(now, RATES, width, height);
+        let strip = |line: &String| console::strip_ansi_codes(line).into_owned();
+        lines.iter().map(strip).collect()
+    }
+
+    #[test]
+    fn it_fits_and_lines_up() {
+        let lines = plain(&snapshot(1), 100, 24);
+        assert_eq!(
+            lines,
+            [
+                "tidemark running 00:00:00 · 12,345 events/s · lag 0 · epoch 2 written, 1 behind",
+                "rows 0 (7/s) · dead letters 0 · in flight 1,000 · store not written to yet",
+                "sales 1970-01-01 01:00  total",
+                "a longer name           1,200",
+                "a                          12",
+                "c                           5",
+            ]
+        );
+    }
+
+    #[test]
+    fn it_is_cut_to_the_terminal() {
+        for (tables, width, height) in [(1, 10, 24), (6, 80, 23), (6, 80, 4), (1, 5, 1), (3, 1, 0)]
+        {
+            let lines = plain(&snapshot(tables), width, height);
+            assert!(lines.len() <= height, "{lines:?}");
+            assert!(lines.iter().all(|line| measure_text_width(line) <= width));
+        }
+        // Six views on 24 lines: each has its heading and two rows.
+        assert_eq!(plain(&snapshot(6), 80, 23).len(), 2 + 6 * 3);
+    }
+
+    #[test]
+    fn a_view_without_rows_says_so() {
+        let board = Board::new(1, &[], &[testing::table()]);
+        board.set_waiting("Kafka is\naway");
+        let lines = plain(&board.snapshot(), 100, 24);
+        assert!(lines[0].starts_with("tidemark starting (Kafka is away) 00:00:00"));
+        assert_eq!(lines[2], "sales no rows yet");
+    }
+}

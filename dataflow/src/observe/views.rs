@@ -1,0 +1,113 @@
+//! What the views are, told to people and over HTTP.
+
+use std::io::{self, Write};
+
+use sinks::{Column, Kind, Role};
+
+/// What there is to know of a view, as texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewInfo {
+    /// Its name, which is that of its collection.
+    pub name: String,
+    /// What it says, as a sentence.
+    pub about: String,
+    /// The topic it is computed from, or the topics that are joined.
+    pub topic: String,
+    /// Length of a window, such as `1h`.
+    pub window: String,
+    /// The time that decides the window: a field of the event, or `kafka`.
+    pub time: String,
+    /// How late an event may be, such as `2h`, or `forever`.
+    pub lateness: String,
+    /// The columns of its table, in the table's order.
+    pub columns: Vec<Column>,
+}
+
+impl ViewInfo {
+    /// The columns it groups by.
+    pub fn groups(&self) -> impl Iterator<Item = &Column> {
+        let columns = self.columns.iter();
+        columns.filter(|column| column.role == Role::Group)
+    }
+}
+
+/// The BSON name of a column's type.
+pub(crate) fn bson_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Long => "long",
+        Kind::Double => "double",
+        Kind::Text => "string",
+        Kind::Date => "date",
+        Kind::Decimal => "decimal",
+    }
+}
+
+/// Prints each view: what it says, its source, window, time, lateness, key and
+/// fields with their BSON types.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
+    for view in views {
+        // Destructured, so that nothing there is to know is left out.
+        let ViewInfo {
+            name,
+            about,
+            topic,
+            window,
+            time,
+            lateness,
+            columns,
+        } = view;
+        let key: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
+        writeln!(out, "{name}")?;
+        writeln!(out, "  {about}")?;
+        writeln!(out, "  source    {topic}")?;
+        writeln!(out, "  window    {window}")?;
+        writeln!(out, "  time      {time}")?;
+        writeln!(out, "  lateness  {lateness}")?;
+        writeln!(out, "  key       {}", key.join(", "))?;
+        let width = columns.iter().map(|column| column.name.len());
+        let width = width.max().unwrap_or(0);
+        for (number, column) in columns.iter().enumerate() {
+            let title = if number == 0 { "fields" } else { "" };
+            let kind = bson_type(column.kind);
+            writeln!(out, "  {title:8}  {:width$}  {kind}", column.name)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "Every document also has: _id string, final bool, epoch long, updated_at date."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    #[test]
+    fn a_view_is_printed_whole() {
+        let mut out = Vec::new();
+        print_views(&[testing::view()], &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "sales
+  Sales of each product, by hour
+  source    transactions
+  window    1h
+  time      kafka
+  lateness  2h
+  key       product
+  fields    window.start  date
+            window.end    date
+            product       string
+            total         long
+
+Every document also has: _id string, final bool, epoch long, updated_at date.
+"
+        );
+    }
+}
