@@ -1,8 +1,12 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
 pub mod config;
+pub mod embedded;
 pub mod ingest;
 pub mod observe;
+pub mod pipeline;
+pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod views;
 

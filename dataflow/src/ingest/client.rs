@@ -1,7 +1,6 @@
 //! How this process's Kafka clients are configured, and what they say.
 
 use rdkafka::ClientContext;
-use rdkafka::client::ClientContext as _;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;

@@ -51,6 +51,11 @@ impl Clock {
         self.next - now
     }
 
+    /// The epoch that is open, on the worker that owns the clock.
+    pub fn open_epoch(&self) -> Option<Epoch> {
+        self.input.as_ref().map(|input| *input.time())
+    }
+
     /// Closes the last epoch: all workers finish what they have read, and stop.
     pub fn close(&mut self) {
         self.input = None;

@@ -35,6 +35,7 @@ pub enum OnExpired {
 }
 
 /// What a worker's source needs to know.
+#[derive(Clone)]
 pub struct Share {
     /// How to reach Kafka.
     pub connection: Connection,
@@ -60,7 +61,7 @@ pub struct KafkaSource {
     // Before the consumer, so that the queues are dropped first.
     partitions: Vec<Partition>,
     consumer: Arc<BaseConsumer<Context>>,
-    wake: SyncActivator,
+    wake: Option<SyncActivator>,
     version: u64,
     first: usize,
     paused: bool,
@@ -84,11 +85,11 @@ struct Partition {
 }
 
 impl KafkaSource {
-    /// A source that wakes the dataflow by `wake` when messages arrive.
+    /// A source that reads the partitions of `share.worker`.
     ///
     /// # Errors
     /// When the client does not take its configuration.
-    pub fn new(share: Share, wake: SyncActivator) -> Result<KafkaSource, SourceError> {
+    pub fn new(share: Share) -> Result<KafkaSource, SourceError> {
         let consumer = share
             .connection
             .consumer()
@@ -98,11 +99,17 @@ impl KafkaSource {
             share,
             partitions: Vec::new(),
             consumer: Arc::new(consumer),
-            wake,
+            wake: None,
             version: 0,
             first: 0,
             paused: false,
         })
+    }
+
+    /// Wakes the dataflow by `wake` when messages arrive.
+    pub fn waking(mut self, wake: SyncActivator) -> KafkaSource {
+        self.wake = Some(wake);
+        self
     }
 
     /// Takes up partitions that were found since the last look.
@@ -148,11 +155,10 @@ impl KafkaSource {
             let topic = &self.share.topics[partition.topic];
             let queue = self.consumer.split_partition_queue(topic, partition.partition);
             partition.queue = queue.map(|mut queue| {
-                let wake = self.wake.clone();
-                queue.set_nonempty_callback(move || {
-                    // The worker has ended: nobody is left to wake.
-                    let _ = wake.activate();
-                });
+                if let Some(wake) = self.wake.clone() {
+                    // Fails when the worker has ended: nobody is left to wake.
+                    queue.set_nonempty_callback(move || drop(wake.activate()));
+                }
                 queue
             });
         }

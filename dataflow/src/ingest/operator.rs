@@ -38,7 +38,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, probe};
 use timely::progress::frontier::MutableAntichain;
-use timely::scheduling::{Scheduler, SyncActivator};
+use timely::scheduling::SyncActivator;
 
 /// Messages read in one turn of the operator, so that others get theirs.
 const BUDGET: usize = 8_192;

@@ -28,7 +28,6 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
-use timely::scheduling::Scheduler;
 
 /// What goes into the database.
 pub struct Changes<'scope> {

@@ -17,7 +17,6 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
-use timely::scheduling::Scheduler;
 
 /// Positions by the epoch at whose end they hold.
 #[derive(Default)]
@@ -76,7 +75,9 @@ pub fn publish<'scope>(
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
             positions.for_each(|capability, positions| {
-                known.coming.entry(*capability.time()).or_default().append(positions);
+                if let Some(epoch) = capability.least() {
+                    known.coming.entry(*epoch).or_default().append(positions);
+                }
             });
             let frontier = earliest(frontiers);
             if let Some(frontier) = frontier {

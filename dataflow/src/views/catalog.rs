@@ -7,6 +7,7 @@ use super::view::{EventTime, KAFKA_TIME, View};
 use super::window::{Lateness, Window};
 use events::{Malformed, Timestamp, Topic};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What configuration may change of a view.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,14 +23,6 @@ pub struct Override {
 /// A view cannot be what it is asked to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
-    /// Configuration names a view that does not exist.
-    #[error("views.{name}: there is no such view; there are {known}")]
-    Unknown {
-        /// The name it gives.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
     /// Configuration names a time that the view's events do not have.
     #[error("views.{view}.time = {time:?}: {topic} have {known}")]
     NoSuchTime {
@@ -41,6 +34,14 @@ pub enum ViewError {
         topic: &'static str,
         /// The times there are.
         known: String,
+    },
+    /// Configuration asks for windows that there are not.
+    #[error("views.{view}.window: {size:?} is not whole milliseconds, from 1s to 10000d")]
+    NoSuchWindow {
+        /// The view.
+        view: String,
+        /// The size it gives.
+        size: Duration,
     },
     /// The view does not fit a row.
     #[error(transparent)]
@@ -117,18 +118,6 @@ impl Catalog {
         self.routes.push(Box::new(TopicRoute { plans }));
         Ok(self)
     }
-
-    /// Complains about overrides of views that do not exist.
-    pub(super) fn checked(
-        self,
-        overrides: &BTreeMap<String, Override>,
-    ) -> Result<Catalog, ViewError> {
-        let names: Vec<_> = self.definitions.iter().map(|view| view.name).collect();
-        match overrides.keys().find(|name| !names.contains(&name.as_str())) {
-            Some(name) => Err(ViewError::Unknown { name: name.clone(), known: names.join(", ") }),
-            None => Ok(self),
-        }
-    }
 }
 
 fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(), ViewError> {
@@ -141,15 +130,16 @@ fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(),
         } else if let Some(field) = T::TIMES.iter().find(|field| field.name == name.as_str()) {
             EventTime::Field(field.name, field.get)
         } else {
-            let names = T::TIMES.iter().map(|field| field.name);
-            let known = [KAFKA_TIME].into_iter().chain(names).collect::<Vec<_>>().join(", ");
-            return Err(ViewError::NoSuchTime {
-                view: view.name,
-                time: name.clone(),
-                topic: T::NAME,
-                known,
-            });
+            let known = times::<T>().join(", ");
+            let (view, time, topic) = (view.name, name.clone(), T::NAME);
+            return Err(ViewError::NoSuchTime { view, time, topic, known });
         };
     }
     Ok(())
+}
+
+/// How configuration may name the time of a topic's events.
+pub(super) fn times<T: Topic>() -> Vec<&'static str> {
+    let fields = T::TIMES.iter().map(|field| field.name);
+    [KAFKA_TIME].into_iter().chain(fields).collect()
 }

@@ -5,8 +5,8 @@ use super::window::Window;
 use events::{Customers, Id};
 
 /// The view.
-pub fn view() -> View<Customers> {
-    View::new("customer_analysis", "Customers by gender and day of their last login")
+pub(super) fn view() -> View<Customers> {
+    View::<Customers>::new("customer_analysis", "Customers by gender and day of their last login")
         .by_time("last_login", |customer| customer.last_login)
         .windows_of(Window::DAY)
         .window_fields("window.start", "window.end")

@@ -17,6 +17,8 @@ pub struct Definition {
     pub topic: &'static str,
     /// The time that places its events: `kafka`, or a field of the event.
     pub time: &'static str,
+    /// The times that configuration may place its events by instead.
+    pub times: Vec<&'static str>,
     /// Its windows.
     pub window: Window,
     /// How long a window stays open after its end.
@@ -71,6 +73,7 @@ impl Definition {
             about: view.about,
             topic: T::NAME,
             time: view.time_name(),
+            times: super::catalog::times::<T>(),
             window: view.window,
             lateness: view.lateness,
             groups: view.groups.iter().map(|group| group.name).collect(),

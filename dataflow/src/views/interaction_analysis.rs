@@ -4,8 +4,8 @@ use super::view::View;
 use events::{Id, UserInteractions};
 
 /// The view.
-pub fn view() -> View<UserInteractions> {
-    View::new("interaction_analysis", "Interactions and customers by product, kind and hour")
+pub(super) fn view() -> View<UserInteractions> {
+    View::<UserInteractions>::new("interaction_analysis", "Interactions and customers by product, kind and hour")
         .by_time("timestamp", |interaction| interaction.timestamp)
         .group_by("product_id", |interaction| interaction.product_id.clone())
         .group_by("interaction_type", |interaction| Id::new(&interaction.interaction_type))

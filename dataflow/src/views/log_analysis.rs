@@ -4,8 +4,8 @@ use super::view::View;
 use events::{Id, SystemLogs};
 
 /// The view.
-pub fn view() -> View<SystemLogs> {
-    View::new("log_analysis", "Log lines by level and hour")
+pub(super) fn view() -> View<SystemLogs> {
+    View::<SystemLogs>::new("log_analysis", "Log lines by level and hour")
         .by_time("timestamp", |line| line.timestamp)
         .group_by("level", |line| Id::new(&line.level))
         .count("total_logs")

@@ -12,6 +12,7 @@ use events::Id;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Exchange as _;
+use timely::dataflow::operators::vec::Map;
 
 /// What events contribute, on the worker that read them.
 pub struct Contributed<'scope> {
@@ -62,5 +63,10 @@ fn maximum<'scope>(
                 output.push((**micros, 1isize));
             }
         })
-        .explode(|(key, micros)| Some((key, Sums { latest: micros, ..Sums::default() })))
+        .inner
+        .map(|((key, micros), epoch, diff)| {
+            let latest = if diff > 0 { micros } else { -micros };
+            (key, epoch, Sums { latest, ..Sums::default() })
+        })
+        .as_collection()
 }

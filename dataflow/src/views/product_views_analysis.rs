@@ -1,13 +1,14 @@
 //! What is looked at: product views by product and hour.
 
 use super::view::View;
+use super::window::Lateness;
 use events::ProductViews;
 
 /// The view.
-pub fn view() -> View<ProductViews> {
-    View::new("product_views_analysis", "Views and their mean duration (ms) by product and hour")
+pub(super) fn view() -> View<ProductViews> {
+    View::<ProductViews>::new("product_views_analysis", "Views and their mean duration (ms) by product and hour")
         .by_time("timestamp", |seen| seen.timestamp)
-        .lateness_seconds(3_600)
+        .lateness(Lateness::Millis(3_600_000))
         .group_by("product_id", |seen| seen.product_id.clone())
         .count("total_views")
         .average("average_view_duration", 0, |seen| seen.view_duration)

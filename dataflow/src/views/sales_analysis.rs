@@ -4,8 +4,8 @@ use super::view::View;
 use events::Transactions;
 
 /// The view.
-pub fn view() -> View<Transactions> {
-    View::new("sales_analysis", "Sales, items sold and buyers by product and hour")
+pub(super) fn view() -> View<Transactions> {
+    View::<Transactions>::new("sales_analysis", "Sales, items sold and buyers by product and hour")
         .group_by("product_id", |sale| sale.product_id.clone())
         .count("number_of_sales")
         .sum("total_quantity_sold", |sale| sale.quantity)

@@ -100,7 +100,7 @@ impl<T: Topic> View<T> {
             about,
             time: EventTime::Kafka,
             window: Window::HOUR,
-            lateness: Lateness::Seconds(2 * 3_600),
+            lateness: Lateness::Millis(2 * 3_600_000),
             window_fields: ["window_start", "window_end"],
             groups: Vec::new(),
             aggregates: Vec::new(),
@@ -119,9 +119,9 @@ impl<T: Topic> View<T> {
         self
     }
 
-    /// Sets how long a window stays open after its end, in seconds of event time.
-    pub fn lateness_seconds(mut self, seconds: i64) -> Self {
-        self.lateness = Lateness::Seconds(seconds);
+    /// Sets how long a window stays open after its end.
+    pub fn lateness(mut self, lateness: Lateness) -> Self {
+        self.lateness = lateness;
         self
     }
 

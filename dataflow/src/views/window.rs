@@ -1,6 +1,7 @@
 //! Tumbling windows of event time, aligned to the UNIX epoch, UTC.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
@@ -13,12 +14,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// Windows of `seconds`, or `None` if that is not a second to 10,000 days.
-    pub const fn of_seconds(seconds: i64) -> Option<Window> {
-        if seconds < 1 || seconds > 10_000 * 86_400 {
-            return None;
-        }
-        Some(Window { micros: seconds * SECOND })
+    /// Windows of `size`: whole milliseconds, from a second to 10,000 days.
+    /// `None` if it is anything else.
+    pub fn of(size: Duration) -> Option<Window> {
+        let micros = i64::try_from(size.as_micros()).ok()?;
+        let fits = (SECOND..=10_000 * Window::DAY.micros).contains(&micros);
+        let whole = size.subsec_nanos().is_multiple_of(1_000_000);
+        (fits && whole).then_some(Window { micros })
     }
 
     /// Windows of an hour.
@@ -44,23 +46,23 @@ impl Window {
         (index + 1) * (self.micros / 1_000)
     }
 
-    /// Its size in seconds.
-    pub fn seconds(self) -> i64 {
-        self.micros / SECOND
+    /// Its size in milliseconds.
+    pub fn millis(self) -> i64 {
+        self.micros / 1_000
     }
 }
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_seconds(f, self.seconds())
+        write_millis(f, self.millis())
     }
 }
 
 /// How long after its end a window stays open for events that come late.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lateness {
-    /// For so many seconds of event time.
-    Seconds(i64),
+    /// For so many milliseconds of event time.
+    Millis(i64),
     /// Nothing is ever late; state grows with the number of windows.
     Forever,
 }
@@ -68,20 +70,20 @@ pub enum Lateness {
 impl fmt::Display for Lateness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Lateness::Seconds(seconds) => write_seconds(f, seconds),
+            Lateness::Millis(millis) => write_millis(f, millis),
             Lateness::Forever => f.write_str("forever"),
         }
     }
 }
 
-/// `3600` as `1h`: the largest unit that needs no fraction.
-fn write_seconds(f: &mut fmt::Formatter<'_>, seconds: i64) -> fmt::Result {
-    for (unit, size) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds != 0 && seconds % size == 0 {
-            return write!(f, "{}{unit}", seconds / size);
+/// `3600000` as `1h`: in the largest unit that needs no fraction.
+fn write_millis(f: &mut fmt::Formatter<'_>, millis: i64) -> fmt::Result {
+    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        if millis != 0 && millis % size == 0 {
+            return write!(f, "{}{unit}", millis / size);
         }
     }
-    write!(f, "{seconds}s")
+    write!(f, "{millis}ms")
 }
 
 #[cfg(test)]
@@ -91,8 +93,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_lies_in_its_window(micros in -62_135_596_800_000_000i64..253_402_300_800_000_000, seconds in 1i64..100_000) {
-            let window = Window::of_seconds(seconds).unwrap();
+        fn a_time_lies_in_its_window(micros in -62_135_596_800_000_000i64..253_402_300_800_000_000, seconds in 1u64..100_000) {
+            let window = Window::of(Duration::from_secs(seconds)).unwrap();
             let index = window.index_of(micros);
             prop_assert!(window.start_millis(index) * 1_000 <= micros);
             prop_assert!(micros < window.end_millis(index) * 1_000);
@@ -104,9 +106,17 @@ mod tests {
     fn sizes_print_as_people_write_them() {
         assert_eq!(Window::HOUR.to_string(), "1h");
         assert_eq!(Window::DAY.to_string(), "1d");
-        assert_eq!(Window::of_seconds(90).unwrap().to_string(), "90s");
-        assert_eq!(Lateness::Seconds(7_200).to_string(), "2h");
-        assert_eq!(Lateness::Seconds(0).to_string(), "0s");
-        assert_eq!(Window::of_seconds(0), None);
+        assert_eq!(Window::of(Duration::from_secs(90)).unwrap().to_string(), "90s");
+        assert_eq!(Window::of(Duration::from_millis(1_500)).unwrap().to_string(), "1500ms");
+        assert_eq!(Lateness::Millis(7_200_000).to_string(), "2h");
+        assert_eq!(Lateness::Millis(0).to_string(), "0ms");
+    }
+
+    #[test]
+    fn a_window_is_a_second_to_ten_thousand_days() {
+        assert_eq!(Window::of(Duration::from_millis(999)), None);
+        assert_eq!(Window::of(Duration::from_micros(1_000_500)), None);
+        assert_eq!(Window::of(Duration::from_secs(10_001 * 86_400)), None);
+        assert!(Window::of(Duration::from_secs(10_000 * 86_400)).is_some());
     }
 }
