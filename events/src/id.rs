@@ -61,6 +61,20 @@ impl Id {
         Id::other(text)
     }
 
+    /// The id of the UUID with these 128 bits, the same as that of its text.
+    pub fn from_uuid(bits: u128) -> Id {
+        let halves = bits.to_be_bytes();
+        let half = |at: usize| {
+            let bytes: [u8; 8] = std::array::from_fn(|place| halves[at + place]);
+            u64::from_be_bytes(bytes)
+        };
+        let (upper, lower) = (half(0), half(8));
+        if lower >> 62 == 0b10 {
+            return Id { upper, lower };
+        }
+        Id::new(std::str::from_utf8(&hex::format(upper, lower)).unwrap_or(""))
+    }
+
     /// The id of a string that is not a UUID of the usual variant.
     fn other(text: &str) -> Id {
         let bytes = text.as_bytes();

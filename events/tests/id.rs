@@ -77,6 +77,13 @@ proptest! {
     }
 
     #[test]
+    fn a_uuid_is_its_text(bits in any::<u128>()) {
+        let digits = format!("{bits:032x}");
+        let groups = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+        prop_assert_eq!(Id::from_uuid(bits), Id::new(&groups.join("-")));
+    }
+
+    #[test]
     fn json_holds_text(string in strings()) {
         let id = Id::new(&string);
         let json = serde_json::to_string(&id).unwrap();

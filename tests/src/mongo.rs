@@ -1,5 +1,6 @@
 //! What the pipeline wrote into MongoDB.
 
+use crate::oracle::Store;
 use mongodb::bson::{Document, doc};
 use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria};
 use mongodb::{Client, Database};
@@ -46,22 +47,6 @@ impl Mongo {
             Mongo {
                 database: client.database(database),
             }
-        })
-    }
-
-    /// All documents of a collection, as a majority has them.
-    ///
-    /// # Panics
-    /// When it cannot be read.
-    pub fn documents(&self, collection: &str) -> Vec<Document> {
-        block_on(async {
-            let collection = self.database.collection::<Document>(collection);
-            let mut cursor = collection.find(doc! {}).await.expect("a cursor");
-            let mut documents = Vec::new();
-            while cursor.advance().await.expect("the next document") {
-                documents.push(cursor.deserialize_current().expect("a document"));
-            }
-            documents
         })
     }
 
@@ -112,5 +97,20 @@ impl Mongo {
     pub fn drop_database(&self) {
         // A test's verdict does not depend on how well it tidied up.
         let _ = block_on(async { self.database.drop().await });
+    }
+}
+
+impl Store for Mongo {
+    // As a majority has them.
+    fn documents(&self, collection: &str) -> Vec<Document> {
+        block_on(async {
+            let collection = self.database.collection::<Document>(collection);
+            let mut cursor = collection.find(doc! {}).await.expect("a cursor");
+            let mut documents = Vec::new();
+            while cursor.advance().await.expect("the next document") {
+                documents.push(cursor.deserialize_current().expect("a document"));
+            }
+            documents
+        })
     }
 }

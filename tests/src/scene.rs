@@ -3,12 +3,13 @@
 use crate::TOPICS;
 use crate::kafka::Kafka;
 use crate::mongo::Mongo;
-use crate::oracle;
+use crate::oracle::{self, Store};
 use crate::pipeline::{PATIENCE, Pipeline};
 use crate::poll::eventually;
 use crate::process::Process;
 use crate::samples::Sample;
 use crate::services::Services;
+use mongodb::bson::Document;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A test's own topics and database. They are dropped with it.
@@ -77,6 +78,11 @@ impl Scene {
             .create(&self.topic(topic), partitions, replication);
     }
 
+    /// All documents of a collection.
+    pub fn documents(&self, collection: &str) -> Vec<Document> {
+        self.mongo.documents(collection)
+    }
+
     /// Sends messages and waits until they are acknowledged.
     pub fn produce(&self, samples: &[Sample]) {
         for sample in samples {
@@ -138,12 +144,17 @@ impl Scene {
     }
 
     /// Compares everything in the database with what the topics hold.
+    pub fn check(&self) {
+        self.check_in(&self.mongo);
+    }
+
+    /// Compares everything in another database with what the topics hold.
     ///
     /// # Panics
     /// When something differs.
-    pub fn check(&self) {
+    pub fn check_in(&self, store: &dyn Store) {
         let log = self.kafka.read(&self.topics());
-        if let Err(differences) = oracle::compare(&log, &self.prefix, &self.mongo) {
+        if let Err(differences) = oracle::compare(&log, &self.prefix, store) {
             panic!(
                 "{}: {} messages: {differences}",
                 self.name,

@@ -199,7 +199,7 @@ fn a_view_can_be_configured() {
         .flag("--config", &file.to_string_lossy())
         .until_caught_up()
         .run();
-    let documents = scene.mongo.documents("log_analysis");
+    let documents = scene.documents("log_analysis");
     assert!(!documents.is_empty());
     for document in documents {
         let moment = |name| {

@@ -49,7 +49,7 @@ fn can_be_skipped() {
     let run = behind(&scene, &scene.pipeline().flag("--on-expired", "skip"));
     scene.await_caught_up();
     run.drain();
-    let documents = scene.mongo.documents("log_analysis");
+    let documents = scene.documents("log_analysis");
     let total = documents
         .iter()
         .map(|row| row.get_i64("total_logs").expect("a long"))

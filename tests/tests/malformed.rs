@@ -4,8 +4,11 @@ use end_to_end::oracle::judge;
 use end_to_end::samples::{Sample, fields, object, with, without};
 use end_to_end::{Scene, TOPICS};
 
-/// The required fields of a topic, and a kind of wrong values for each.
-const REQUIRED: [(&str, &[(&str, &[&str])]); 6] = [
+/// A required field, and values that it must not have.
+type Wrong = (&'static str, &'static [&'static str]);
+
+/// The required fields of each topic.
+const REQUIRED: [(&str, &[Wrong]); 6] = [
     (
         "customers",
         &[
@@ -362,5 +365,5 @@ fn everything_unusual_counts() {
     assert_eq!(judged.rejects, [], "the oracle's own view of the table");
     assert_eq!(judged.tombstones, TOPICS.len());
     scene.run_and_check(&scene.pipeline().workers(2));
-    assert!(scene.mongo.documents("dead_letters").is_empty());
+    assert!(scene.documents("dead_letters").is_empty());
 }

@@ -123,7 +123,7 @@ fn the_only_broker_of_a_partition_is_away() {
     let mut run = scene.pipeline().workers(2).start();
     eventually("what can be read is written", PATIENCE, || {
         run.assert_running();
-        match scene.mongo.documents("log_analysis").len() {
+        match scene.documents("log_analysis").len() {
             0 => Err("no log lines yet".to_owned()),
             _ => Ok(()),
         }

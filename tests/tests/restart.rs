@@ -9,9 +9,9 @@ fn documents_are_replaced_and_none_doubled() {
     let scene = Scene::new("again", 3);
     scene.produce(&shop(1, 200));
     scene.run_and_check(&scene.pipeline().workers(2));
-    let before: Vec<_> = scene.mongo.documents("sales_analysis");
+    let before: Vec<_> = scene.documents("sales_analysis");
     scene.run_and_check(&scene.pipeline().workers(3));
-    assert_eq!(scene.mongo.documents("sales_analysis").len(), before.len());
+    assert_eq!(scene.documents("sales_analysis").len(), before.len());
     scene.produce(&shop(2, 200));
     scene.run_and_check(&scene.pipeline());
 }
@@ -25,7 +25,7 @@ fn killed_at_any_moment() {
         let mut run = scene.pipeline().workers(2).flag("--epoch", "10ms").start();
         eventually("something is written", PATIENCE, || {
             run.assert_running();
-            match scene.mongo.documents("sales_analysis").len() {
+            match scene.documents("sales_analysis").len() {
                 0 => Err("no sales yet".to_owned()),
                 _ => Ok(()),
             }

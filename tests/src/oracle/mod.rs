@@ -23,26 +23,32 @@ pub use compare::{Differences, compare_view};
 pub use dead_letters::compare_dead_letters;
 pub use decode::{Event, Judged, Reject, Value, judge};
 pub use progress::{compare_progress, offsets};
+pub use time::parse as parse_time;
 pub use views::{Field, Key, Rows, VIEWS, View, expected};
 
 use crate::kafka::Log;
-use crate::mongo::Mongo;
+use mongodb::bson::Document;
 
-/// Compares everything that the pipeline wrote into MongoDB with what `log` says.
+/// A database that the pipeline has written.
+pub trait Store {
+    /// Everything in a collection, or in a table, as documents.
+    fn documents(&self, collection: &str) -> Vec<Document>;
+}
+
+/// Compares everything that the pipeline wrote with what `log` says.
 ///
 /// # Errors
 /// With what differs, for a person to read.
-pub fn compare(log: &Log, prefix: &str, mongo: &Mongo) -> Result<(), String> {
+pub fn compare(log: &Log, prefix: &str, store: &dyn Store) -> Result<(), String> {
     let judged = judge(log, prefix);
     let mut complaints = Vec::new();
     for view in &VIEWS {
-        let documents = mongo.documents(view.name);
+        let documents = store.documents(view.name);
         complaints.extend(compare_view(view, &expected(view, &judged.events), &documents).err());
     }
-    let dead_letters = mongo.documents("dead_letters");
+    let dead_letters = store.documents("dead_letters");
     complaints.extend(compare_dead_letters(&judged.rejects, &dead_letters).err());
-    let progress = mongo.progress()?;
-    complaints.extend(compare_progress(log, progress.as_ref()).err());
+    complaints.extend(compare_progress(log, &store.documents("progress")).err());
     if complaints.is_empty() {
         Ok(())
     } else {

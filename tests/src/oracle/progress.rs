@@ -31,16 +31,21 @@ pub fn offsets(progress: &Document) -> Result<BTreeMap<(String, i32), i64>, Stri
     Ok(found)
 }
 
-/// Compares the `progress` document with the end of the log.
+/// Compares the one `progress` document with the end of the log.
 ///
 /// # Errors
 /// With what differs.
-pub fn compare_progress(log: &Log, progress: Option<&Document>) -> Result<(), String> {
+pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String> {
     let mut differences = Differences::of("progress");
-    let Some(progress) = progress else {
-        differences.add("there is no document {_id: \"tidemark\"}".to_owned());
-        return differences.verdict();
+    let [progress] = documents else {
+        return Err(format!(
+            "progress: {} documents instead of one",
+            documents.len()
+        ));
     };
+    if progress.get("_id") != Some(&Bson::from("tidemark")) {
+        differences.add(format!("_id is {:?}", progress.get("_id")));
+    }
     if !matches!(progress.get("epoch"), Some(Bson::Int64(epoch)) if *epoch >= 0) {
         differences.add(format!("epoch is {:?}", progress.get("epoch")));
     }
@@ -83,8 +88,9 @@ mod tests {
         };
         let verdict = |offsets: Document| {
             let now = DateTime::from_millis(0);
-            let progress = doc! { "epoch": 1i64, "updated_at": now, "offsets": offsets };
-            compare_progress(&log, Some(&progress))
+            let progress =
+                doc! { "_id": "tidemark", "epoch": 1i64, "updated_at": now, "offsets": offsets };
+            compare_progress(&log, &[progress])
                 .err()
                 .unwrap_or_default()
         };
@@ -94,6 +100,6 @@ mod tests {
         assert!(verdict(doc! {}).contains("t/0 is None"));
         assert!(verdict(doc! { "t": { "0": 5i64, "2": 1i64 } }).contains("no such partition"));
         assert!(verdict(doc! { "t": { "0": 5 } }).contains("no long"));
-        assert!(compare_progress(&log, None).is_err());
+        assert!(compare_progress(&log, &[]).is_err());
     }
 }

@@ -1,11 +1,10 @@
 //! ISO 8601 as Python writes it, to milliseconds since the UNIX epoch.
 
 use jiff::civil;
-use jiff::tz::Offset;
 
 /// `2024-11-02T13:45:11`, with or without a fraction of up to nine digits, with
 /// `Z`, an offset, or nothing, which means UTC. Rounded down.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     // Digits are shown as zeros: the shape alone says where everything is.
     if !text.is_ascii() || text.len() < 19 {
         return None;
@@ -37,7 +36,8 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     let fraction = format!("{:0<3}", fraction.trim_start_matches('.'));
     let millis: i64 = fraction[..3].parse().ok()?;
 
-    let seconds = Offset::UTC.to_timestamp(local).ok()?.as_second() - offset(zone)?;
+    let epoch = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+    let seconds = local.duration_since(epoch).as_secs() - offset(zone)?;
     // The years that can be written are also the years that can be meant.
     (FIRST_SECOND..=LAST_SECOND)
         .contains(&seconds)
@@ -100,6 +100,15 @@ mod tests {
             Some(1_730_558_712_000)
         );
         assert_eq!(parse("2024-02-29T00:00:00"), Some(1_709_164_800_000));
+    }
+
+    #[test]
+    fn reads_every_year_that_python_has() {
+        assert_eq!(parse("0001-01-01T00:00:00"), Some(-62_135_596_800_000));
+        assert_eq!(
+            parse("9999-12-31T23:59:59.999999"),
+            Some(253_402_300_799_999)
+        );
     }
 
     #[test]
