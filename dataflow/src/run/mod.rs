@@ -46,7 +46,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let timely = settings.timely()?;
+    let timely = settings.timely();
 
     let catalog = Arc::new(setup::catalog(settings)?);
     let names = catalog.routes.iter().map(|route| route.topic());
