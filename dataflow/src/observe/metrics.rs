@@ -231,7 +231,11 @@ mod tests {
             "tidemark_write_seconds_bucket{le=\"0.025\"} 1",
             "tidemark_write_seconds_count 1",
             "tidemark_ready 1",
-            "tidemark_build_info{version=\"0.1.0\"} 1",
+            concat!(
+                "tidemark_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
             "# TYPE process_start_time_seconds gauge",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

@@ -1,0 +1,106 @@
+//! Which path is answered by what, and what holds for all answers.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+use sinks::Reader;
+
+use super::{health, views};
+use crate::observe::{Board, ViewInfo};
+
+/// What the answers are made from.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) board: Arc<Board>,
+    pub(super) reader: Arc<dyn Reader>,
+    pub(super) views: Arc<Vec<ViewInfo>>,
+}
+
+/// All paths.
+pub(super) fn router(
+    board: Arc<Board>,
+    reader: Arc<dyn Reader>,
+    views: Arc<Vec<ViewInfo>>,
+) -> Router {
+    let app = App {
+        board,
+        reader,
+        views,
+    };
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics))
+        .route("/api/views", get(views::list))
+        .route("/api/views/{name}", get(views::rows))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(map_response(guarded))
+        .with_state(app)
+}
+
+/// An answer that is not what was asked for, as JSON with a sentence.
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        (status, Json(json!({ "error": error }))).into_response()
+    }
+}
+
+const PATHS: &str = "\
+/healthz          200 while the process lives, 503 once it has failed
+/readyz           200 once it is ready, 503 with the reason before
+/metrics          Prometheus
+/api/views        what the views are
+/api/views/NAME   a view's rows, newest window first; parameters:
+                  from, until   windows that start at or after, before a time
+                  window        the window that starts at a time
+                  GROUPCOLUMN   rows whose group column has this value
+                  limit, offset rows a page, rows to pass over
+";
+
+async fn index() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("Tidemark {version}\n\n{PATHS}")
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, text)], app.board.prometheus())
+}
+
+async fn unknown() -> Refusal {
+    let error = "no such path; / lists those there are".to_owned();
+    Refusal(StatusCode::NOT_FOUND, error)
+}
+
+async fn wrong_method() -> Refusal {
+    let error = "everything here is read with GET".to_owned();
+    Refusal(StatusCode::METHOD_NOT_ALLOWED, error)
+}
+
+/// No answer is guessed to be another type than it says, kept after it is no
+/// longer true, or shown inside another site's page.
+async fn guarded(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        let headers = response.headers_mut();
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,281 @@
+//! Every path, over a reader whose rows lie in memory.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode},
+};
+use serde_json::{Value as Json, json};
+use sinks::{Progress, Query, Reader, SinkError, StoredRow, Value};
+use tower::ServiceExt;
+
+use super::*;
+use crate::observe::testing;
+
+const HOUR: i64 = 3_600_000;
+
+/// Three products in each of two hours, newest first.
+#[derive(Default)]
+struct Memory {
+    away: AtomicBool,
+}
+
+impl Reader for Memory {
+    fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
+        assert_eq!(table, 0);
+        self.ping()?;
+        let rows = [HOUR, 0].into_iter().flat_map(|start| {
+            ["a", "b", "c d&e"].map(|product| testing::row(start, product, start + 1))
+        });
+        let matching = rows.filter(|row| {
+            let [Value::Date(start), _, Value::Text(product), _] = &row.values[..] else {
+                panic!("{row:?}")
+            };
+            query.from.is_none_or(|from| *start >= from)
+                && query.until.is_none_or(|until| *start < until)
+                && query.groups.iter().all(|(_, value)| value == product)
+        });
+        let page = matching
+            .skip(usize::try_from(query.offset).unwrap())
+            .take(usize::try_from(query.limit).unwrap());
+        let stored = page.map(|row| StoredRow {
+            id: row.id.id,
+            values: row.values,
+            is_final: false,
+            epoch: 1,
+            updated_at: 0,
+        });
+        Ok(stored.collect())
+    }
+
+    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+        Ok(None)
+    }
+
+    fn ping(&self) -> Result<(), SinkError> {
+        match self.away.load(Relaxed) {
+            false => Ok(()),
+            true => Err(SinkError::Unavailable {
+                database: "memory".to_owned(),
+                detail: "it is away".to_owned(),
+            }),
+        }
+    }
+}
+
+struct Fixture {
+    board: Arc<Board>,
+    reader: Arc<Memory>,
+    views: Arc<Vec<ViewInfo>>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let topics = ["transactions".to_owned()];
+        Self {
+            board: Arc::new(Board::new(1, &topics, &[testing::table()])),
+            reader: Arc::new(Memory::default()),
+            views: Arc::new(vec![testing::view()]),
+        }
+    }
+
+    fn router(&self) -> Router {
+        routes::router(self.board.clone(), self.reader.clone(), self.views.clone())
+    }
+
+    fn get(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            let response = self.router().oneshot(request).await.unwrap();
+            let status = response.status();
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        })
+    }
+
+    fn json(&self, path: &str) -> (u16, Json) {
+        let (status, body) = self.get(path);
+        (status.as_u16(), serde_json::from_str(&body).unwrap())
+    }
+}
+
+fn ids(page: &Json) -> Vec<&str> {
+    let rows = page["rows"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["_id"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn health_and_readiness_follow_the_stage() {
+    let fixture = Fixture::new();
+    fixture.board.set_waiting("Kafka is away");
+    assert_eq!(fixture.json("/healthz").0, 200);
+    let not_ready = json!({ "error": "not ready: Kafka is away" });
+    assert_eq!(fixture.json("/readyz"), (503, not_ready));
+    fixture.board.set_ready();
+    assert_eq!(fixture.json("/readyz"), (200, json!({ "status": "ready" })));
+    fixture.board.set_stopping();
+    assert_eq!(
+        (fixture.json("/healthz").0, fixture.json("/readyz").0),
+        (200, 503)
+    );
+    fixture.board.set_failed("the disk is full");
+    let failed = json!({ "error": "it failed: the disk is full" });
+    assert_eq!(fixture.json("/healthz"), (503, failed));
+}
+
+#[test]
+fn metrics_are_those_of_the_board() {
+    let fixture = Fixture::new();
+    fixture.board.events_read(0, 5, 50);
+    let (status, text) = fixture.get("/metrics");
+    assert_eq!(status, 200);
+    assert!(text.contains("tidemark_events_read_total{topic=\"transactions\"} 5\n"));
+}
+
+#[test]
+fn views_are_listed_with_what_they_are() {
+    let (status, list) = Fixture::new().json("/api/views");
+    assert_eq!(status, 200);
+    assert_eq!(
+        list["views"][0],
+        json!({
+            "name": "sales",
+            "about": "Sales of each product, by hour",
+            "topic": "transactions",
+            "window": "1h",
+            "time": "kafka",
+            "lateness": "2h",
+            "groups": ["product"],
+            "fields": [
+                {"name": "window.start", "type": "date"},
+                {"name": "window.end", "type": "date"},
+                {"name": "product", "type": "string"},
+                {"name": "total", "type": "long"},
+            ],
+            "rows": "/api/views/sales",
+        })
+    );
+}
+
+#[test]
+fn rows_are_filtered_by_window_and_group() {
+    let fixture = Fixture::new();
+    let (status, page) = fixture.json("/api/views/sales?window=1970-01-01T01:00:00Z&product=a");
+    assert_eq!(status, 200);
+    let row = json!({
+        "_id": "3600000/a",
+        "window": {"start": "1970-01-01T01:00:00Z", "end": "1970-01-01T02:00:00Z"},
+        "product": "a",
+        "total": 3_600_001,
+        "final": false,
+        "epoch": 1,
+        "updated_at": "1970-01-01T00:00:00Z",
+    });
+    assert_eq!(
+        page,
+        json!({ "view": "sales", "rows": [row], "next": null })
+    );
+    let (_, page) = fixture.json("/api/views/sales?until=1970-01-01T01:00:00Z");
+    assert_eq!(ids(&page), ["0/a", "0/b", "0/c d&e"]);
+}
+
+#[test]
+fn following_next_gives_every_row_once() {
+    let fixture = Fixture::new();
+    let mut path = "/api/views/sales?limit=4".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let (status, page) = fixture.json(&path);
+        assert_eq!(status, 200);
+        seen.extend(ids(&page).into_iter().map(str::to_owned));
+        match page["next"].as_str() {
+            Some(next) => path = next.to_owned(),
+            None => break,
+        }
+    }
+    let all = [
+        "3600000/a",
+        "3600000/b",
+        "3600000/c d&e",
+        "0/a",
+        "0/b",
+        "0/c d&e",
+    ];
+    assert_eq!(seen, all);
+    // What is filtered stays filtered, whatever its letters.
+    let (_, page) = fixture.json("/api/views/sales?product=c%20d%26e&limit=1");
+    let (_, page) = fixture.json(page["next"].as_str().unwrap());
+    assert_eq!(ids(&page), ["0/c d&e"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_as_json() {
+    let fixture = Fixture::new();
+    fixture.reader.away.store(true, Relaxed);
+    for (path, status, expected) in [
+        (
+            "/api/views/sale",
+            404,
+            "sale: no such view; there are sales",
+        ),
+        (
+            "/api/views/sales?product_id=1",
+            400,
+            "product_id: sales takes no such parameter",
+        ),
+        (
+            "/api/views/sales?limit=many",
+            400,
+            "limit: \"many\": it takes 1 to 1000",
+        ),
+        (
+            "/api/views/sales",
+            503,
+            "memory is not available: it is away",
+        ),
+        ("/api", 404, "no such path; / lists those there are"),
+    ] {
+        let (found, answer) = fixture.json(path);
+        let error = answer["error"].as_str().unwrap();
+        assert_eq!(found, status, "{path}");
+        assert!(error.starts_with(expected), "{path}: {error}");
+    }
+}
+
+#[test]
+fn a_server_listens_until_it_is_stopped() {
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+    let fixture = Fixture::new();
+    let server = start(
+        Http::At(([127, 0, 0, 1], 0).into()),
+        fixture.board,
+        fixture.reader,
+        fixture.views,
+    );
+    let server = server.unwrap().unwrap();
+    let address = server.address();
+    // A client that never asks must not keep it from stopping.
+    let _silent = TcpStream::connect(address).unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("/api/views/NAME"), "{answer}");
+    server.stop();
+    assert!(TcpStream::connect(address).is_err());
+}
