@@ -47,26 +47,42 @@ fn main() {
     let catalog = Arc::new(catalog(&BTreeMap::new()).expect("the views as they are"));
     let log = generate(&catalog, events);
     let bytes: usize = log.iter().flat_map(|p| p.messages.iter()).map(bytes).sum();
-    println!("{events} events of {} bytes in {} partitions", bytes / events, log.len());
+    println!(
+        "{events} events of {} bytes in {} partitions",
+        bytes / events,
+        log.len()
+    );
 
     let expected = by_loop(&log).1;
     for workers in [1, 2] {
-        assert!(by_dataflow(&catalog, &log, workers).1 == expected, "{workers} workers differ");
+        assert!(
+            by_dataflow(&catalog, &log, workers).1 == expected,
+            "{workers} workers differ"
+        );
     }
     println!("{} rows, the same by loop and dataflow\n", expected.len());
 
     let mut seconds: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
     for _ in 0..runs {
         seconds.entry("loop").or_default().push(by_loop(&log).0);
-        seconds.entry("one worker").or_default().push(by_dataflow(&catalog, &log, 1).0);
-        seconds.entry("two workers").or_default().push(by_dataflow(&catalog, &log, 2).0);
+        seconds
+            .entry("one worker")
+            .or_default()
+            .push(by_dataflow(&catalog, &log, 1).0);
+        seconds
+            .entry("two workers")
+            .or_default()
+            .push(by_dataflow(&catalog, &log, 2).0);
     }
     let median = |name: &str, of: fn(&Cost) -> f64| {
         let mut all: Vec<_> = seconds[name].iter().map(of).collect();
         all.sort_by(f64::total_cmp);
         (all[all.len() / 2], all[0], all[all.len() - 1])
     };
-    println!("{:12} {:>24} {:>24} {:>14}", "", "CPU s (min..max)", "wall s (min..max)", "events/CPU s");
+    println!(
+        "{:12} {:>24} {:>24} {:>14}",
+        "", "CPU s (min..max)", "wall s (min..max)", "events/CPU s"
+    );
     for name in ["loop", "one worker", "two workers"] {
         let (cpu, cpu_min, cpu_max) = median(name, |cost| cost.cpu);
         let (wall, wall_min, wall_max) = median(name, |cost| cost.wall);
@@ -78,13 +94,32 @@ fn main() {
     let cpu = |name| median(name, |cost| cost.cpu).0;
     let wall = |name| median(name, |cost| cost.wall).0;
     println!();
-    report("events per CPU-second, one worker / loop", cpu("loop") / cpu("one worker"), 0.5, true);
-    report("time, two workers / one", wall("two workers") / wall("one worker"), 0.6, false);
-    report("CPU, two workers / one", cpu("two workers") / cpu("one worker"), 1.1, false);
+    report(
+        "events per CPU-second, one worker / loop",
+        cpu("loop") / cpu("one worker"),
+        0.5,
+        true,
+    );
+    report(
+        "time, two workers / one",
+        wall("two workers") / wall("one worker"),
+        0.6,
+        false,
+    );
+    report(
+        "CPU, two workers / one",
+        cpu("two workers") / cpu("one worker"),
+        1.1,
+        false,
+    );
 }
 
 fn report(what: &str, ratio: f64, target: f64, at_least: bool) {
-    let (sign, holds) = if at_least { ("≥", ratio >= target) } else { ("≤", ratio <= target) };
+    let (sign, holds) = if at_least {
+        ("≥", ratio >= target)
+    } else {
+        ("≤", ratio <= target)
+    };
     let verdict = if holds { "holds" } else { "missed" };
     println!("{what:44} {ratio:>5.2}  (target {sign} {target:.2}: {verdict})");
 }
@@ -97,7 +132,10 @@ struct Cost {
 fn timed<R>(run: impl FnOnce() -> R) -> (Cost, R) {
     let (cpu, wall) = (ProcessTime::now(), Instant::now());
     let result = run();
-    let cost = Cost { cpu: cpu.elapsed().as_secs_f64(), wall: wall.elapsed().as_secs_f64() };
+    let cost = Cost {
+        cpu: cpu.elapsed().as_secs_f64(),
+        wall: wall.elapsed().as_secs_f64(),
+    };
     (cost, result)
 }
 
@@ -122,7 +160,10 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
                     key: None,
                     value: Some(record.value.to_vec()),
                 };
-                partitions.entry((topic, count % PARTITIONS)).or_default().push(kept);
+                partitions
+                    .entry((topic, count % PARTITIONS))
+                    .or_default()
+                    .push(kept);
                 count += 1;
             }
         });
@@ -137,7 +178,11 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
 
 fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> (Cost, Rows) {
     let rows: Arc<Mutex<HashMap<Key, Sums>>> = Arc::default();
-    let topics: Arc<[String]> = catalog.routes.iter().map(|r| r.topic().to_owned()).collect();
+    let topics: Arc<[String]> = catalog
+        .routes
+        .iter()
+        .map(|r| r.topic().to_owned())
+        .collect();
     let board = Arc::new(Board::new(workers, &topics, &[]));
     let (catalog_, log, seen) = (Arc::clone(catalog), log.to_vec(), Arc::clone(&rows));
     let (cost, ()) = timed(move || {
@@ -162,7 +207,12 @@ fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> (Co
                     max_in_flight: u64::MAX,
                     board,
                 };
-                let ingested = ingest(ticks, setup, |_| Box::new(source), |error| panic!("{error}"));
+                let ingested = ingest(
+                    ticks,
+                    setup,
+                    |_| Box::new(source),
+                    |error| panic!("{error}"),
+                );
                 let (probe, _) = maintain(ingested.contributed)
                     .inner
                     .inspect(move |((key, sums), _, diff)| {
@@ -179,14 +229,21 @@ fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> (Co
                 worker.step_or_park(Some(pause));
             }
             clock.close();
-            seen.lock().expect("no worker panics").extend(kept.borrow_mut().drain());
+            seen.lock()
+                .expect("no worker panics")
+                .extend(kept.borrow_mut().drain());
         });
         drop(guards.expect("workers start"));
     });
     let rows = std::mem::take(&mut *rows.lock().expect("no worker panics"));
     let row = |(key, sums): (Key, Sums)| {
-        let view = catalog.definitions[usize::from(key.slot.view())].name.to_owned();
-        ((view, key.slot.index(), key.group[0].to_string()), (sums.count, sums.unique, sums.sums[0]))
+        let view = catalog.definitions[usize::from(key.slot.view())]
+            .name
+            .to_owned();
+        (
+            (view, key.slot.index(), key.group[0].to_string()),
+            (sums.count, sums.unique, sums.sums[0]),
+        )
     };
     (cost, rows.into_iter().map(row).collect())
 }
@@ -227,12 +284,24 @@ fn by_loop(log: &[Partition]) -> (Cost, Rows) {
         (sales, views)
     });
     let mut rows = Rows::new();
-    for ((hour, product), Sale { count, quantity, customers }) in sales {
+    for (
+        (hour, product),
+        Sale {
+            count,
+            quantity,
+            customers,
+        },
+    ) in sales
+    {
         let key = ("sales_analysis".to_owned(), hour, product.to_string());
         rows.insert(key, (count, customers.len() as i64, quantity));
     }
     for ((hour, product), (count, duration)) in views {
-        let key = ("product_views_analysis".to_owned(), hour, product.to_string());
+        let key = (
+            "product_views_analysis".to_owned(),
+            hour,
+            product.to_string(),
+        );
         rows.insert(key, (count, 0, duration));
     }
     (cost, rows)

@@ -52,12 +52,20 @@ impl Shop {
         }
         let brokers = broker.bootstrap_servers();
         let stop = Arc::new(AtomicBool::new(false));
-        Ok(Shop { stop, generator: None, _broker: broker, brokers })
+        Ok(Shop {
+            stop,
+            generator: None,
+            _broker: broker,
+            brokers,
+        })
     }
 
     /// How to reach the broker.
     pub fn connection(&self) -> Connection {
-        Connection { brokers: self.brokers.clone(), properties: BTreeMap::new() }
+        Connection {
+            brokers: self.brokers.clone(),
+            properties: BTreeMap::new(),
+        }
     }
 
     /// Lets the generator send `rate` events a second, for as long as they are
@@ -83,12 +91,19 @@ impl Shop {
         let stop = Arc::clone(&self.stop);
         let run = move || {
             let limit = || board.snapshot().events() + UNREAD;
-            let control = generator::Control { stop: &stop, limit: &limit };
+            let control = generator::Control {
+                stop: &stop,
+                limit: &limit,
+            };
             if let Err(error) = generator::run(&options, control) {
                 tracing::error!("the generator stopped: {error}");
             }
         };
-        self.generator = Some(std::thread::Builder::new().name("generator".into()).spawn(run)?);
+        self.generator = Some(
+            std::thread::Builder::new()
+                .name("generator".into())
+                .spawn(run)?,
+        );
         Ok(())
     }
 

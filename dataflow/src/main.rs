@@ -32,7 +32,10 @@ fn start() -> Result<(), RunError> {
     let known: Vec<_> = catalog
         .definitions
         .iter()
-        .map(|view| KnownView { name: view.name, times: &view.times })
+        .map(|view| KnownView {
+            name: view.name,
+            times: &view.times,
+        })
         .collect();
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
         Command::Views(settings) => run::views(&settings),

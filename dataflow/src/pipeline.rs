@@ -76,7 +76,16 @@ impl Pipeline {
         S: FnOnce(SyncActivator) -> Box<dyn Source>,
     {
         let stop = Stop::build(worker);
-        let Parts { catalog, topics, source, writer, publisher, board, failed, .. } = parts;
+        let Parts {
+            catalog,
+            topics,
+            source,
+            writer,
+            publisher,
+            board,
+            failed,
+            ..
+        } = parts;
         let (failed_write, failed_publish) = (Arc::clone(&failed), Arc::clone(&failed));
         let (clock, published) = worker.dataflow(|scope| {
             let (clock, ticks) = Clock::new(scope, parts.first_epoch, parts.tick);
@@ -88,20 +97,37 @@ impl Pipeline {
                 max_in_flight: parts.max_in_flight,
                 board: Arc::clone(&board),
             };
-            let Ingested { contributed, dead_letters, positions } =
-                ingest(ticks, setup, source, move |error| failed(error.into()));
-            let changes = Changes { rows: maintain(contributed).inner, dead_letters };
+            let Ingested {
+                contributed,
+                dead_letters,
+                positions,
+            } = ingest(ticks, setup, source, move |error| failed(error.into()));
+            let changes = Changes {
+                rows: maintain(contributed).inner,
+                dead_letters,
+            };
             let done = sink::write(changes, catalog, writer, Arc::clone(&board), move |error| {
                 failed_write(error.into());
             });
             let done = done.probe_with(&written);
             let publish_failed = move |error: WriteError| failed_publish(error.into());
-            let (published, _) =
-                sink::publish(done, positions, topics, publisher, Arc::clone(&board), publish_failed)
-                    .probe();
+            let (published, _) = sink::publish(
+                done,
+                positions,
+                topics,
+                publisher,
+                Arc::clone(&board),
+                publish_failed,
+            )
+            .probe();
             (clock, published)
         });
-        Pipeline { clock, published, stop, board }
+        Pipeline {
+            clock,
+            published,
+            stop,
+            board,
+        }
     }
 
     /// Ends the epoch if it is time to. Returns how long the worker may sleep.
@@ -148,7 +174,10 @@ impl Stop {
             });
             input
         });
-        Stop { input: Some(input), asked }
+        Stop {
+            input: Some(input),
+            asked,
+        }
     }
 
     fn ask(&mut self) {

@@ -3,7 +3,7 @@
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -57,9 +57,11 @@ impl Connection {
 
     /// Properties the user gave that cannot be changed.
     pub fn fixed(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        FIXED
-            .into_iter()
-            .filter(|(key, value)| self.properties.get(*key).is_some_and(|given| given != value))
+        FIXED.into_iter().filter(|(key, value)| {
+            self.properties
+                .get(*key)
+                .is_some_and(|given| given != value)
+        })
     }
 }
 
@@ -91,6 +93,13 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition comes to its reader as well; it is no error.
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::PartitionEOF)
+        ) {
+            return;
+        }
         tracing::warn!("Kafka client: {error}: {reason}");
     }
 

@@ -35,7 +35,14 @@ impl Clock {
             input.advance_to(first);
             input
         });
-        (Clock { input, tick, next: Instant::now() + tick }, ticks)
+        (
+            Clock {
+                input,
+                tick,
+                next: Instant::now() + tick,
+            },
+            ticks,
+        )
     }
 
     /// Opens the next epoch if it is time to. Returns how long it is until the

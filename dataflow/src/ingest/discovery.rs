@@ -68,12 +68,18 @@ impl Discovery {
 
     /// All partitions found so far, in the order in which they were found.
     pub fn found(&self) -> Vec<Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.found
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn add(&self, found: Vec<Found>) {
         if !found.is_empty() {
-            self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            self.found
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(found);
             self.version.fetch_add(1, Ordering::Release);
         }
     }
@@ -100,7 +106,13 @@ impl Prober {
             .create_with_context(Context::default())
             .map_err(DiscoveryError::Configuration)?;
         let (known, said_missing) = (vec![0; topics.len()], vec![false; topics.len()]);
-        Ok(Prober { consumer, brokers: connection.brokers.clone(), topics, known, said_missing })
+        Ok(Prober {
+            consumer,
+            brokers: connection.brokers.clone(),
+            topics,
+            known,
+            said_missing,
+        })
     }
 
     /// Asks until Kafka has answered for every topic, for `timeout` at the most,
@@ -108,24 +120,35 @@ impl Prober {
     ///
     /// # Errors
     /// When it has not answered in time.
-    pub fn first(&mut self, discovery: &Discovery, timeout: Duration) -> Result<(), DiscoveryError> {
+    pub fn first(
+        &mut self,
+        discovery: &Discovery,
+        timeout: Duration,
+    ) -> Result<(), DiscoveryError> {
         let started = Instant::now();
         loop {
             // The client reports why it cannot connect when it is polled.
             while self.consumer.poll(Duration::ZERO).is_some() {}
             let left = timeout.saturating_sub(started.elapsed());
-            let error = match self.probe(discovery, left.min(ANSWER).max(Duration::from_millis(100))) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
+            let error =
+                match self.probe(discovery, left.min(ANSWER).max(Duration::from_millis(100))) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                };
             let brokers = &self.brokers;
             if started.elapsed() >= timeout {
                 let seconds = timeout.as_secs();
                 let (brokers, detail) = (brokers.clone(), error.to_string());
-                return Err(DiscoveryError::Away { brokers, seconds, detail });
+                return Err(DiscoveryError::Away {
+                    brokers,
+                    seconds,
+                    detail,
+                });
             }
             let left = timeout.saturating_sub(started.elapsed()).as_secs();
-            tracing::warn!("Kafka at {brokers} does not answer ({error}); trying for another {left} s");
+            tracing::warn!(
+                "Kafka at {brokers} does not answer ({error}); trying for another {left} s"
+            );
         }
     }
 
@@ -138,7 +161,10 @@ impl Prober {
                 tracing::debug!("looking for new partitions: {error}");
             }
         };
-        std::thread::Builder::new().name("discovery".to_owned()).spawn(watch).map(drop)
+        std::thread::Builder::new()
+            .name("discovery".to_owned())
+            .spawn(watch)
+            .map(drop)
     }
 
     /// Asks once for every topic.
@@ -153,13 +179,21 @@ impl Prober {
             }
             for partition in self.known[topic]..count {
                 let (low, high) = self.consumer.fetch_watermarks(name, partition, timeout)?;
-                found.push(Found { topic, partition, low, high });
+                found.push(Found {
+                    topic,
+                    partition,
+                    low,
+                    high,
+                });
             }
             if count > self.known[topic] {
                 tracing::info!(partitions = count, "topic {name}");
             }
         }
-        for &Found { topic, partition, .. } in &found {
+        for &Found {
+            topic, partition, ..
+        } in &found
+        {
             self.known[topic] = self.known[topic].max(partition + 1);
         }
         discovery.add(found);
@@ -202,7 +236,10 @@ mod tests {
             }
             let (least, most) = (load.values().min().unwrap(), load.values().max().unwrap());
             assert_eq!(load.len(), peers);
-            assert!(most - least <= 6, "{least} to {most} partitions a worker, of {peers}");
+            assert!(
+                most - least <= 6,
+                "{least} to {most} partitions a worker, of {peers}"
+            );
         }
     }
 }

@@ -19,7 +19,13 @@ pub(super) struct Flight {
 impl Flight {
     /// At most about `limit` events, until the frontier of `written` passes them.
     pub(super) fn new(written: probe::Handle<Epoch>, limit: u64) -> Flight {
-        Flight { written, epochs: VecDeque::new(), events: 0, limit: limit.max(1), full: false }
+        Flight {
+            written,
+            epochs: VecDeque::new(),
+            events: 0,
+            limit: limit.max(1),
+            full: false,
+        }
     }
 
     /// Notes that so many events were read in an epoch.
@@ -45,7 +51,12 @@ impl Flight {
             self.epochs.pop_front();
             self.events -= events;
         }
-        self.full = self.events >= if self.full { self.limit / 2 + 1 } else { self.limit };
+        self.full = self.events
+            >= if self.full {
+                self.limit / 2 + 1
+            } else {
+                self.limit
+            };
         self.full
     }
 

@@ -139,7 +139,11 @@ impl KafkaSource {
                 });
             }
         }
-        if self.partitions.len() > before { self.assign() } else { Ok(()) }
+        if self.partitions.len() > before {
+            self.assign()
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads all partitions from where they stand.
@@ -153,11 +157,15 @@ impl KafkaSource {
         // which `read` empties first.
         for partition in &mut self.partitions {
             let topic = &self.share.topics[partition.topic];
-            let queue = self.consumer.split_partition_queue(topic, partition.partition);
+            let queue = self
+                .consumer
+                .split_partition_queue(topic, partition.partition);
             partition.queue = queue.map(|mut queue| {
                 if let Some(wake) = self.wake.clone() {
-                    // Fails when the worker has ended: nobody is left to wake.
-                    queue.set_nonempty_callback(move || drop(wake.activate()));
+                    queue.set_nonempty_callback(move || {
+                        // Fails when the worker has ended: nobody is left to wake.
+                        let _ = wake.activate();
+                    });
                 }
                 queue
             });
@@ -177,7 +185,8 @@ impl KafkaSource {
                 (true, false) => Offset::Beginning,
                 (false, _) => Offset::Invalid,
             };
-            list.add_partition_offset(topic, partition.partition, offset).map_err(client)?;
+            list.add_partition_offset(topic, partition.partition, offset)
+                .map_err(client)?;
         }
         Ok(list)
     }
@@ -189,7 +198,11 @@ impl KafkaSource {
         while let Some(event) = consumer.poll(Duration::ZERO) {
             match event {
                 Ok(message) => {
-                    let topic = self.share.topics.iter().position(|name| name == message.topic());
+                    let topic = self
+                        .share
+                        .topics
+                        .iter()
+                        .position(|name| name == message.topic());
                     let place = (topic, message.partition());
                     let partition = self
                         .partitions
@@ -213,7 +226,9 @@ impl KafkaSource {
     fn expired(&mut self, index: usize) -> Result<(), SourceError> {
         let partition = &mut self.partitions[index];
         let topic = &self.share.topics[partition.topic];
-        let watermarks = self.consumer.fetch_watermarks(topic, partition.partition, ANSWER);
+        let watermarks = self
+            .consumer
+            .fetch_watermarks(topic, partition.partition, ANSWER);
         let Ok((low, high)) = watermarks else {
             // Kafka is away just now: reading on will bring us here again.
             return self.assign();
@@ -230,7 +245,8 @@ impl KafkaSource {
             }
             tracing::warn!("{error}; going on at {low}, as --on-expired=skip says");
         } else if partition.started && high < partition.next {
-            let detail = format!("the partition ends at {high}: was the topic deleted and made again?");
+            let detail =
+                format!("the partition ends at {high}: was the topic deleted and made again?");
             return Err(refused(topic, partition, &detail));
         }
         partition.next = partition.next.max(low);
@@ -257,7 +273,9 @@ impl Source for KafkaSource {
             let mut read = 0;
             let mut expired = false;
             // Out of the partition while it is read, so that both can be used.
-            let Some(queue) = partition.queue.take() else { continue };
+            let Some(queue) = partition.queue.take() else {
+                continue;
+            };
             while read < turn && !expired {
                 match queue.poll(Duration::ZERO) {
                     None => break,
@@ -295,22 +313,46 @@ impl Source for KafkaSource {
         }
         self.paused = paused;
         let Ok(list) = self.list(false) else { return };
-        let result =
-            if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        let result = if paused {
+            self.consumer.pause(&list)
+        } else {
+            self.consumer.resume(&list)
+        };
         if let Err(error) = result {
-            tracing::warn!(paused, "Kafka: partitions could not be paused or resumed: {error}");
+            tracing::warn!(
+                paused,
+                "Kafka: partitions could not be paused or resumed: {error}"
+            );
         }
     }
 
     fn take_positions(&mut self, each: &mut dyn FnMut(Position)) {
-        let Share { topics, board, worker, .. } = &self.share;
+        let Share {
+            topics,
+            board,
+            worker,
+            ..
+        } = &self.share;
         for partition in &mut self.partitions {
-            let Partition { topic, partition: number, next, .. } = *partition;
+            let Partition {
+                topic,
+                partition: number,
+                next,
+                ..
+            } = *partition;
             let name = &topics[topic];
-            let end = self.consumer.context().end(name, number).unwrap_or(partition.found_end);
+            let end = self
+                .consumer
+                .context()
+                .end(name, number)
+                .unwrap_or(partition.found_end);
             board.partition(name, number, *worker, next, end.max(next), self.paused);
             if std::mem::take(&mut partition.moved) {
-                each(Position { topic, partition: number, next });
+                each(Position {
+                    topic,
+                    partition: number,
+                    next,
+                });
             }
         }
     }

@@ -37,8 +37,15 @@ pub struct MemorySource {
 impl MemorySource {
     /// Reads `partitions`, at most `turn` messages of each before the next.
     pub fn new(partitions: Vec<Partition>, turn: usize) -> MemorySource {
-        let reading = partitions.into_iter().map(|partition| (partition, 0)).collect();
-        MemorySource { reading, moved: Vec::new(), turn: turn.max(1) }
+        let reading = partitions
+            .into_iter()
+            .map(|partition| (partition, 0))
+            .collect();
+        MemorySource {
+            reading,
+            moved: Vec::new(),
+            turn: turn.max(1),
+        }
     }
 }
 
@@ -49,7 +56,9 @@ impl Source for MemorySource {
         each: &mut dyn FnMut(Message<'_>),
     ) -> Result<Turn, SourceError> {
         while budget > 0 {
-            let Some((part, from)) = self.reading.pop_front() else { return Ok(Turn::Finished) };
+            let Some((part, from)) = self.reading.pop_front() else {
+                return Ok(Turn::Finished);
+            };
             let until = part.messages.len().min(from + self.turn.min(budget));
             for (kept, offset) in part.messages[from..until].iter().zip(from..) {
                 each(Message {
@@ -71,7 +80,11 @@ impl Source for MemorySource {
                 self.reading.push_back((part, until));
             }
         }
-        Ok(if self.reading.is_empty() { Turn::Finished } else { Turn::More })
+        Ok(if self.reading.is_empty() {
+            Turn::Finished
+        } else {
+            Turn::More
+        })
     }
 
     fn pause(&mut self, _paused: bool) {}

@@ -105,14 +105,25 @@ pub fn ingest<'scope>(
             letters: OutputBuilder::from(letters),
             positions: OutputBuilder::from(positions),
         };
-        let Setup { catalog, topics, written, max_in_flight, board } = setup;
+        let Setup {
+            catalog,
+            topics,
+            written,
+            max_in_flight,
+            board,
+        } = setup;
         let mut reading = Reading::new(catalog, topics, Arc::clone(&board));
         let mut flight = Flight::new(written, max_in_flight);
-        let mut open = Some(Open { capabilities, epoch: 0 });
+        let mut open = Some(Open {
+            capabilities,
+            epoch: 0,
+        });
         let mut broken = false;
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            let (Some(now), false) = (&mut open, broken) else { return };
+            let (Some(now), false) = (&mut open, broken) else {
+                return;
+            };
             let clock = frontiers[0].frontier().first().copied();
             if clock != Some(now.epoch) {
                 outputs.finish_epoch(now, &mut reading, source.as_mut());
@@ -197,25 +208,45 @@ impl Outputs {
         self.send_letters(open, reading);
         let mut output = self.positions.activate();
         let mut session = output.session(&open.capabilities[4]);
-        source.take_positions(&mut |Position { topic, partition, next }| {
+        source.take_positions(&mut |Position {
+                                        topic,
+                                        partition,
+                                        next,
+                                    }| {
             session.give((topic, partition, next));
         });
     }
 
     fn send_contributions(&mut self, open: &Open, reading: &mut Reading) {
-        let Open { capabilities, epoch } = open;
+        let Open {
+            capabilities,
+            epoch,
+        } = open;
         let contributions = &mut reading.contributions;
         self.sums
             .activate()
             .session(&capabilities[0])
-            .give_iterator(contributions.take_sums().map(|(key, sums)| (key, *epoch, sums)));
+            .give_iterator(
+                contributions
+                    .take_sums()
+                    .map(|(key, sums)| (key, *epoch, sums)),
+            );
         self.members
             .activate()
             .session(&capabilities[1])
-            .give_iterator(contributions.take_members().map(|member| (member, *epoch, 1)));
-        self.latest.activate().session(&capabilities[2]).give_iterator(
-            contributions.take_latest().map(|(key, micros, diff)| ((key, micros), *epoch, diff)),
-        );
+            .give_iterator(
+                contributions
+                    .take_members()
+                    .map(|member| (member, *epoch, 1)),
+            );
+        self.latest
+            .activate()
+            .session(&capabilities[2])
+            .give_iterator(
+                contributions
+                    .take_latest()
+                    .map(|(key, micros, diff)| ((key, micros), *epoch, diff)),
+            );
     }
 
     fn send_letters(&mut self, open: &Open, reading: &mut Reading) {

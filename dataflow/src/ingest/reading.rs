@@ -78,7 +78,12 @@ impl Reading {
     /// Tells the board what has been read since it was last told.
     pub(super) fn report(&mut self) {
         for (topic, counts) in self.counts.iter_mut().enumerate() {
-            let Counts { events, bytes, tombstones, malformed } = std::mem::take(counts);
+            let Counts {
+                events,
+                bytes,
+                tombstones,
+                malformed,
+            } = std::mem::take(counts);
             if events > 0 {
                 self.board.events_read(topic, events, bytes);
             }

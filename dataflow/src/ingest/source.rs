@@ -88,7 +88,9 @@ pub enum SourceError {
         to: i64,
     },
     /// Kafka refuses, for good.
-    #[error("topic {topic} partition {partition}: Kafka refuses to go on at offset {offset}: {detail}")]
+    #[error(
+        "topic {topic} partition {partition}: Kafka refuses to go on at offset {offset}: {detail}"
+    )]
     Refused {
         /// Full name of the topic.
         topic: String,
@@ -106,6 +108,10 @@ pub enum SourceError {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "topic {} partition {} offset {}", self.topic, self.partition, self.next)
+        write!(
+            f,
+            "topic {} partition {} offset {}",
+            self.topic, self.partition, self.next
+        )
     }
 }

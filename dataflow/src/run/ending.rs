@@ -12,10 +12,14 @@ use super::RunError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+/// Signals that come within this time of the first are the same one.
+const ONE_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Ends the run; each part of it holds one.
 #[derive(Clone)]
-pub struct Ending {
+pub(super) struct Ending {
     stopping: Arc<AtomicBool>,
     abandoned: Arc<AtomicBool>,
     outcome: Sender<Result<(), RunError>>,
@@ -23,25 +27,28 @@ pub struct Ending {
 
 impl Ending {
     /// A new run's ending, and where its outcome will arrive.
-    pub fn new() -> (Ending, Receiver<Result<(), RunError>>) {
+    pub(super) fn new() -> (Ending, Receiver<Result<(), RunError>>) {
         let (outcome, outcomes) = channel();
-        let ending =
-            Ending { stopping: Arc::default(), abandoned: Arc::default(), outcome };
+        let ending = Ending {
+            stopping: Arc::default(),
+            abandoned: Arc::default(),
+            outcome,
+        };
         (ending, outcomes)
     }
 
     /// Whether workers shall write what they have read, and stop.
-    pub fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
     /// Set when nothing shall be waited for any more.
-    pub fn abandoned(&self) -> Arc<AtomicBool> {
+    pub(super) fn abandoned(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.abandoned)
     }
 
     /// Ends the run, unless it has ended.
-    pub fn end(&self, outcome: Result<(), RunError>) {
+    pub(super) fn end(&self, outcome: Result<(), RunError>) {
         // Nobody waits any more: it has ended otherwise.
         let _ = self.outcome.send(outcome);
     }
@@ -51,32 +58,41 @@ impl Ending {
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub fn listen(&self, stopping: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    pub(super) fn listen(&self, stopping: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let ending = self.clone();
         let listen = async move {
             signal().await;
             tracing::info!("stopping: writing what has been read; Ctrl-C again stops at once");
             ending.stopping.store(true, Ordering::Relaxed);
             stopping();
+            // Whoever signals a process and its group means it once.
+            tokio::time::sleep(ONE_SIGNAL).await;
             signal().await;
             ending.abandoned.store(true, Ordering::Relaxed);
             ending.end(Err(RunError::Abandoned));
         };
         let run = move || runtime.block_on(listen);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(run).map(drop)
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(run)
+            .map(drop)
     }
 
     /// Ends the run when any thread panics, since whatever that thread did will
     /// now never be done.
-    pub fn on_panic(&self) {
+    pub(super) fn on_panic(&self) {
         let ending = self.clone();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             report(panic);
             let thread = std::thread::current();
             let name = thread.name().unwrap_or("unnamed");
-            ending.end(Err(RunError::Workers(format!("thread {name} panicked, as told above"))));
+            ending.end(Err(RunError::Workers(format!(
+                "thread {name} panicked, as told above"
+            ))));
         }));
     }
 }

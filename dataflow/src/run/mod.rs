@@ -31,8 +31,10 @@ use std::time::Instant;
 /// When a view cannot be what the settings ask for, or nobody takes the text.
 pub fn views(settings: &Settings) -> Result<(), RunError> {
     let infos = setup::view_infos(&setup::catalog(settings)?, &settings.topic_prefix);
-    print_views(&infos, &mut std::io::stdout())
-        .map_err(|source| RunError::System { what: "printing the views", source })
+    print_views(&infos, &mut std::io::stdout()).map_err(|source| RunError::System {
+        what: "printing the views",
+        source,
+    })
 }
 
 /// Runs the pipeline until it is told to stop, has caught up, or fails.
@@ -50,8 +52,14 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
 
     let catalog = Arc::new(setup::catalog(settings)?);
     let names = catalog.routes.iter().map(|route| route.topic());
-    let topics: Arc<[String]> = names.map(|name| format!("{}{name}", settings.topic_prefix)).collect();
-    let tables: Vec<_> = catalog.definitions.iter().map(|view| view.table.clone()).collect();
+    let topics: Arc<[String]> = names
+        .map(|name| format!("{}{name}", settings.topic_prefix))
+        .collect();
+    let tables: Vec<_> = catalog
+        .definitions
+        .iter()
+        .map(|view| view.table.clone())
+        .collect();
     let board = Arc::new(Board::new(settings.workers, &topics, &tables));
 
     let (ending, outcomes) = Ending::new();
@@ -59,12 +67,20 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let stopping = Arc::clone(&board);
     ending
         .listen(move || stopping.set_stopping())
-        .map_err(|source| RunError::System { what: "listening to signals", source })?;
+        .map_err(|source| RunError::System {
+            what: "listening to signals",
+            source,
+        })?;
 
     let storage = setup::storage(&settings.store, tables)?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
-    let server = serve::start(settings.http, Arc::clone(&board), Arc::clone(&reader), infos)?;
+    let server = serve::start(
+        settings.http,
+        Arc::clone(&board),
+        Arc::clone(&reader),
+        infos,
+    )?;
     board.set_waiting(storage.describe());
     wait_until_available(&*storage, settings.connect_timeout, &ending.abandoned())?;
     tracing::info!("writing to {}", storage.describe());
@@ -103,7 +119,10 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             ending,
         },
     )
-    .map_err(|source| RunError::System { what: "starting the workers", source })?;
+    .map_err(|source| RunError::System {
+        what: "starting the workers",
+        source,
+    })?;
     board.set_ready();
     let console = Console::start(Arc::clone(&board), screen);
 
@@ -131,7 +150,10 @@ fn discover(
     if !settings.until_caught_up {
         prober
             .watch(Arc::clone(&discovery), settings.discover_interval)
-            .map_err(|source| RunError::System { what: "looking for partitions", source })?;
+            .map_err(|source| RunError::System {
+                what: "looking for partitions",
+                source,
+            })?;
     }
     Ok(discovery)
 }
@@ -146,7 +168,11 @@ fn farewell(settings: &Settings, board: &Board, started: Instant) {
         done.dead_letters,
         started.elapsed().as_secs_f64(),
     );
-    if let Store::Sqlite { path, temporary: true } = &settings.store {
+    if let Store::Sqlite {
+        path,
+        temporary: true,
+    } = &settings.store
+    {
         // What is left of it is in the folder for temporary files.
         let _ = std::fs::remove_file(path);
     }

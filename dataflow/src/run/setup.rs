@@ -28,7 +28,14 @@ pub(super) fn catalog(settings: &Settings) -> Result<Catalog, ViewError> {
                 Lateness::Millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
             }
         });
-        overrides.insert(name.clone(), Override { window, time: given.time.clone(), lateness });
+        overrides.insert(
+            name.clone(),
+            Override {
+                window,
+                time: given.time.clone(),
+                lateness,
+            },
+        );
     }
     crate::views::catalog(&overrides)
 }
@@ -61,12 +68,17 @@ pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Stora
 pub(super) fn connection(source: &Source) -> Option<Connection> {
     match source {
         Source::Embedded { .. } => None,
-        Source::Kafka { brokers, properties } => {
-            let expose = |(key, value): (&String, &config::Secret)| {
-                (key.clone(), value.expose().to_owned())
-            };
+        Source::Kafka {
+            brokers,
+            properties,
+        } => {
+            let expose =
+                |(key, value): (&String, &config::Secret)| (key.clone(), value.expose().to_owned());
             let properties = properties.iter().map(expose).collect();
-            Some(Connection { brokers: brokers.clone(), properties })
+            Some(Connection {
+                brokers: brokers.clone(),
+                properties,
+            })
         }
     }
 }

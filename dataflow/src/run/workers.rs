@@ -40,7 +40,10 @@ pub(super) fn start(config: timely::Config, shared: Shared) -> std::io::Result<(
         let panicked = outcomes.into_iter().find_map(Result::err);
         ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
     };
-    std::thread::Builder::new().name("workers".to_owned()).spawn(run).map(drop)
+    std::thread::Builder::new()
+        .name("workers".to_owned())
+        .spawn(run)
+        .map(drop)
 }
 
 /// One worker: builds the dataflow, steps it until all is written.
@@ -49,7 +52,11 @@ fn work(worker: &mut Worker, shared: &Shared) {
         (Ok(publisher), Ok(writer)) => (publisher, writer),
         (Err(error), _) | (_, Err(error)) => return shared.ending.end(Err(error.into())),
     };
-    let share = Share { worker: worker.index(), peers: worker.peers(), ..shared.share.clone() };
+    let share = Share {
+        worker: worker.index(),
+        peers: worker.peers(),
+        ..shared.share.clone()
+    };
     let source = match KafkaSource::new(share) {
         Ok(source) => source,
         Err(error) => return shared.ending.end(Err(PipelineError::from(error).into())),
@@ -85,5 +92,9 @@ fn writer(shared: &Shared) -> Result<Box<dyn Writer>, SinkError> {
     let board = Arc::clone(&shared.board);
     let observer = Arc::new(move |_: &SinkError, _| board.write_failed());
     let abandon = shared.ending.abandoned();
-    Ok(Box::new(Retrying::new(shared.storage.writer()?, observer, abandon)))
+    Ok(Box::new(Retrying::new(
+        shared.storage.writer()?,
+        observer,
+        abandon,
+    )))
 }

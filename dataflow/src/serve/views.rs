@@ -104,7 +104,10 @@ fn next(name: &str, parameters: &[(String, String)], asked: &sinks::Query) -> St
 fn refusal(error: &SinkError) -> Refusal {
     let status = match error {
         SinkError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        SinkError::Refused { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        SinkError::BadQuery { .. } => StatusCode::BAD_REQUEST,
+        SinkError::Refused { .. } | SinkError::Misconfigured { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     };
     Refusal(status, error.to_string())
 }

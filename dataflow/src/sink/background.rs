@@ -51,7 +51,12 @@ impl<W: Send + 'static, R: Send + 'static> Background<W, R> {
             .name(name.to_owned())
             .spawn(run)
             .map_err(|error| WriteError::Thread(error.to_string()))?;
-        Ok(Background { work, done, under_way: None, held })
+        Ok(Background {
+            work,
+            done,
+            under_way: None,
+            held,
+        })
     }
 
     /// Whether work can be given now. Calls `finished` with the outcome of the
@@ -60,7 +65,9 @@ impl<W: Send + 'static, R: Send + 'static> Background<W, R> {
     /// # Errors
     /// When the work failed.
     pub(super) fn is_free(&mut self, finished: impl FnOnce(R)) -> Result<bool, WriteError> {
-        let Some(frontier) = self.under_way else { return Ok(true) };
+        let Some(frontier) = self.under_way else {
+            return Ok(true);
+        };
         match self.done.try_recv() {
             Ok(outcome) => {
                 finished(outcome?);

@@ -68,7 +68,9 @@ pub fn write<'scope>(
         move |frontiers: &[MutableAntichain<Epoch>]| {
             rows.for_each(|_, changes| pending.rows(changes.drain(..)));
             letters.for_each(|_, letters| pending.letters(letters.drain(..)));
-            let Some(thread) = &mut background else { return };
+            let Some(thread) = &mut background else {
+                return;
+            };
             let mut write_complete = || {
                 if !thread.is_free(|(batch, took)| report(&board, &batch, took))? {
                     return Ok(());
@@ -94,7 +96,10 @@ pub fn write<'scope>(
 
 /// The epoch that no input has passed yet; `None` at the end of time.
 pub(super) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
-    frontiers.iter().filter_map(|frontier| frontier.frontier().first().copied()).min()
+    frontiers
+        .iter()
+        .filter_map(|frontier| frontier.frontier().first().copied())
+        .min()
 }
 
 /// Tells the board what has been written.
@@ -111,5 +116,8 @@ fn report(board: &Board, batch: &Batch, took: Duration) {
         board.rows_written(table, puts, deletes);
     }
     board.dead_letters_written(batch.dead_letters.len() as u64);
-    board.batch_written(took.as_secs_f64(), (batch.puts.len() + batch.deletes.len()) as u64);
+    board.batch_written(
+        took.as_secs_f64(),
+        (batch.puts.len() + batch.deletes.len()) as u64,
+    );
 }

@@ -27,13 +27,21 @@ type Outcome = (Epoch, Option<Sums>);
 impl Pending {
     pub(super) fn rows(&mut self, changes: impl Iterator<Item = ((Key, Sums), Epoch, isize)>) {
         for ((key, sums), epoch, diff) in changes {
-            self.epochs.entry(epoch).or_default().rows.push((key, sums, diff));
+            self.epochs
+                .entry(epoch)
+                .or_default()
+                .rows
+                .push((key, sums, diff));
         }
     }
 
     pub(super) fn letters(&mut self, letters: impl Iterator<Item = DeadLetter>) {
         for letter in letters {
-            self.epochs.entry(letter.epoch).or_default().letters.push(letter);
+            self.epochs
+                .entry(letter.epoch)
+                .or_default()
+                .letters
+                .push(letter);
         }
     }
 
@@ -51,7 +59,10 @@ impl Pending {
             None => BTreeMap::new(),
         };
         let taken = std::mem::replace(&mut self.epochs, later);
-        let mut batch = Batch { made_at, ..Batch::default() };
+        let mut batch = Batch {
+            made_at,
+            ..Batch::default()
+        };
         let mut outcomes: HashMap<Key, Outcome, FixedState> = HashMap::default();
         for (epoch, changes) in taken {
             batch.epoch = epoch;
@@ -98,9 +109,15 @@ mod tests {
     use sinks::Value;
 
     fn key(group: u8) -> Key {
-        let number = definitions().iter().position(|view| view.name == "log_analysis").unwrap();
+        let number = definitions()
+            .iter()
+            .position(|view| view.name == "log_analysis")
+            .unwrap();
         let slot = Slot::new(u16::try_from(number).unwrap(), 0);
-        Key { slot, group: [Id::new(&group.to_string()), Id::default()] }
+        Key {
+            slot,
+            group: [Id::new(&group.to_string()), Id::default()],
+        }
     }
 
     fn definitions() -> Vec<Definition> {
@@ -108,7 +125,10 @@ mod tests {
     }
 
     fn count(count: i64) -> Sums {
-        Sums { count, ..Sums::default() }
+        Sums {
+            count,
+            ..Sums::default()
+        }
     }
 
     proptest! {

@@ -36,7 +36,11 @@ impl Positions {
         for (epoch, positions) in std::mem::replace(&mut self.coming, later) {
             self.reached.epoch = epoch;
             for (topic, partition, next) in positions {
-                let offsets = self.reached.offsets.entry(topics[topic].clone()).or_default();
+                let offsets = self
+                    .reached
+                    .offsets
+                    .entry(topics[topic].clone())
+                    .or_default();
                 moved |= offsets.insert(partition, next) != Some(next);
             }
         }
@@ -68,7 +72,9 @@ pub fn publish<'scope>(
     builder.build(move |mut capabilities| {
         let held = capabilities.pop();
         let background = here.then(|| {
-            Background::start("progress", wake, held, move |work: Progress| writer.publish(&work))
+            Background::start("progress", wake, held, move |work: Progress| {
+                writer.publish(&work)
+            })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
         let mut known = Positions::default();
@@ -83,14 +89,22 @@ pub fn publish<'scope>(
             if let Some(frontier) = frontier {
                 board.epoch_written(frontier.saturating_sub(1));
             }
-            let Some(thread) = &mut background else { return };
+            let Some(thread) = &mut background else {
+                return;
+            };
             let mut publish_reached = || {
                 if !thread.is_free(|()| ())? {
                     return Ok(());
                 }
                 if known.advance(frontier, &topics) {
                     let updated_at = jiff::Timestamp::now().as_millisecond();
-                    return thread.give(Progress { updated_at, ..known.reached.clone() }, frontier);
+                    return thread.give(
+                        Progress {
+                            updated_at,
+                            ..known.reached.clone()
+                        },
+                        frontier,
+                    );
                 }
                 thread.release(frontier);
                 Ok(())

@@ -121,7 +121,11 @@ impl Catalog {
 }
 
 fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(), ViewError> {
-    let Override { window, time, lateness } = change;
+    let Override {
+        window,
+        time,
+        lateness,
+    } = change;
     view.window = window.unwrap_or(view.window);
     view.lateness = lateness.unwrap_or(view.lateness);
     if let Some(name) = time {
@@ -132,7 +136,12 @@ fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(),
         } else {
             let known = times::<T>().join(", ");
             let (view, time, topic) = (view.name, name.clone(), T::NAME);
-            return Err(ViewError::NoSuchTime { view, time, topic, known });
+            return Err(ViewError::NoSuchTime {
+                view,
+                time,
+                topic,
+                known,
+            });
         };
     }
     Ok(())

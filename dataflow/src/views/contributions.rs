@@ -78,7 +78,11 @@ impl Contributions {
     /// Takes the changes of latest times: `(key, time, +1 or -1)`, such that of
     /// each key one time is live at most.
     pub fn take_latest(&mut self) -> impl Iterator<Item = (Key, i64, isize)> + '_ {
-        let Contributions { latest, sent_latest, .. } = self;
+        let Contributions {
+            latest,
+            sent_latest,
+            ..
+        } = self;
         latest.drain().flat_map(|(key, micros)| {
             let changes = match sent_latest.entry(key.clone()) {
                 Entry::Vacant(entry) => {
@@ -102,17 +106,37 @@ mod tests {
     use super::*;
 
     fn key(group: &str) -> Key {
-        Key { slot: Slot::new(0, 0), group: [Id::new(group), Id::default()] }
+        Key {
+            slot: Slot::new(0, 0),
+            group: [Id::new(group), Id::default()],
+        }
     }
 
     #[test]
     fn events_of_a_row_are_sent_as_one() {
         let mut contributions = Contributions::default();
         for quantity in 1..=4 {
-            contributions.add(key("a"), &Sums { count: 1, sums: [quantity, 0], ..Sums::default() });
+            contributions.add(
+                key("a"),
+                &Sums {
+                    count: 1,
+                    sums: [quantity, 0],
+                    ..Sums::default()
+                },
+            );
         }
         let sent: Vec<_> = contributions.take_sums().collect();
-        assert_eq!(sent, [(key("a"), Sums { count: 4, sums: [10, 0], ..Sums::default() })]);
+        assert_eq!(
+            sent,
+            [(
+                key("a"),
+                Sums {
+                    count: 4,
+                    sums: [10, 0],
+                    ..Sums::default()
+                }
+            )]
+        );
         assert!(contributions.is_empty());
     }
 
@@ -123,7 +147,10 @@ mod tests {
             for &time in times {
                 contributions.latest(&key("a"), time);
             }
-            contributions.take_latest().map(|(_, time, diff)| (time, diff)).collect::<Vec<_>>()
+            contributions
+                .take_latest()
+                .map(|(_, time, diff)| (time, diff))
+                .collect::<Vec<_>>()
         };
         assert_eq!(epoch(&[5, 3]), [(5, 1)]);
         assert_eq!(epoch(&[4]), []);

@@ -63,7 +63,10 @@ impl Definition {
             .map(|aggregate| match aggregate.of {
                 AggregateOf::Count => Output::Count,
                 AggregateOf::Sum(_) => Output::Sum(next_sum()),
-                AggregateOf::Average { scale, .. } => Output::Average { sum: next_sum(), scale },
+                AggregateOf::Average { scale, .. } => Output::Average {
+                    sum: next_sum(),
+                    scale,
+                },
                 AggregateOf::Unique(_) => Output::Unique,
                 AggregateOf::Latest(_) => Output::Latest,
             })
@@ -85,15 +88,28 @@ impl Definition {
 
 /// The view's columns: its window, its groups, its aggregates.
 fn table<T: Topic>(view: &View<T>) -> Table {
-    let column = |name: &str, kind, role| Column { name: name.to_owned(), kind, role };
+    let column = |name: &str, kind, role| Column {
+        name: name.to_owned(),
+        kind,
+        role,
+    };
     let [start, end] = view.window_fields;
     let mut columns = vec![
         column(start, Kind::Date, Role::WindowStart),
         column(end, Kind::Date, Role::WindowEnd),
     ];
-    columns.extend(view.groups.iter().map(|g| column(g.name, Kind::Text, Role::Group)));
     columns.extend(
-        view.aggregates.iter().map(|a| column(a.name, a.of.kind(), Role::Aggregate)),
+        view.groups
+            .iter()
+            .map(|g| column(g.name, Kind::Text, Role::Group)),
     );
-    Table { name: view.name.to_owned(), columns }
+    columns.extend(
+        view.aggregates
+            .iter()
+            .map(|a| column(a.name, a.of.kind(), Role::Aggregate)),
+    );
+    Table {
+        name: view.name.to_owned(),
+        columns,
+    }
 }

@@ -31,7 +31,10 @@ impl Slot {
     }
 
     /// The view's number.
-    #[allow(clippy::cast_possible_truncation, reason = "16 bits are left after the shift")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "16 bits are left after the shift"
+    )]
     pub fn view(self) -> u16 {
         (self.0 >> INDEX_BITS) as u16
     }

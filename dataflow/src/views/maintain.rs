@@ -28,18 +28,25 @@ pub struct Contributed<'scope> {
 /// Every row of every view: key and accumulated sums. Each lives on one worker,
 /// by the hash of its key.
 pub fn maintain(contributed: Contributed<'_>) -> VecCollection<'_, Epoch, (Key, Sums), isize> {
-    let Contributed { sums, members, latest } = contributed;
-    let sums = sums.exchange(|(key, _, _): &(Key, _, _)| key.hashed()).as_collection();
-    let changes = sums.concat(unique(arrange_members(members))).concat(maximum(latest));
+    let Contributed {
+        sums,
+        members,
+        latest,
+    } = contributed;
+    let sums = sums
+        .exchange(|(key, _, _): &(Key, _, _)| key.hashed())
+        .as_collection();
+    let changes = sums
+        .concat(unique(arrange_members(members)))
+        .concat(maximum(latest));
 
     // Everything has come to the worker of its key already: no second exchange.
-    let rows: Arranged<'_, TraceAgent<KeySpine<Key, Epoch, Sums>>> =
-        arrange_core(
-            changes.map(|key| (key, ())).inner,
-            Pipeline,
-            "Arrange: rows",
-            KeyBatcher::new,
-        );
+    let rows: Arranged<'_, TraceAgent<KeySpine<Key, Epoch, Sums>>> = arrange_core(
+        changes.map(|key| (key, ())).inner,
+        Pipeline,
+        "Arrange: rows",
+        KeyBatcher::new,
+    );
     rows.count_total()
 }
 
@@ -47,7 +54,12 @@ fn arrange_members<'scope>(
     members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
 ) -> Arranged<'scope, Members> {
     let owner = |((key, _), _, _): &((Key, Id), Epoch, isize)| key.hashed();
-    arrange_core(members, Exchange::new(owner), "Arrange: members", ValBatcher::new)
+    arrange_core(
+        members,
+        Exchange::new(owner),
+        "Arrange: members",
+        ValBatcher::new,
+    )
 }
 
 /// The latest of the workers' latest times, as a sum: one time is live for each
@@ -66,7 +78,14 @@ fn maximum<'scope>(
         .inner
         .map(|((key, micros), epoch, diff)| {
             let latest = if diff > 0 { micros } else { -micros };
-            (key, epoch, Sums { latest, ..Sums::default() })
+            (
+                key,
+                epoch,
+                Sums {
+                    latest,
+                    ..Sums::default()
+                },
+            )
         })
         .as_collection()
 }

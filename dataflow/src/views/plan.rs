@@ -36,7 +36,14 @@ impl<T: Topic> Plan<T> {
     /// Sums are numbered in the order of the view's aggregates, as in
     /// [`Definition::of`](super::definition::Definition::of).
     pub fn of(view: View<T>, number: u16) -> Result<Plan<T>, TooMany> {
-        let View { name, time, window, groups, aggregates, .. } = view;
+        let View {
+            name,
+            time,
+            window,
+            groups,
+            aggregates,
+            ..
+        } = view;
         let mut sums = Vec::new();
         let mut unique = Vec::new();
         let mut latest = Vec::new();
@@ -49,7 +56,16 @@ impl<T: Topic> Plan<T> {
             }
         }
         let check = |has, what, room| {
-            if has > room { Err(TooMany { view: name, has, what, room }) } else { Ok(()) }
+            if has > room {
+                Err(TooMany {
+                    view: name,
+                    has,
+                    what,
+                    room,
+                })
+            } else {
+                Ok(())
+            }
         };
         check(groups.len(), "group columns", MAX_GROUPS)?;
         check(sums.len(), "sums and averages", MAX_SUMS)?;
@@ -87,7 +103,10 @@ impl<T: Topic> Plan<T> {
         if let Some(get) = self.latest {
             into.latest(&key, get(event).as_micros());
         }
-        let mut sums = Sums { count: 1, ..Sums::default() };
+        let mut sums = Sums {
+            count: 1,
+            ..Sums::default()
+        };
         for (sum, get) in sums.sums.iter_mut().zip(&self.sums) {
             if let Some(get) = get {
                 *sum = i128::from(get(event));

@@ -17,7 +17,12 @@ pub fn row(definition: &Definition, key: &Key, sums: &Sums, epoch: u64) -> Row {
     let groups = key.group.iter().take(definition.groups.len());
     values.extend(groups.map(|id| Value::Text(id.to_string())));
     values.extend(definition.outputs.iter().map(|output| value(*output, sums)));
-    Row { id: row_id(definition, key), values, is_final: false, epoch }
+    Row {
+        id: row_id(definition, key),
+        values,
+        is_final: false,
+        epoch,
+    }
 }
 
 /// Which row: its table, and an `_id` made of the window's start and the group.
@@ -48,7 +53,10 @@ pub fn row_id(definition: &Definition, key: &Key) -> RowId {
             id.push_str(&escaped);
         }
     }
-    RowId { table: usize::from(key.slot.view()), id }
+    RowId {
+        table: usize::from(key.slot.view()),
+        id,
+    }
 }
 
 fn value(output: Output, sums: &Sums) -> Value {
@@ -110,12 +118,18 @@ mod tests {
 
     fn sales() -> (u16, Definition) {
         let definitions = super::super::catalog(&BTreeMap::new()).unwrap().definitions;
-        let number = definitions.iter().position(|view| view.name == "interaction_analysis").unwrap();
+        let number = definitions
+            .iter()
+            .position(|view| view.name == "interaction_analysis")
+            .unwrap();
         (u16::try_from(number).unwrap(), definitions[number].clone())
     }
 
     fn key(window: i64, groups: [&str; 2]) -> Key {
-        Key { slot: Slot::new(sales().0, window), group: groups.map(Id::new) }
+        Key {
+            slot: Slot::new(sales().0, window),
+            group: groups.map(Id::new),
+        }
     }
 
     #[test]
@@ -129,7 +143,11 @@ mod tests {
 
     #[test]
     fn a_row_has_its_view_s_fields_in_order() {
-        let sums = Sums { count: 3, unique: 2, ..Sums::default() };
+        let sums = Sums {
+            count: 3,
+            unique: 2,
+            ..Sums::default()
+        };
         let row = row(&sales().1, &key(1, ["p", "rating"]), &sums, 7);
         assert_eq!(
             row.values,
@@ -160,7 +178,10 @@ mod tests {
         // Exactly between two doubles: to the even one, but not when more is left.
         let half = (1i128 << 53) + 1;
         assert_eq!(quotient(half, 1), 9_007_199_254_740_992.0);
-        assert_eq!(quotient(half * 1_000_000_000_000 + 1, 1_000_000_000_000), 9_007_199_254_740_994.0);
+        assert_eq!(
+            quotient(half * 1_000_000_000_000 + 1, 1_000_000_000_000),
+            9_007_199_254_740_994.0
+        );
     }
 
     proptest! {

@@ -75,14 +75,19 @@ mod tests {
 
     fn any_sums() -> impl Strategy<Value = Sums> {
         let small = -1_000_000i64..1_000_000;
-        (small.clone(), small.clone(), small.clone(), small.clone(), small).prop_map(
-            |(count, unique, latest, a, b)| Sums {
+        (
+            small.clone(),
+            small.clone(),
+            small.clone(),
+            small.clone(),
+            small,
+        )
+            .prop_map(|(count, unique, latest, a, b)| Sums {
                 count,
                 unique,
                 latest,
                 sums: [i128::from(a), i128::from(b)],
-            },
-        )
+            })
     }
 
     proptest! {

@@ -13,18 +13,19 @@ use super::key::Key;
 use super::sums::Sums;
 use crate::Epoch;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::cursor::{Cursor, cursor_list};
-use differential_dataflow::trace::implementations::ValSpine;
 use differential_dataflow::trace::TraceReader;
+use differential_dataflow::trace::cursor::{BatchCursor, Cursor, Navigable, cursor_list};
+use differential_dataflow::trace::implementations::ValSpine;
 use differential_dataflow::{AsCollection, VecCollection};
 use events::Id;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::{CapabilitySet, Operator};
-use timely::progress::frontier::Antichain;
 use timely::progress::Timestamp;
+use timely::progress::frontier::Antichain;
 
 /// Members of rows, by row.
 pub(super) type Members = TraceAgent<ValSpine<Key, Id, Epoch, isize>>;
+type MembersBatch = <Members as TraceReader>::Batch;
 
 /// Changes of the number of distinct members of each row.
 pub(super) fn unique<'scope>(
@@ -57,21 +58,15 @@ pub(super) fn unique<'scope>(
                     let before = trace
                         .batches_through(lower.borrow())
                         .expect("only this operator compacts its handle of the trace");
-                    let (mut old, old_storage) = cursor_list(before);
+                    let mut before: Vec<_> = before.iter().map(Seen::new).collect();
                     let (mut new, new_storage) = cursor_list(batches);
                     let mut changes: Vec<(Epoch, i64)> = Vec::new();
 
                     while let Some(key) = new.get_key(&new_storage) {
-                        old.seek_key(&old_storage, key);
-                        let known = old.get_key(&old_storage) == Some(key);
+                        before.iter_mut().for_each(|seen| seen.seek_key(key));
                         while let Some(member) = new.get_val(&new_storage) {
-                            let mut weight = 0;
-                            if known {
-                                old.seek_val(&old_storage, member);
-                                if old.get_val(&old_storage) == Some(member) {
-                                    old.map_times(&old_storage, |_, diff| weight += diff);
-                                }
-                            }
+                            let mut weight: isize =
+                                before.iter_mut().map(|seen| seen.weight(member)).sum();
                             new.map_times(&new_storage, |time, diff| {
                                 let was = weight > 0;
                                 weight += diff;
@@ -84,7 +79,14 @@ pub(super) fn unique<'scope>(
                             new.step_val(&new_storage);
                         }
                         for (time, unique) in changes.drain(..) {
-                            session.give((key.clone(), time, Sums { unique, ..Sums::default() }));
+                            session.give((
+                                key.clone(),
+                                time,
+                                Sums {
+                                    unique,
+                                    ..Sums::default()
+                                },
+                            ));
                         }
                         new.step_key(&new_storage);
                     }
@@ -96,6 +98,44 @@ pub(super) fn unique<'scope>(
             }
         })
         .as_collection()
+}
+
+/// A batch of members seen before, searched forwards.
+///
+/// One cursor for each batch, and not one over all of them: that would move the
+/// values of batches that are still before, or already behind, the key.
+struct Seen<'a> {
+    batch: &'a MembersBatch,
+    cursor: BatchCursor<Members>,
+    has_key: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn new(batch: &'a MembersBatch) -> Seen<'a> {
+        Seen {
+            batch,
+            cursor: batch.cursor(),
+            has_key: false,
+        }
+    }
+
+    /// Goes to a key that is not before the last one.
+    fn seek_key(&mut self, key: &Key) {
+        self.cursor.seek_key(self.batch, key);
+        self.has_key = self.cursor.get_key(self.batch) == Some(key);
+    }
+
+    /// How often the key has a member that is not before the last one.
+    fn weight(&mut self, member: &Id) -> isize {
+        let mut weight = 0;
+        if self.has_key {
+            self.cursor.seek_val(self.batch, member);
+            if self.cursor.get_val(self.batch) == Some(member) {
+                self.cursor.map_times(self.batch, |_, diff| weight += diff);
+            }
+        }
+        weight
+    }
 }
 
 /// Adds `change` at `time`. A batch holds few times, most often one.

@@ -24,10 +24,14 @@ impl Window {
     }
 
     /// Windows of an hour.
-    pub const HOUR: Window = Window { micros: 3_600 * SECOND };
+    pub const HOUR: Window = Window {
+        micros: 3_600 * SECOND,
+    };
 
     /// Windows of a day.
-    pub const DAY: Window = Window { micros: 86_400 * SECOND };
+    pub const DAY: Window = Window {
+        micros: 86_400 * SECOND,
+    };
 
     /// The number of the window that holds a time (in microseconds since the
     /// UNIX epoch): its start, divided by its size.
@@ -78,7 +82,12 @@ impl fmt::Display for Lateness {
 
 /// `3600000` as `1h`: in the largest unit that needs no fraction.
 fn write_millis(f: &mut fmt::Formatter<'_>, millis: i64) -> fmt::Result {
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ] {
         if millis != 0 && millis % size == 0 {
             return write!(f, "{}{unit}", millis / size);
         }
@@ -106,8 +115,16 @@ mod tests {
     fn sizes_print_as_people_write_them() {
         assert_eq!(Window::HOUR.to_string(), "1h");
         assert_eq!(Window::DAY.to_string(), "1d");
-        assert_eq!(Window::of(Duration::from_secs(90)).unwrap().to_string(), "90s");
-        assert_eq!(Window::of(Duration::from_millis(1_500)).unwrap().to_string(), "1500ms");
+        assert_eq!(
+            Window::of(Duration::from_secs(90)).unwrap().to_string(),
+            "90s"
+        );
+        assert_eq!(
+            Window::of(Duration::from_millis(1_500))
+                .unwrap()
+                .to_string(),
+            "1500ms"
+        );
         assert_eq!(Lateness::Millis(7_200_000).to_string(), "2h");
         assert_eq!(Lateness::Millis(0).to_string(), "0ms");
     }
