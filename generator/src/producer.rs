@@ -148,7 +148,7 @@ impl Sender {
 
     /// What is wrong: what the client said of itself last, or else the error.
     pub(crate) fn reason(&self, error: &KafkaError) -> String {
-        self.producer.poll(Duration::ZERO);
+        self.producer.poll(Duration::from_millis(100));
         let problem = locked(&self.producer.context().problem).clone();
         problem.unwrap_or_else(|| error.to_string())
     }
@@ -182,6 +182,8 @@ impl ClientContext for Deliveries {
         // That all are down says less than why one of them is.
         let mut problem = locked(&self.problem);
         if !all_down || problem.is_none() {
+            // How often and after how long is of no use to a reader.
+            let reason = reason.split(" (after ").next().unwrap_or(reason);
             *problem = Some(reason.to_owned());
         }
     }

@@ -51,10 +51,12 @@ impl fmt::Display for Report {
             f,
             "sent {sent}, acknowledged {acknowledged}, in {seconds:.1} s ({rate:.0} events/s)"
         )?;
+        let names = self.topics.iter().map(|topic| topic.topic.len());
+        let width = names.max().unwrap_or(0);
         for topic in &self.topics {
             write!(
                 f,
-                "\n  {:<20} sent {:>10}, acknowledged {:>10}",
+                "\n  {:<width$}  sent {:>9}, acknowledged {:>9}",
                 topic.topic, topic.sent, topic.acknowledged
             )?;
         }

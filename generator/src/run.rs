@@ -84,19 +84,19 @@ pub fn run(options: &Options, control: Control<'_>) -> Result<Report, Error> {
         refused: None,
     };
     let mut shop = Shop::new(&profile);
-    let mut batch = 0;
+    let mut batches = 0;
     while run.batch(&mut shop, options.rounds()) {
         let Some(every) = options.every else { break };
-        batch += 1;
-        let pause = every.saturating_mul(batch);
-        if !run.sleep_until(started + pause) {
+        batches += 1;
+        let pause = every.saturating_mul(batches);
+        let next = later(profile.start, pause);
+        if !run.rest(&format!("batch {batches}"), next, started + pause) {
             break;
         }
-        shop.set_clock(later(profile.start, pause));
+        shop.set_clock(next);
     }
 
-    let mut is_enough = patience(FAREWELL);
-    run.sender.finish(|| is_enough(control.stopped()));
+    run.wait_for_acknowledgements();
     run.progress.finish();
     match run.refused {
         Some(error) => Err(error),
@@ -140,13 +140,29 @@ impl Run<'_> {
         self.refused.is_none()
     }
 
+    /// From one batch to the next. False when there shall be none.
+    fn rest(&mut self, batch: &str, next: Timestamp, until: Instant) -> bool {
+        self.wait_for_acknowledgements();
+        let (sent, acknowledged) = (self.sender.sent(), self.sender.acknowledged());
+        self.progress.say(&format!(
+            "{batch} done: sent {sent}, acknowledged {acknowledged} in all; the next at {next}"
+        ));
+        sent == acknowledged && self.sleep_until(until)
+    }
+
+    /// Until everything has arrived or failed; once stopped, not much longer.
+    fn wait_for_acknowledgements(&self) {
+        let mut is_enough = patience(FAREWELL);
+        self.sender.finish(|| is_enough(self.control.stopped()));
+    }
+
     /// Before each round: waits while the reader is behind.
     fn may_go_on(&mut self, round: u64) -> bool {
         loop {
             if self.control.stopped() || self.refused.is_some() {
                 return false;
             }
-            if round.is_multiple_of(16) && self.updated.elapsed() >= UPDATE {
+            if self.updated.elapsed() >= UPDATE {
                 self.updated = Instant::now();
                 self.progress
                     .update(round, self.sender.sent(), self.sender.acknowledged());

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,7 @@ fn without_a_broker_it_gives_up_after_five_seconds() {
         line.contains(&brokers) && line.contains("--brokers"),
         "{line}"
     );
+    assert!(line.contains("refused"), "{line}");
     assert!(!line.contains('\n'));
 }
 
@@ -179,4 +180,90 @@ fn it_waits_for_its_reader() {
     });
     assert!(report.is_complete());
     assert!((5100..5110).contains(&report.sent()), "{}", report.sent());
+}
+
+#[test]
+fn a_broker_that_comes_back_loses_nothing() {
+    let cluster = cluster();
+    let mut options = options(&cluster.bootstrap_servers());
+    options.rate = Some(1000.0);
+    options.count = Some(800);
+    let stop = AtomicBool::new(false);
+    let report = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run(&options, Control::new(&stop)));
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.broker_down(1).unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        cluster.broker_up(1).unwrap();
+        run.join().unwrap().unwrap()
+    });
+    assert!(report.is_complete(), "{report}");
+    assert_eq!(report.topics[5].sent, 800);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    let cluster = cluster();
+    let mut options = options(&cluster.bootstrap_servers());
+    options.rate = Some(100.0);
+    let stop = AtomicBool::new(false);
+    let (report, waited) = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run(&options, Control::new(&stop)));
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.broker_down(1).unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        stop.store(true, Ordering::Relaxed);
+        let stopped = Instant::now();
+        (run.join().unwrap().unwrap(), stopped.elapsed())
+    });
+    assert!(!report.is_complete(), "{report}");
+    assert!(waited < Duration::from_secs(15), "{waited:?}");
+}
+
+#[test]
+fn messages_that_fail_for_good_end_the_run() {
+    let cluster = cluster();
+    let mut options = options(&cluster.bootstrap_servers());
+    options.rate = Some(100.0);
+    options
+        .properties
+        .push(("message.timeout.ms".into(), "1500".into()));
+    let stop = AtomicBool::new(false);
+    let report = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run(&options, Control::new(&stop)));
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.broker_down(1).unwrap();
+        run.join().unwrap()
+    });
+    match report {
+        Ok(report) => {
+            assert!(!report.is_complete(), "{report}");
+            let failure = report.failure.unwrap();
+            assert!(failure.contains("topic "), "{failure}");
+        }
+        // The client may notice first.
+        Err(error) => assert!(matches!(error, Error::Send { .. }), "{error}"),
+    }
+}
+
+#[test]
+fn the_program_drains_when_it_is_interrupted() {
+    let cluster = cluster();
+    let program = Command::new(env!("CARGO_BIN_EXE_generator"))
+        .args(["--brokers", &cluster.bootstrap_servers(), "--rate", "200"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    let killed = Command::new("kill")
+        .args(["-INT", &program.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let output = program.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("sent "), "{said}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("seed "), "{said}");
 }

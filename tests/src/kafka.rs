@@ -42,9 +42,10 @@ pub struct Log {
 
 /// A connection for making, filling and reading topics.
 pub struct Kafka {
-    config: ClientConfig,
     admin: AdminClient<DefaultClientContext>,
     producer: BaseProducer,
+    /// Is in a group by name only: it commits nothing and takes what it asks for.
+    consumer: BaseConsumer,
 }
 
 impl Kafka {
@@ -64,10 +65,17 @@ impl Kafka {
             .set("enable.idempotence", "true");
         producing.set("queue.buffering.max.messages", "1000000");
         let producer = producing.create().expect("a producer");
+        let mut consuming = config.clone();
+        consuming
+            .set("group.id", "end-to-end")
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "true")
+            .set("fetch.wait.max.ms", "10");
+        let consumer = consuming.create().expect("a consumer");
         Kafka {
-            config,
             admin,
             producer,
+            consumer,
         }
     }
 
@@ -113,9 +121,9 @@ impl Kafka {
         list.add_partition_offset(topic, partition, Offset::Offset(offset))
             .expect("an offset");
         block_on(self.admin.delete_records(&list, &options())).expect("records can be deleted");
-        let consumer = self.consumer();
         eventually("the records expire", PATIENCE, || {
-            let (low, _) = consumer
+            let (low, _) = self
+                .consumer
                 .fetch_watermarks(topic, partition, PATIENCE)
                 .map_err(|fault| fault.to_string())?;
             if low == offset {
@@ -171,17 +179,16 @@ impl Kafka {
     pub fn read(&self, topics: &[String]) -> Log {
         let mut log = Log::default();
         for topic in topics {
-            let consumer = self.consumer();
-            let partitions = partitions(&consumer, topic);
+            let partitions = partitions(&self.consumer, topic);
             let bounds: BTreeMap<_, _> = partitions
                 .iter()
                 .map(|&partition| {
-                    let bounds = consumer.fetch_watermarks(topic, partition, PATIENCE);
+                    let bounds = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
                     (partition, bounds.expect("watermarks"))
                 })
                 .collect();
             if !bounds.is_empty() {
-                read_topic(&consumer, topic, &bounds, &mut log.messages);
+                read_topic(&self.consumer, topic, &bounds, &mut log.messages);
                 log.bounds.insert(topic.clone(), bounds);
             }
         }
@@ -196,32 +203,21 @@ impl Kafka {
     /// # Panics
     /// When Kafka cannot be asked.
     pub fn ends(&self, topics: &[String]) -> BTreeMap<(String, i32), i64> {
-        let consumer = self.consumer();
         let mut ends = BTreeMap::new();
         for topic in topics {
-            for partition in partitions(&consumer, topic) {
-                let bounds = consumer.fetch_watermarks(topic, partition, PATIENCE);
+            for partition in partitions(&self.consumer, topic) {
+                let bounds = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
                 ends.insert((topic.clone(), partition), bounds.expect("watermarks").1);
             }
         }
         ends
     }
 
-    fn consumer(&self) -> BaseConsumer {
-        let mut config = self.config.clone();
-        config
-            .set("group.id", "oracle")
-            .set("enable.auto.commit", "false");
-        config.set("enable.partition.eof", "true");
-        config.create().expect("a consumer")
-    }
-
     fn await_partitions(&self, topic: &str, wanted: i32) {
-        let consumer = self.consumer();
         eventually("the partitions have leaders", PATIENCE, || {
-            let found = partitions(&consumer, topic).len();
+            let found = partitions(&self.consumer, topic).len();
             let led = (0..wanted).all(|partition| {
-                consumer
+                self.consumer
                     .fetch_watermarks(topic, partition, PATIENCE)
                     .is_ok()
             });
@@ -254,41 +250,50 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
         .collect()
 }
 
-/// Reads until every partition has told its end, which also holds for logs with gaps.
+/// Reads each partition to where it ended. A log may have gaps, also before its
+/// end, so that telling the end counts as well as the last message does.
 fn read_topic(
     consumer: &BaseConsumer,
     topic: &str,
     bounds: &BTreeMap<i32, (i64, i64)>,
     into: &mut Vec<Message>,
 ) {
+    let mut open = bounds.clone();
+    open.retain(|_, (low, end)| low < end);
     let mut assignment = TopicPartitionList::new();
-    for partition in bounds.keys() {
+    for partition in open.keys() {
         assignment
             .add_partition_offset(topic, *partition, Offset::Beginning)
             .expect("an assignment");
     }
     consumer.assign(&assignment).expect("an assignment");
-    let mut open: Vec<i32> = bounds.keys().copied().collect();
     while !open.is_empty() {
         match consumer.poll(PATIENCE).expect("something to read in time") {
             Ok(message) => {
-                let (_, end) = bounds[&message.partition()];
-                // What was written since the moment that this reading is of.
-                if message.offset() >= end {
-                    open.retain(|partition| *partition != message.partition());
+                let partition = message.partition();
+                let Some((_, end)) = open.get(&partition) else {
                     continue;
+                };
+                let (offset, last) = (message.offset(), end - 1);
+                if offset <= last {
+                    into.push(Message {
+                        topic: topic.to_owned(),
+                        partition,
+                        offset,
+                        timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                        key: message.key().map(<[u8]>::to_vec),
+                        value: message.payload().map(<[u8]>::to_vec),
+                    });
                 }
-                into.push(Message {
-                    topic: topic.to_owned(),
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
-                    key: message.key().map(<[u8]>::to_vec),
-                    value: message.payload().map(<[u8]>::to_vec),
-                });
+                if offset >= last {
+                    open.remove(&partition);
+                }
             }
-            Err(KafkaError::PartitionEOF(done)) => open.retain(|partition| *partition != done),
+            Err(KafkaError::PartitionEOF(partition)) => {
+                open.remove(&partition);
+            }
             Err(fault) => panic!("reading {topic}: {fault}"),
         }
     }
+    consumer.unassign().expect("no assignment");
 }

@@ -3,10 +3,11 @@
 use crate::poll::eventually;
 use crate::services::workspace;
 use std::fs::{File, create_dir_all};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A running program under test.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    /// Where it runs; nothing is there before it starts.
+    directory: TempDir,
 }
 
 /// The path of a binary of this workspace, built with the same profile as the
@@ -57,7 +60,9 @@ impl Process {
                 command.env_remove(variable);
             }
         }
+        let directory = TempDir::new().expect("a directory");
         let child = command
+            .current_dir(directory.path())
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
@@ -69,7 +74,13 @@ impl Process {
             name: name.to_owned(),
             child,
             log,
+            directory,
         }
+    }
+
+    /// The directory that it was started in.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Everything that it has printed, both streams.

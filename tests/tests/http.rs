@@ -1,0 +1,164 @@
+//! What is served over HTTP agrees with what is in the database.
+
+use end_to_end::http::{get, get_json};
+use end_to_end::oracle::VIEWS;
+use end_to_end::pipeline::{PATIENCE, Run};
+use end_to_end::process::free_port;
+use end_to_end::samples::{Sample, shop};
+use end_to_end::{Scene, eventually};
+use mongodb::bson::Document;
+use serde_json::Value;
+
+/// A pipeline that has caught up, and where it answers.
+fn served(scene: &Scene) -> (Run, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let run = scene.pipeline().workers(2).flag("--http", &address).start();
+    scene.await_caught_up();
+    (run, address)
+}
+
+#[test]
+fn health() {
+    let scene = Scene::new("health", 1);
+    scene.produce(&shop(1, 10));
+    let (run, address) = served(&scene);
+    assert_eq!(get(&address, "/healthz").map(|(status, _)| status), Ok(200));
+    eventually("it is ready", PATIENCE, || {
+        match get(&address, "/readyz")? {
+            (200, _) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    assert_eq!(
+        get(&address, "/no-such-page").map(|(status, _)| status),
+        Ok(404)
+    );
+    run.drain();
+    assert!(
+        get(&address, "/healthz").is_err(),
+        "nobody answers any more"
+    );
+}
+
+#[test]
+fn metrics_count_every_message() {
+    let scene = Scene::new("metrics", 2);
+    let mut samples = shop(2, 50);
+    samples.push(Sample::new("products", "no product"));
+    samples.push(Sample {
+        value: None,
+        ..Sample::new("products", "")
+    });
+    scene.produce(&samples);
+    let (run, address) = served(&scene);
+    let (status, text) = get(&address, "/metrics").expect("metrics");
+    assert_eq!(status, 200);
+    let total = |wanted: &str| -> f64 {
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains(wanted));
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    };
+    let messages = u32::try_from(samples.len()).expect("a few messages");
+    for (name, expected) in [
+        ("messages_read", f64::from(messages)),
+        ("dead_letters", 1.0),
+        ("tombstones", 1.0),
+    ] {
+        assert!(
+            (total(name) - expected).abs() < 0.5,
+            "{name} is not {expected}:\n{text}"
+        );
+    }
+    run.drain();
+}
+
+#[test]
+fn views_agree_with_the_database() {
+    let scene = Scene::new("api", 2);
+    scene.produce(&shop(3, 100));
+    let (run, address) = served(&scene);
+
+    let list = get_json(&address, "/api/views").to_string();
+    for view in &VIEWS {
+        assert!(list.contains(view.name), "{} is not in {list}", view.name);
+        let documents = scene.documents(view.name);
+        let mut found = Vec::new();
+        // Page by page, until one is not full.
+        loop {
+            let path = format!("/api/views/{}?limit=50&offset={}", view.name, found.len());
+            let page = rows(&get_json(&address, &path));
+            let last = page.len() < 50;
+            found.extend(page);
+            if last {
+                break;
+            }
+        }
+        assert_eq!(found.len(), documents.len(), "rows of {}", view.name);
+        for document in &documents {
+            let id = document.get_str("_id").expect("an id");
+            let row = found.iter().find(|row| row["_id"] == id);
+            let row = row.unwrap_or_else(|| panic!("{id} is not served"));
+            same(document, row);
+        }
+    }
+    run.drain();
+}
+
+#[test]
+fn rows_are_filtered_by_window_and_group() {
+    let scene = Scene::new("filter", 1);
+    scene.produce(&shop(4, 100));
+    let (run, address) = served(&scene);
+    let documents = scene.documents("sales_analysis");
+    let product = documents[0].get_str("product_id").expect("a product");
+    let of_product = documents
+        .iter()
+        .filter(|row| row.get_str("product_id").is_ok_and(|id| id == product));
+    let path = format!("/api/views/sales_analysis?product_id={product}");
+    assert_eq!(rows(&get_json(&address, &path)).len(), of_product.count());
+
+    // The samples' messages lie within four hours from midnight: the second and the third.
+    let (from, until) = ("2024-11-02T01:00:00Z", "2024-11-02T03:00:00Z");
+    let path = format!("/api/views/sales_analysis?from={from}&until={until}&limit=1000");
+    let within = documents.iter().filter(|row| {
+        let start = row
+            .get_datetime("window_start")
+            .expect("a date")
+            .timestamp_millis();
+        (1_730_509_200_000..1_730_516_400_000).contains(&start)
+    });
+    let expected = within.count();
+    assert!(expected > 0);
+    assert_eq!(rows(&get_json(&address, &path)).len(), expected);
+
+    let status = |path| get(&address, path).map(|(status, _)| status);
+    assert_eq!(status("/api/views/no_such_view"), Ok(404));
+    assert_eq!(status("/api/views/sales_analysis?limit=many"), Ok(400));
+    assert_eq!(status("/api/views/sales_analysis?no_such_group=x"), Ok(400));
+    assert_eq!(status("/api/views/sales_analysis?from=yesterday"), Ok(400));
+    run.drain();
+}
+
+/// The rows of an answer: an array, or the array in its one member of that name.
+fn rows(answer: &Value) -> Vec<Value> {
+    let rows = answer.as_array().or_else(|| answer.get("rows")?.as_array());
+    rows.unwrap_or_else(|| panic!("no rows in {answer}"))
+        .clone()
+}
+
+/// Every number and text of the document is in the row, by its name.
+fn same(document: &Document, row: &Value) {
+    for (name, value) in document {
+        let served = &row[name];
+        let equal = match (value.as_i64(), value.as_f64(), value.as_str()) {
+            (Some(number), ..) => served.as_i64() == Some(number),
+            (_, Some(number), _) => served.as_f64() == Some(number),
+            (_, _, Some(text)) => served.as_str() == Some(text),
+            _ => true,
+        };
+        assert!(equal, "{name} is {served}, expected {value}, in {row}");
+    }
+}
