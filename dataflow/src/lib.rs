@@ -1,5 +1,16 @@
-//! The pipeline of Tidemark: what its binary is made of.
+//! Tidemark: a shop's analytics, continuously correct.
 
 pub mod config;
+pub mod embedded;
+pub mod ingest;
 pub mod observe;
+pub mod pipeline;
+pub mod run;
 pub mod serve;
+pub mod sink;
+pub mod views;
+
+/// The timely timestamp: a tick of ingestion. An epoch is a set of offset
+/// ranges, one for each partition; past its frontier it is complete, and only
+/// then is it written.
+pub type Epoch = u64;

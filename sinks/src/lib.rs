@@ -17,35 +17,17 @@
 //! deterministic id, so that the same [`Batch`] may be sent any number of times.
 
 mod batch;
+pub mod embedded;
+mod error;
+pub mod mongodb;
+pub mod retry;
 mod table;
 
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId};
+pub use error::SinkError;
 pub use table::{Column, Kind, Role, Table, Value};
 
 use std::sync::Arc;
-
-/// Why a database did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum SinkError {
-    /// It cannot be reached, or is between two primaries, or is too busy: the
-    /// same batch may well pass later.
-    #[error("{database} is not available: {detail}")]
-    Unavailable {
-        /// Which database, as a person would name it; never with credentials.
-        database: String,
-        /// What it or its driver said.
-        detail: String,
-    },
-    /// It refused: wrong credentials, a full disk, a document it cannot hold.
-    /// Trying again will not help.
-    #[error("{database} refused: {detail}")]
-    Refused {
-        /// Which database, as a person would name it; never with credentials.
-        database: String,
-        /// What it or its driver said.
-        detail: String,
-    },
-}
 
 /// A database opened for a set of views.
 pub trait Storage: Send + Sync {

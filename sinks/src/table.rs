@@ -1,5 +1,7 @@
 //! What a view looks like in a database.
 
+use crate::SinkError;
+
 /// A view's shape: its name and its columns, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -8,6 +10,46 @@ pub struct Table {
     /// The columns that a row has values for. `_id`, `final`, `epoch` and
     /// `updated_at` come on top, in every table.
     pub columns: Vec<Column>,
+}
+
+impl Table {
+    /// The table that a [`RowId`](crate::RowId) or a reader means by `number`.
+    pub(crate) fn number(tables: &[Table], number: usize) -> Result<&Table, SinkError> {
+        tables.get(number).ok_or_else(|| {
+            SinkError::bad_query(format!(
+                "there is no table number {number}, only {}",
+                tables.len()
+            ))
+        })
+    }
+
+    /// The column that holds the start of the window, if it has one.
+    pub fn window_start(&self) -> Option<&Column> {
+        self.columns
+            .iter()
+            .find(|column| column.role == Role::WindowStart)
+    }
+
+    /// The columns that the view groups by, in order.
+    pub fn groups(&self) -> impl Iterator<Item = &Column> {
+        self.columns
+            .iter()
+            .filter(|column| column.role == Role::Group)
+    }
+
+    /// The group column called `name`, or an error that lists those there are.
+    pub(crate) fn group(&self, name: &str) -> Result<&Column, SinkError> {
+        self.groups()
+            .find(|column| column.name == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self.groups().map(|column| column.name.as_str()).collect();
+                SinkError::bad_query(format!(
+                    "{} has no group column {name:?}; it groups by {}",
+                    self.name,
+                    names.join(", ")
+                ))
+            })
+    }
 }
 
 /// One field of every row of a table.
@@ -35,6 +77,19 @@ pub enum Kind {
     Date,
     /// Exact decimal number.
     Decimal,
+}
+
+impl Kind {
+    /// Its BSON name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Long => "long",
+            Kind::Double => "double",
+            Kind::Text => "string",
+            Kind::Date => "date",
+            Kind::Decimal => "decimal",
+        }
+    }
 }
 
 /// What a column is for.
@@ -68,4 +123,17 @@ pub enum Value {
         /// How many of them stand behind the point.
         scale: u32,
     },
+}
+
+impl Value {
+    /// The kind of column it belongs in.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Value::Long(_) => Kind::Long,
+            Value::Double(_) => Kind::Double,
+            Value::Text(_) => Kind::Text,
+            Value::Date(_) => Kind::Date,
+            Value::Decimal { .. } => Kind::Decimal,
+        }
+    }
 }

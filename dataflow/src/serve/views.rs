@@ -13,7 +13,7 @@ use super::{
     query,
     routes::{App, Refusal},
 };
-use crate::observe::{ViewInfo, views::bson_type};
+use crate::observe::ViewInfo;
 
 /// What the views are.
 pub(super) async fn list(State(app): State<App>) -> Json<Value> {
@@ -35,7 +35,7 @@ fn about(view: &ViewInfo) -> Value {
     let groups: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
     let fields = columns.iter();
     let fields: Vec<Value> = fields
-        .map(|column| json!({ "name": column.name, "type": bson_type(column.kind) }))
+        .map(|column| json!({ "name": column.name, "type": column.kind.as_str() }))
         .collect();
     json!({
         "name": name,
@@ -104,7 +104,10 @@ fn next(name: &str, parameters: &[(String, String)], asked: &sinks::Query) -> St
 fn refusal(error: &SinkError) -> Refusal {
     let status = match error {
         SinkError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        SinkError::Refused { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        SinkError::BadQuery { .. } => StatusCode::BAD_REQUEST,
+        SinkError::Refused { .. } | SinkError::Misconfigured { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     };
     Refusal(status, error.to_string())
 }

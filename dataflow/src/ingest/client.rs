@@ -1,0 +1,110 @@
+//! How this process's Kafka clients are configured, and what they say.
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+use rdkafka::statistics::Statistics;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+/// How to reach Kafka.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Further librdkafka properties, as the user gave them.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Properties that the guarantees rest on, with the value each must have.
+///
+/// Offsets live with the results, never in a consumer group; an offset that
+/// Kafka no longer has must be an error and not a silent jump; the end of a
+/// partition must be told, since what lies before it can be invisible
+/// (compacted, or the markers of transactions).
+const FIXED: [(&str, &str); 4] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("enable.partition.eof", "true"),
+];
+
+impl Connection {
+    /// The configuration of a consumer.
+    pub fn consumer(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("client.id", "tidemark")
+            // Needed by the client, though no group is ever joined.
+            .set("group.id", "tidemark")
+            .set("statistics.interval.ms", "1000")
+            .set("queued.max.messages.kbytes", "32768")
+            .set("fetch.wait.max.ms", "100")
+            .set("fetch.error.backoff.ms", "100")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("allow.auto.create.topics", "false");
+        for (key, value) in &self.properties {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        for (key, value) in FIXED {
+            config.set(key, value);
+        }
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        config
+    }
+
+    /// Properties the user gave that cannot be changed.
+    pub fn fixed(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        FIXED
+            .into_iter()
+            .filter(|(key, value)| self.properties.get(*key).is_some_and(|given| given != value))
+    }
+}
+
+/// Hears what a client says by itself.
+#[derive(Default)]
+pub struct Context {
+    /// Topic → partition → the end of the partition, as last heard.
+    ends: Mutex<HashMap<String, HashMap<i32, i64>>>,
+}
+
+impl Context {
+    /// The end of a partition (the offset that its next message will have), as
+    /// last heard: about a second old. `None` before anything was heard.
+    pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.get(topic)?.get(&partition).copied()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => tracing::warn!(facility, "Kafka client: {message}"),
+            _ => tracing::debug!(facility, "Kafka client: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!("Kafka client: {error}: {reason}");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, topic) in statistics.topics {
+            let known = ends.entry(name).or_default();
+            for (partition, state) in topic.partitions {
+                if partition >= 0 && state.hi_offset >= 0 {
+                    known.insert(partition, state.hi_offset);
+                }
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {}

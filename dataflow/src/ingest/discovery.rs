@@ -1,0 +1,208 @@
+//! Which partitions exist: asked of Kafka at the start and again and again.
+//!
+//! Every process asks for itself, and every partition has one owner by a rule
+//! that all of them share ([`owner`]); so a partition that is added while the
+//! pipeline runs is taken up by exactly one worker, with nobody telling it.
+
+use super::client::{Connection, Context};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long Kafka may take to answer one question.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// A partition that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Number of its topic.
+    pub topic: usize,
+    /// Its number.
+    pub partition: i32,
+    /// Its first offset when it was found.
+    pub low: i64,
+    /// Its end when it was found: the offset of the next message.
+    pub high: i64,
+}
+
+/// The worker that reads a partition, of `peers` in all processes.
+pub fn owner(topic: usize, partition: i32, peers: usize) -> usize {
+    (topic + usize::try_from(partition).unwrap_or(0)) % peers
+}
+
+/// The partitions found so far.
+#[derive(Default)]
+pub struct Discovery {
+    found: Mutex<Vec<Found>>,
+    version: AtomicU64,
+}
+
+/// Kafka cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// It did not answer in time.
+    #[error(
+        "Kafka at {brokers} did not answer within {seconds} s ({detail}). Check --brokers and that \
+         the broker is up; --connect-timeout sets how long to wait"
+    )]
+    Away {
+        /// The brokers asked.
+        brokers: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// What the client said last.
+        detail: String,
+    },
+    /// The client does not take its configuration.
+    #[error("the Kafka client does not take its configuration: {0}")]
+    Configuration(KafkaError),
+}
+
+impl Discovery {
+    /// Changes whenever partitions have been found.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// All partitions found so far, in the order in which they were found.
+    pub fn found(&self) -> Vec<Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, found: Vec<Found>) {
+        if !found.is_empty() {
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
+            self.version.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// Asks Kafka for the partitions of topics.
+pub struct Prober {
+    consumer: BaseConsumer<Context>,
+    brokers: String,
+    topics: Arc<[String]>,
+    /// Partitions known of each topic.
+    known: Vec<i32>,
+    said_missing: Vec<bool>,
+}
+
+impl Prober {
+    /// A prober for `topics`, given by their full names.
+    ///
+    /// # Errors
+    /// When the client does not take its configuration.
+    pub fn new(connection: &Connection, topics: Arc<[String]>) -> Result<Prober, DiscoveryError> {
+        let consumer = connection
+            .consumer()
+            .create_with_context(Context::default())
+            .map_err(DiscoveryError::Configuration)?;
+        let (known, said_missing) = (vec![0; topics.len()], vec![false; topics.len()]);
+        Ok(Prober { consumer, brokers: connection.brokers.clone(), topics, known, said_missing })
+    }
+
+    /// Asks until Kafka has answered for every topic, for `timeout` at the most,
+    /// with one line of log for each attempt that failed.
+    ///
+    /// # Errors
+    /// When it has not answered in time.
+    pub fn first(&mut self, discovery: &Discovery, timeout: Duration) -> Result<(), DiscoveryError> {
+        let started = Instant::now();
+        loop {
+            // The client reports why it cannot connect when it is polled.
+            while self.consumer.poll(Duration::ZERO).is_some() {}
+            let left = timeout.saturating_sub(started.elapsed());
+            let error = match self.probe(discovery, left.min(ANSWER).max(Duration::from_millis(100))) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let brokers = &self.brokers;
+            if started.elapsed() >= timeout {
+                let seconds = timeout.as_secs();
+                let (brokers, detail) = (brokers.clone(), error.to_string());
+                return Err(DiscoveryError::Away { brokers, seconds, detail });
+            }
+            let left = timeout.saturating_sub(started.elapsed()).as_secs();
+            tracing::warn!("Kafka at {brokers} does not answer ({error}); trying for another {left} s");
+        }
+    }
+
+    /// Asks again every `interval`, for ever, on a thread of its own.
+    pub fn watch(mut self, discovery: Arc<Discovery>, interval: Duration) -> std::io::Result<()> {
+        let watch = move || loop {
+            std::thread::sleep(interval);
+            while self.consumer.poll(Duration::ZERO).is_some() {}
+            if let Err(error) = self.probe(&discovery, ANSWER) {
+                tracing::debug!("looking for new partitions: {error}");
+            }
+        };
+        std::thread::Builder::new().name("discovery".to_owned()).spawn(watch).map(drop)
+    }
+
+    /// Asks once for every topic.
+    fn probe(&mut self, discovery: &Discovery, timeout: Duration) -> Result<(), KafkaError> {
+        let mut found = Vec::new();
+        for topic in 0..self.topics.len() {
+            let name = &self.topics[topic];
+            let count = partitions(&self.consumer, name, timeout)?;
+            if count == 0 && !self.said_missing[topic] {
+                self.said_missing[topic] = true;
+                tracing::info!("topic {name} does not exist yet; it is read as soon as it does");
+            }
+            for partition in self.known[topic]..count {
+                let (low, high) = self.consumer.fetch_watermarks(name, partition, timeout)?;
+                found.push(Found { topic, partition, low, high });
+            }
+            if count > self.known[topic] {
+                tracing::info!(partitions = count, "topic {name}");
+            }
+        }
+        for &Found { topic, partition, .. } in &found {
+            self.known[topic] = self.known[topic].max(partition + 1);
+        }
+        discovery.add(found);
+        Ok(())
+    }
+}
+
+/// How many partitions a topic has; 0 when it does not exist.
+fn partitions(
+    consumer: &BaseConsumer<Context>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<i32, KafkaError> {
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+        return Ok(0);
+    };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
+        Some(code) => Err(KafkaError::MetadataFetch(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_partition_has_one_owner_and_owners_share_evenly() {
+        for peers in 1..8 {
+            let mut load: HashMap<usize, usize> = HashMap::new();
+            for topic in 0..6 {
+                for partition in 0..16 {
+                    let owner = owner(topic, partition, peers);
+                    assert!(owner < peers);
+                    *load.entry(owner).or_default() += 1;
+                }
+            }
+            let (least, most) = (load.values().min().unwrap(), load.values().max().unwrap());
+            assert_eq!(load.len(), peers);
+            assert!(most - least <= 6, "{least} to {most} partitions a worker, of {peers}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! From Kafka's log into the dataflow.
+//!
+//! ```text
+//!  discovery (a thread)          clock (worker 0 of process 0)
+//!    which partitions exist        which epoch is open
+//!        │                               │
+//!        ▼                               ▼
+//!  kafka (each worker) ──message──▶ operator ──▶ contributions, dead letters, positions
+//!    the worker's partitions,         decodes, adds up, sends at the end
+//!    one queue each, in turns         of the epoch; holds back when too
+//!                                     much is in flight
+//! ```
+
+pub mod client;
+pub mod clock;
+pub mod discovery;
+mod flight;
+pub mod kafka;
+pub mod memory;
+pub mod operator;
+mod reading;
+pub mod source;

@@ -1,0 +1,111 @@
+//! What a worker reads: its share of the log.
+
+use std::fmt;
+
+/// One message, borrowed from wherever it lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Number of its topic.
+    pub topic: usize,
+    /// Partition.
+    pub partition: i32,
+    /// Offset in the partition.
+    pub offset: i64,
+    /// Kafka timestamp, in milliseconds since the UNIX epoch.
+    pub timestamp: i64,
+    /// Key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// Value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+/// What a source has left after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// There is more to read now.
+    More,
+    /// Nothing to read now; there may be later.
+    Idle,
+    /// There will never be more.
+    Finished,
+}
+
+/// The next offset to read of a partition: the effect of all offsets below it
+/// has been taken up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Number of the topic.
+    pub topic: usize,
+    /// Partition.
+    pub partition: i32,
+    /// The next offset.
+    pub next: i64,
+}
+
+/// A worker's share of the log, read in turns.
+///
+/// Within a partition messages come in the order of their offsets; partitions
+/// take turns, so that none starves.
+pub trait Source {
+    /// Reads up to `budget` messages. Never blocks.
+    ///
+    /// # Errors
+    /// When the log cannot be read any further without losing something. What
+    /// passes by itself (a broker that is away) is not an error: it is reported
+    /// and waited for.
+    fn read(
+        &mut self,
+        budget: usize,
+        each: &mut dyn FnMut(Message<'_>),
+    ) -> Result<Turn, SourceError>;
+
+    /// Stops (or goes on) fetching, because what has been read is not written
+    /// yet. [`Source::read`] must still be called with a budget of 0, so that
+    /// the client stays alive.
+    fn pause(&mut self, paused: bool);
+
+    /// Takes the positions that have moved since they were last taken.
+    fn take_positions(&mut self, each: &mut dyn FnMut(Position));
+}
+
+/// The log cannot be read any further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Kafka has deleted messages that were not read yet.
+    #[error(
+        "topic {topic} partition {partition}: offsets {from} to {to} have expired in Kafka \
+         before they were read, and their events are lost. Start again with \
+         --on-expired=skip to go on without them, and give the topic a longer retention"
+    )]
+    Expired {
+        /// Full name of the topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The first missing offset.
+        from: i64,
+        /// The last missing offset.
+        to: i64,
+    },
+    /// Kafka refuses, for good.
+    #[error("topic {topic} partition {partition}: Kafka refuses to go on at offset {offset}: {detail}")]
+    Refused {
+        /// Full name of the topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The next offset to read.
+        offset: i64,
+        /// What Kafka or its client said.
+        detail: String,
+    },
+    /// The Kafka client itself failed.
+    #[error("the Kafka client failed: {0}")]
+    Client(String),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "topic {} partition {} offset {}", self.topic, self.partition, self.next)
+    }
+}

@@ -1,0 +1,95 @@
+//! How a run ends, and who may end it.
+//!
+//! ```text
+//!   first Ctrl-C (or SIGTERM) ─▶ stopping: workers write what they have read ─▶ done
+//!   second Ctrl-C ─────────────────────────────────────────────────────────▶ abandoned
+//!   an operator that cannot go on, a panic ─────────────────────────────────▶ failed
+//! ```
+//!
+//! Whatever comes first is how the run ends.
+
+use super::RunError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Ends the run; each part of it holds one.
+#[derive(Clone)]
+pub struct Ending {
+    stopping: Arc<AtomicBool>,
+    abandoned: Arc<AtomicBool>,
+    outcome: Sender<Result<(), RunError>>,
+}
+
+impl Ending {
+    /// A new run's ending, and where its outcome will arrive.
+    pub fn new() -> (Ending, Receiver<Result<(), RunError>>) {
+        let (outcome, outcomes) = channel();
+        let ending =
+            Ending { stopping: Arc::default(), abandoned: Arc::default(), outcome };
+        (ending, outcomes)
+    }
+
+    /// Whether workers shall write what they have read, and stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Set when nothing shall be waited for any more.
+    pub fn abandoned(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.abandoned)
+    }
+
+    /// Ends the run, unless it has ended.
+    pub fn end(&self, outcome: Result<(), RunError>) {
+        // Nobody waits any more: it has ended otherwise.
+        let _ = self.outcome.send(outcome);
+    }
+
+    /// The first Ctrl-C or SIGTERM lets the workers drain, after telling
+    /// `stopping`; the second ends the run at once.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn listen(&self, stopping: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let ending = self.clone();
+        let listen = async move {
+            signal().await;
+            tracing::info!("stopping: writing what has been read; Ctrl-C again stops at once");
+            ending.stopping.store(true, Ordering::Relaxed);
+            stopping();
+            signal().await;
+            ending.abandoned.store(true, Ordering::Relaxed);
+            ending.end(Err(RunError::Abandoned));
+        };
+        let run = move || runtime.block_on(listen);
+        std::thread::Builder::new().name("signals".to_owned()).spawn(run).map(drop)
+    }
+
+    /// Ends the run when any thread panics, since whatever that thread did will
+    /// now never be done.
+    pub fn on_panic(&self) {
+        let ending = self.clone();
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            report(panic);
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("unnamed");
+            ending.end(Err(RunError::Workers(format!("thread {name} panicked, as told above"))));
+        }));
+    }
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // Without handlers the signals keep their usual effect.
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a run fails.
+
+use crate::config::ConfigError;
+use crate::embedded::ShopError;
+use crate::ingest::discovery::DiscoveryError;
+use crate::pipeline::PipelineError;
+use crate::serve::ServeError;
+use crate::views::ViewError;
+use sinks::SinkError;
+use std::process::ExitCode;
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The settings do not fit what they are for.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A view cannot be what the settings ask for.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The embedded shop does not open.
+    #[error(transparent)]
+    Shop(#[from] ShopError),
+    /// Kafka is not there.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// The database is not there, or refuses.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// HTTP cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The pipeline cannot go on.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The system does not give what is needed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was wanted.
+        what: &'static str,
+        /// Why it was not had.
+        source: std::io::Error,
+    },
+    /// The workers cannot be started, or one of them has panicked.
+    #[error("workers: {0}")]
+    Workers(String),
+    /// It was stopped for the second time, before all was written.
+    #[error("stopped at once; what was read and not yet written is read again at the next start")]
+    Abandoned,
+}
+
+impl RunError {
+    /// 2 for wrong usage or configuration, 1 for everything else.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            RunError::Config(_)
+            | RunError::View(_)
+            | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

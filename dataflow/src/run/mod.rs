@@ -1,0 +1,153 @@
+//! A run, from the settings to its end.
+//!
+//! ```text
+//!   settings ─▶ views ─▶ database ─▶ Kafka ─▶ workers ─▶ done, or failed
+//!                           │                   │
+//!                           └─▶ HTTP, status ◀──┘ (board)
+//! ```
+
+mod ending;
+mod error;
+mod setup;
+mod workers;
+
+pub use error::RunError;
+
+use crate::config::{Settings, Source, Store};
+use crate::embedded::Shop;
+use crate::ingest::client::Connection;
+use crate::ingest::discovery::{Discovery, Prober};
+use crate::ingest::kafka::Share;
+use crate::observe::{Board, Console, Screen, logging, print_views};
+use crate::serve;
+use ending::Ending;
+use sinks::retry::wait_until_available;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Prints what the views are.
+///
+/// # Errors
+/// When a view cannot be what the settings ask for, or nobody takes the text.
+pub fn views(settings: &Settings) -> Result<(), RunError> {
+    let infos = setup::view_infos(&setup::catalog(settings)?, &settings.topic_prefix);
+    print_views(&infos, &mut std::io::stdout())
+        .map_err(|source| RunError::System { what: "printing the views", source })
+}
+
+/// Runs the pipeline until it is told to stop, has caught up, or fails.
+///
+/// # Errors
+/// Whatever ended it, if it was not told to.
+pub fn run(settings: &Settings) -> Result<(), RunError> {
+    let started = Instant::now();
+    let screen = Screen::new(settings.status);
+    logging::init(settings.log_format, &settings.log, &screen);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let timely = settings.timely();
+
+    let catalog = Arc::new(setup::catalog(settings)?);
+    let names = catalog.routes.iter().map(|route| route.topic());
+    let topics: Arc<[String]> = names.map(|name| format!("{}{name}", settings.topic_prefix)).collect();
+    let tables: Vec<_> = catalog.definitions.iter().map(|view| view.table.clone()).collect();
+    let board = Arc::new(Board::new(settings.workers, &topics, &tables));
+
+    let (ending, outcomes) = Ending::new();
+    ending.on_panic();
+    let stopping = Arc::clone(&board);
+    ending
+        .listen(move || stopping.set_stopping())
+        .map_err(|source| RunError::System { what: "listening to signals", source })?;
+
+    let storage = setup::storage(&settings.store, tables)?;
+    let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
+    let reader = storage.reader()?;
+    let server = serve::start(settings.http, Arc::clone(&board), Arc::clone(&reader), infos)?;
+    board.set_waiting(storage.describe());
+    wait_until_available(&*storage, settings.connect_timeout, &ending.abandoned())?;
+    tracing::info!("writing to {}", storage.describe());
+
+    let mut shop = None;
+    let connection = match setup::connection(&settings.source) {
+        Some(connection) => connection,
+        None => shop.insert(Shop::open(&topics)?).connection(),
+    };
+    board.set_waiting(format!("Kafka at {}", connection.brokers));
+    let discovery = discover(settings, &connection, &topics)?;
+    if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
+        shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
+    }
+
+    let first_epoch = reader.progress()?.map_or(1, |progress| progress.epoch + 1);
+    workers::start(
+        timely,
+        workers::Shared {
+            catalog,
+            board: Arc::clone(&board),
+            storage,
+            share: Share {
+                connection,
+                topics,
+                discovery,
+                worker: 0,
+                peers: 1,
+                until_caught_up: settings.until_caught_up,
+                on_expired: setup::on_expired(settings),
+                board: Arc::clone(&board),
+            },
+            first_epoch,
+            tick: settings.epoch,
+            max_in_flight: settings.max_in_flight,
+            ending,
+        },
+    )
+    .map_err(|source| RunError::System { what: "starting the workers", source })?;
+    board.set_ready();
+    let console = Console::start(Arc::clone(&board), screen);
+
+    let outcome = outcomes.recv().unwrap_or(Ok(()));
+    if let Err(error) = &outcome {
+        board.set_failed(error.to_string());
+    }
+    drop(shop);
+    console.stop();
+    if let Some(server) = server {
+        server.stop();
+    }
+    outcome.inspect(|()| farewell(settings, &board, started))
+}
+
+/// Finds the partitions there are, and those that will come.
+fn discover(
+    settings: &Settings,
+    connection: &Connection,
+    topics: &Arc<[String]>,
+) -> Result<Arc<Discovery>, RunError> {
+    let discovery = Arc::new(Discovery::default());
+    let mut prober = Prober::new(connection, Arc::clone(topics))?;
+    prober.first(&discovery, settings.connect_timeout)?;
+    if !settings.until_caught_up {
+        prober
+            .watch(Arc::clone(&discovery), settings.discover_interval)
+            .map_err(|source| RunError::System { what: "looking for partitions", source })?;
+    }
+    Ok(discovery)
+}
+
+/// Says what has been done, and removes what nobody asked to keep.
+fn farewell(settings: &Settings, board: &Board, started: Instant) {
+    let done = board.snapshot();
+    tracing::info!(
+        "done: {} events read, {} rows written, {} dead letters, in {:.1} s",
+        done.events(),
+        done.rows(),
+        done.dead_letters,
+        started.elapsed().as_secs_f64(),
+    );
+    if let Store::Sqlite { path, temporary: true } = &settings.store {
+        // What is left of it is in the folder for temporary files.
+        let _ = std::fs::remove_file(path);
+    }
+}

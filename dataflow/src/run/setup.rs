@@ -1,0 +1,79 @@
+//! From the settings to the things they speak of.
+
+use super::RunError;
+use crate::config::{self, Settings, Source, Store};
+use crate::ingest::client::Connection;
+use crate::ingest::kafka::OnExpired;
+use crate::observe::ViewInfo;
+use crate::views::window::{Lateness, Window};
+use crate::views::{Catalog, Override, ViewError, definition::Definition};
+use sinks::{Storage, Table};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All views, as the settings change them.
+pub(super) fn catalog(settings: &Settings) -> Result<Catalog, ViewError> {
+    let mut overrides = BTreeMap::new();
+    for (name, given) in &settings.views {
+        let window = match given.window {
+            None => None,
+            Some(size) => Some(Window::of(size).ok_or_else(|| ViewError::NoSuchWindow {
+                view: name.clone(),
+                size,
+            })?),
+        };
+        let lateness = given.lateness.map(|lateness| match lateness {
+            config::Lateness::Forever => Lateness::Forever,
+            config::Lateness::Within(time) => {
+                Lateness::Millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+            }
+        });
+        overrides.insert(name.clone(), Override { window, time: given.time.clone(), lateness });
+    }
+    crate::views::catalog(&overrides)
+}
+
+/// What each view is, as texts.
+pub(super) fn view_infos(catalog: &Catalog, prefix: &str) -> Vec<ViewInfo> {
+    let info = |view: &Definition| ViewInfo {
+        name: view.name.to_owned(),
+        about: view.about.to_owned(),
+        topic: format!("{prefix}{}", view.topic),
+        window: view.window.to_string(),
+        time: view.time.to_owned(),
+        lateness: view.lateness.to_string(),
+        columns: view.table.columns.clone(),
+    };
+    catalog.definitions.iter().map(info).collect()
+}
+
+/// The database that the rows go to; nothing is connected to yet.
+pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Storage>, RunError> {
+    Ok(match store {
+        Store::Mongodb { uri, database } => {
+            Arc::new(sinks::mongodb::open(uri.expose(), database, tables)?)
+        }
+        Store::Sqlite { path, .. } => Arc::new(sinks::embedded::open(path, tables)?),
+    })
+}
+
+/// How to reach the Kafka of the settings; `None` where it is embedded.
+pub(super) fn connection(source: &Source) -> Option<Connection> {
+    match source {
+        Source::Embedded { .. } => None,
+        Source::Kafka { brokers, properties } => {
+            let expose = |(key, value): (&String, &config::Secret)| {
+                (key.clone(), value.expose().to_owned())
+            };
+            let properties = properties.iter().map(expose).collect();
+            Some(Connection { brokers: brokers.clone(), properties })
+        }
+    }
+}
+
+pub(super) fn on_expired(settings: &Settings) -> OnExpired {
+    match settings.on_expired {
+        config::OnExpired::Error => OnExpired::Fail,
+        config::OnExpired::Skip => OnExpired::Skip,
+    }
+}

@@ -1,0 +1,89 @@
+//! The workers of this process, from their start to their end.
+
+use super::{Ending, RunError};
+use crate::ingest::kafka::{KafkaSource, Share};
+use crate::ingest::source::Source;
+use crate::observe::Board;
+use crate::pipeline::{Parts, Pipeline};
+use crate::views::Catalog;
+use crate::{Epoch, pipeline::PipelineError};
+use sinks::retry::Retrying;
+use sinks::{SinkError, Storage, Writer};
+use std::sync::Arc;
+use std::time::Duration;
+use timely::scheduling::SyncActivator;
+use timely::worker::Worker;
+
+/// What all workers of this process share.
+pub(super) struct Shared {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) board: Arc<Board>,
+    pub(super) storage: Arc<dyn Storage>,
+    /// What a worker's source needs, but for the worker's own place.
+    pub(super) share: Share,
+    pub(super) first_epoch: Epoch,
+    pub(super) tick: Duration,
+    pub(super) max_in_flight: u64,
+    pub(super) ending: Ending,
+}
+
+/// Starts the workers on threads of their own; how they end is told to
+/// [`Shared::ending`].
+pub(super) fn start(config: timely::Config, shared: Shared) -> std::io::Result<()> {
+    let ending = shared.ending.clone();
+    let run = move || {
+        let guards = match timely::execute(config, move |worker| work(worker, &shared)) {
+            Ok(guards) => guards,
+            Err(error) => return ending.end(Err(RunError::Workers(error))),
+        };
+        let outcomes: Vec<_> = guards.join();
+        let panicked = outcomes.into_iter().find_map(Result::err);
+        ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
+    };
+    std::thread::Builder::new().name("workers".to_owned()).spawn(run).map(drop)
+}
+
+/// One worker: builds the dataflow, steps it until all is written.
+fn work(worker: &mut Worker, shared: &Shared) {
+    let (publisher, writer) = match (writer(shared), writer(shared)) {
+        (Ok(publisher), Ok(writer)) => (publisher, writer),
+        (Err(error), _) | (_, Err(error)) => return shared.ending.end(Err(error.into())),
+    };
+    let share = Share { worker: worker.index(), peers: worker.peers(), ..shared.share.clone() };
+    let source = match KafkaSource::new(share) {
+        Ok(source) => source,
+        Err(error) => return shared.ending.end(Err(PipelineError::from(error).into())),
+    };
+    let source = |wake: SyncActivator| -> Box<dyn Source> { Box::new(source.waking(wake)) };
+    let ending = shared.ending.clone();
+    let failed = move |error: PipelineError| ending.end(Err(error.into()));
+    let parts = Parts {
+        catalog: Arc::clone(&shared.catalog),
+        topics: Arc::clone(&shared.share.topics),
+        source,
+        writer,
+        publisher,
+        board: Arc::clone(&shared.board),
+        first_epoch: shared.first_epoch,
+        tick: shared.tick,
+        max_in_flight: shared.max_in_flight,
+        failed: Arc::new(failed),
+    };
+    let mut pipeline = Pipeline::build(worker, parts);
+    while !pipeline.is_done() {
+        if shared.ending.is_stopping() {
+            pipeline.stop();
+        }
+        let pause = pipeline.tick();
+        worker.step_or_park(Some(pause));
+    }
+    pipeline.close();
+}
+
+/// A patient way into the database, whose failures are counted.
+fn writer(shared: &Shared) -> Result<Box<dyn Writer>, SinkError> {
+    let board = Arc::clone(&shared.board);
+    let observer = Arc::new(move |_: &SinkError, _| board.write_failed());
+    let abandon = shared.ending.abandoned();
+    Ok(Box::new(Retrying::new(shared.storage.writer()?, observer, abandon)))
+}

@@ -1,0 +1,145 @@
+//! All views, and the way from a topic's messages to them.
+
+use super::contributions::Contributions;
+use super::definition::Definition;
+use super::plan::{Plan, TooMany};
+use super::view::{EventTime, KAFKA_TIME, View};
+use super::window::{Lateness, Window};
+use events::{Malformed, Timestamp, Topic};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What configuration may change of a view.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Override {
+    /// Its windows' size.
+    pub window: Option<Window>,
+    /// The time that places its events: `kafka`, or a time field of the event.
+    pub time: Option<String>,
+    /// How long a window stays open after its end.
+    pub lateness: Option<Lateness>,
+}
+
+/// A view cannot be what it is asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// Configuration names a time that the view's events do not have.
+    #[error("views.{view}.time = {time:?}: {topic} have {known}")]
+    NoSuchTime {
+        /// The view.
+        view: &'static str,
+        /// The time it gives.
+        time: String,
+        /// The topic.
+        topic: &'static str,
+        /// The times there are.
+        known: String,
+    },
+    /// Configuration asks for windows that there are not.
+    #[error("views.{view}.window: {size:?} is not whole milliseconds, from 1s to 10000d")]
+    NoSuchWindow {
+        /// The view.
+        view: String,
+        /// The size it gives.
+        size: Duration,
+    },
+    /// The view does not fit a row.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
+
+/// From the messages of one topic to the views that read it.
+pub trait Route: Send + Sync {
+    /// Name of the topic, without a prefix.
+    fn topic(&self) -> &'static str;
+
+    /// Decodes a message and adds what it contributes to each view. `kafka` is
+    /// the message's timestamp.
+    ///
+    /// # Errors
+    /// When it cannot be decoded: then it contributes to no view at all.
+    fn apply(
+        &self,
+        value: &[u8],
+        kafka: Timestamp,
+        into: &mut Contributions,
+    ) -> Result<(), Malformed>;
+}
+
+/// The views of one topic.
+struct TopicRoute<T: Topic> {
+    plans: Vec<Plan<T>>,
+}
+
+impl<T: Topic> Route for TopicRoute<T> {
+    fn topic(&self) -> &'static str {
+        T::NAME
+    }
+
+    fn apply(
+        &self,
+        value: &[u8],
+        kafka: Timestamp,
+        into: &mut Contributions,
+    ) -> Result<(), Malformed> {
+        let event = T::decode(value)?;
+        for plan in &self.plans {
+            plan.apply(&event, kafka, into);
+        }
+        Ok(())
+    }
+}
+
+/// All views, as configured.
+#[derive(Default)]
+pub struct Catalog {
+    /// What each view is; a view's number is its place here.
+    pub definitions: Vec<Definition>,
+    /// One route a topic; a topic's number is its place here.
+    pub routes: Vec<Box<dyn Route>>,
+}
+
+impl Catalog {
+    /// Adds a topic with its views.
+    pub(super) fn topic<T: Topic>(
+        mut self,
+        views: Vec<View<T>>,
+        overrides: &BTreeMap<String, Override>,
+    ) -> Result<Catalog, ViewError> {
+        let mut plans = Vec::new();
+        for mut view in views {
+            if let Some(change) = overrides.get(view.name) {
+                apply_override(&mut view, change)?;
+            }
+            let number = u16::try_from(self.definitions.len()).unwrap_or(u16::MAX);
+            self.definitions.push(Definition::of(&view));
+            plans.push(Plan::of(view, number)?);
+        }
+        self.routes.push(Box::new(TopicRoute { plans }));
+        Ok(self)
+    }
+}
+
+fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(), ViewError> {
+    let Override { window, time, lateness } = change;
+    view.window = window.unwrap_or(view.window);
+    view.lateness = lateness.unwrap_or(view.lateness);
+    if let Some(name) = time {
+        view.time = if name == KAFKA_TIME {
+            EventTime::Kafka
+        } else if let Some(field) = T::TIMES.iter().find(|field| field.name == name.as_str()) {
+            EventTime::Field(field.name, field.get)
+        } else {
+            let known = times::<T>().join(", ");
+            let (view, time, topic) = (view.name, name.clone(), T::NAME);
+            return Err(ViewError::NoSuchTime { view, time, topic, known });
+        };
+    }
+    Ok(())
+}
+
+/// How configuration may name the time of a topic's events.
+pub(super) fn times<T: Topic>() -> Vec<&'static str> {
+    let fields = T::TIMES.iter().map(|field| field.name);
+    [KAFKA_TIME].into_iter().chain(fields).collect()
+}

@@ -1,0 +1,99 @@
+//! A view as everybody but its events sees it: names, types, windows, and how a
+//! row's accumulated [`Sums`](super::sums::Sums) become its fields.
+
+use super::view::{AggregateOf, View};
+use super::window::{Lateness, Window};
+use events::Topic;
+use sinks::{Column, Kind, Role, Table};
+
+/// What a view is, without the type of its events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// Name of the view and of its collection.
+    pub name: &'static str,
+    /// What it tells, in a sentence.
+    pub about: &'static str,
+    /// The topic it reads, without a prefix.
+    pub topic: &'static str,
+    /// The time that places its events: `kafka`, or a field of the event.
+    pub time: &'static str,
+    /// The times that configuration may place its events by instead.
+    pub times: Vec<&'static str>,
+    /// Its windows.
+    pub window: Window,
+    /// How long a window stays open after its end.
+    pub lateness: Lateness,
+    /// Names of the columns it groups by.
+    pub groups: Vec<&'static str>,
+    /// How each aggregate is computed, in the order of its fields.
+    pub outputs: Vec<Output>,
+    /// Its shape in the database.
+    pub table: Table,
+}
+
+/// How an aggregate is computed from a row's sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// The number of events.
+    Count,
+    /// A sum.
+    Sum(usize),
+    /// A sum divided by the number of events.
+    Average {
+        /// Which sum.
+        sum: usize,
+        /// The sum is in units of 10^-scale.
+        scale: u32,
+    },
+    /// The number of distinct members.
+    Unique,
+    /// The latest time.
+    Latest,
+}
+
+impl Definition {
+    /// The definition of `view`, whose sums are numbered in the order of its
+    /// aggregates.
+    pub fn of<T: Topic>(view: &View<T>) -> Definition {
+        let mut sums = 0..;
+        let mut next_sum = || sums.next().unwrap_or_default();
+        let outputs = view
+            .aggregates
+            .iter()
+            .map(|aggregate| match aggregate.of {
+                AggregateOf::Count => Output::Count,
+                AggregateOf::Sum(_) => Output::Sum(next_sum()),
+                AggregateOf::Average { scale, .. } => Output::Average { sum: next_sum(), scale },
+                AggregateOf::Unique(_) => Output::Unique,
+                AggregateOf::Latest(_) => Output::Latest,
+            })
+            .collect();
+        Definition {
+            name: view.name,
+            about: view.about,
+            topic: T::NAME,
+            time: view.time_name(),
+            times: super::catalog::times::<T>(),
+            window: view.window,
+            lateness: view.lateness,
+            groups: view.groups.iter().map(|group| group.name).collect(),
+            outputs,
+            table: table(view),
+        }
+    }
+}
+
+/// The view's columns: its window, its groups, its aggregates.
+fn table<T: Topic>(view: &View<T>) -> Table {
+    let column = |name: &str, kind, role| Column { name: name.to_owned(), kind, role };
+    let [start, end] = view.window_fields;
+    let mut columns = vec![
+        column(start, Kind::Date, Role::WindowStart),
+        column(end, Kind::Date, Role::WindowEnd),
+    ];
+    columns.extend(view.groups.iter().map(|g| column(g.name, Kind::Text, Role::Group)));
+    columns.extend(
+        view.aggregates.iter().map(|a| column(a.name, a.of.kind(), Role::Aggregate)),
+    );
+    Table { name: view.name.to_owned(), columns }
+}

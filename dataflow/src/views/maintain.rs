@@ -1,0 +1,72 @@
+//! The dataflow that keeps every row of every view.
+
+use super::key::Key;
+use super::sums::Sums;
+use super::unique::{Members, unique};
+use crate::Epoch;
+use differential_dataflow::operators::CountTotal;
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
+use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine, ValBatcher};
+use differential_dataflow::{AsCollection, Hashable, VecCollection};
+use events::Id;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Exchange as _;
+use timely::dataflow::operators::vec::Map;
+
+/// What events contribute, on the worker that read them.
+pub struct Contributed<'scope> {
+    /// Sums of rows.
+    pub sums: StreamVec<'scope, Epoch, (Key, Epoch, Sums)>,
+    /// Members that rows have seen.
+    pub members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
+    /// Latest times that workers have seen of rows: of each worker and row, one
+    /// at any time.
+    pub latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
+}
+
+/// Every row of every view: key and accumulated sums. Each lives on one worker,
+/// by the hash of its key.
+pub fn maintain(contributed: Contributed<'_>) -> VecCollection<'_, Epoch, (Key, Sums), isize> {
+    let Contributed { sums, members, latest } = contributed;
+    let sums = sums.exchange(|(key, _, _): &(Key, _, _)| key.hashed()).as_collection();
+    let changes = sums.concat(unique(arrange_members(members))).concat(maximum(latest));
+
+    // Everything has come to the worker of its key already: no second exchange.
+    let rows: Arranged<'_, TraceAgent<KeySpine<Key, Epoch, Sums>>> =
+        arrange_core(
+            changes.map(|key| (key, ())).inner,
+            Pipeline,
+            "Arrange: rows",
+            KeyBatcher::new,
+        );
+    rows.count_total()
+}
+
+fn arrange_members<'scope>(
+    members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
+) -> Arranged<'scope, Members> {
+    let owner = |((key, _), _, _): &((Key, Id), Epoch, isize)| key.hashed();
+    arrange_core(members, Exchange::new(owner), "Arrange: members", ValBatcher::new)
+}
+
+/// The latest of the workers' latest times, as a sum: one time is live for each
+/// row, so that adding up what is added and retracted leaves that time.
+fn maximum<'scope>(
+    latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
+) -> VecCollection<'scope, Epoch, Key, Sums> {
+    latest
+        .as_collection()
+        .reduce_named("Maximum", |_key, times, output| {
+            // Values come in ascending order.
+            if let Some((micros, _)) = times.last() {
+                output.push((**micros, 1isize));
+            }
+        })
+        .inner
+        .map(|((key, micros), epoch, diff)| {
+            let latest = if diff > 0 { micros } else { -micros };
+            (key, epoch, Sums { latest, ..Sums::default() })
+        })
+        .as_collection()
+}

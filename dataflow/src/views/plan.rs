@@ -1,0 +1,98 @@
+//! A view made ready to be applied to events.
+
+use super::contributions::Contributions;
+use super::key::{Key, MAX_GROUPS, Slot};
+use super::sums::{MAX_SUMS, Sums};
+use super::view::{AggregateOf, EventTime, GetId, GetNumber, GetTime, View};
+use super::window::Window;
+use events::{Id, Timestamp, Topic};
+use std::array;
+
+/// A view as a worker applies it: what to take out of an event, and where each
+/// of it goes in a row's [`Sums`].
+pub struct Plan<T: Topic> {
+    number: u16,
+    window: Window,
+    time: EventTime<T>,
+    groups: [Option<GetId<T>>; MAX_GROUPS],
+    sums: [Option<GetNumber<T>>; MAX_SUMS],
+    unique: Option<GetId<T>>,
+    latest: Option<GetTime<T>>,
+}
+
+/// A view asks for more than a row's key and sums have room for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("view {view} has {has} {what}; there is room for {room}")]
+pub struct TooMany {
+    view: &'static str,
+    has: usize,
+    what: &'static str,
+    room: usize,
+}
+
+impl<T: Topic> Plan<T> {
+    /// The plan of `view`, which is number `number` of all views.
+    ///
+    /// Sums are numbered in the order of the view's aggregates, as in
+    /// [`Definition::of`](super::definition::Definition::of).
+    pub fn of(view: View<T>, number: u16) -> Result<Plan<T>, TooMany> {
+        let View { name, time, window, groups, aggregates, .. } = view;
+        let mut sums = Vec::new();
+        let mut unique = Vec::new();
+        let mut latest = Vec::new();
+        for aggregate in aggregates {
+            match aggregate.of {
+                AggregateOf::Count => {}
+                AggregateOf::Sum(get) | AggregateOf::Average { get, .. } => sums.push(get),
+                AggregateOf::Unique(get) => unique.push(get),
+                AggregateOf::Latest(get) => latest.push(get),
+            }
+        }
+        let check = |has, what, room| {
+            if has > room { Err(TooMany { view: name, has, what, room }) } else { Ok(()) }
+        };
+        check(groups.len(), "group columns", MAX_GROUPS)?;
+        check(sums.len(), "sums and averages", MAX_SUMS)?;
+        check(unique.len(), "unique counts", 1)?;
+        check(latest.len(), "latest times", 1)?;
+        Ok(Plan {
+            number,
+            window,
+            time,
+            groups: array::from_fn(|i| groups.get(i).map(|group| group.get)),
+            sums: array::from_fn(|i| sums.get(i).copied()),
+            unique: unique.pop(),
+            latest: latest.pop(),
+        })
+    }
+
+    /// Adds what an event contributes to its row. `kafka` is the timestamp of
+    /// its message.
+    #[inline]
+    pub fn apply(&self, event: &T::Event<'_>, kafka: Timestamp, into: &mut Contributions) {
+        let time = match self.time {
+            EventTime::Kafka => kafka,
+            EventTime::Field(_, get) => get(event),
+        };
+        let key = Key {
+            slot: Slot::new(self.number, self.window.index_of(time.as_micros())),
+            group: array::from_fn(|i| match self.groups[i] {
+                Some(get) => get(event),
+                None => Id::default(),
+            }),
+        };
+        if let Some(get) = self.unique {
+            into.member(&key, get(event));
+        }
+        if let Some(get) = self.latest {
+            into.latest(&key, get(event).as_micros());
+        }
+        let mut sums = Sums { count: 1, ..Sums::default() };
+        for (sum, get) in sums.sums.iter_mut().zip(&self.sums) {
+            if let Some(get) = get {
+                *sum = i128::from(get(event));
+            }
+        }
+        into.add(key, &sums);
+    }
+}

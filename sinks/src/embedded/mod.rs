@@ -1,0 +1,73 @@
+//! The embedded store: an SQLite file with a table a view.
+//!
+//! It is for whoever has no MongoDB, and keeps the same promises: a write is
+//! one transaction, on disk when it returns, and writing the same batch again
+//! changes nothing. Any SQLite tool can query the file while it is written:
+//!
+//! ```text
+//!   sqlite3 tidemark.db 'SELECT * FROM sales_analysis ORDER BY window_start DESC LIMIT 10'
+//! ```
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `schema` | tables, columns, indexes |
+//! | `store` | the file, and who may write when |
+//! | `writer`, `reader` | batches in, pages out |
+//! | `text` | dates and decimals as text |
+//! | `errors` | which errors pass with time |
+
+mod errors;
+mod reader;
+mod schema;
+mod store;
+mod text;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::{Reader, SinkError, Storage, Table, Writer};
+use store::Store;
+
+/// `_id` of the one row of the table `progress`.
+const PROGRESS_ID: &str = "tidemark";
+
+/// An SQLite file, opened for a set of views.
+#[derive(Debug)]
+pub struct Embedded {
+    store: Arc<Store>,
+}
+
+/// Opens the file at `path`, or creates it, for `tables`.
+///
+/// # Errors
+///
+/// [`SinkError::Misconfigured`] where the path or a table cannot be used,
+/// [`SinkError::Refused`] where the file is something else than a database.
+pub fn open(path: &Path, tables: Vec<Table>) -> Result<Embedded, SinkError> {
+    Ok(Embedded {
+        store: Arc::new(Store::open(path, tables)?),
+    })
+}
+
+impl Storage for Embedded {
+    fn prepare(&self) -> Result<(), SinkError> {
+        self.store.prepare()
+    }
+
+    fn writer(&self) -> Result<Box<dyn Writer>, SinkError> {
+        Ok(Box::new(writer::EmbeddedWriter::new(Arc::clone(
+            &self.store,
+        ))))
+    }
+
+    fn reader(&self) -> Result<Arc<dyn Reader>, SinkError> {
+        Ok(Arc::new(reader::EmbeddedReader::new(Arc::clone(
+            &self.store,
+        ))?))
+    }
+
+    fn describe(&self) -> String {
+        self.store.describe().to_owned()
+    }
+}

@@ -1,0 +1,165 @@
+//! Reads the last committed state, on a connection of its own.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::schema::{name, quote};
+use super::store::Store;
+use super::text;
+use crate::{Column, Kind, Progress, Query, Reader, SinkError, StoredRow, Table, Value};
+
+/// A way to read the file.
+#[derive(Debug)]
+pub(super) struct EmbeddedReader {
+    store: Arc<Store>,
+    connection: Mutex<Connection>,
+}
+
+impl EmbeddedReader {
+    pub(super) fn new(store: Arc<Store>) -> Result<EmbeddedReader, SinkError> {
+        let connection = Mutex::new(store.reading()?);
+        Ok(EmbeddedReader { store, connection })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unreadable(&self, table: &str, field: &str) -> SinkError {
+        SinkError::refused(
+            self.store.describe(),
+            format!("a row of {table} has something else in {field} than was written there"),
+        )
+    }
+}
+
+impl Reader for EmbeddedReader {
+    fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let (sql, arguments) = select(table, query)?;
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(&sql).map_err(wrong)?;
+        let mut found = statement
+            .query(params_from_iter(arguments))
+            .map_err(wrong)?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(wrong)? {
+            let mut values = Vec::with_capacity(table.columns.len());
+            for (place, column) in table.columns.iter().enumerate() {
+                let value = value(row.get_ref(place + 1).map_err(wrong)?, column.kind)
+                    .ok_or_else(|| self.unreadable(&table.name, &column.name))?;
+                values.push(value);
+            }
+            let rest = table.columns.len() + 1;
+            let updated_at: String = row.get(rest + 2).map_err(wrong)?;
+            rows.push(StoredRow {
+                id: row.get(0).map_err(wrong)?,
+                values,
+                is_final: row.get(rest).map_err(wrong)?,
+                epoch: row.get(rest + 1).map_err(wrong)?,
+                updated_at: text::millis(&updated_at)
+                    .ok_or_else(|| self.unreadable(&table.name, "updated_at"))?,
+            });
+        }
+        Ok(rows)
+    }
+
+    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+        let sql = r#"SELECT "epoch", "offsets", "updated_at" FROM "progress" WHERE "_id" = ?1"#;
+        let found: Option<(i64, String, String)> = self
+            .connection()
+            .query_row(sql, [super::PROGRESS_ID], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()
+            .map_err(|error| self.store.failed(&error))?;
+        let Some((epoch, offsets, updated_at)) = found else {
+            return Ok(None);
+        };
+        let wrong = |field| self.unreadable("progress", field);
+        Ok(Some(Progress {
+            epoch: u64::try_from(epoch).map_err(|_| wrong("epoch"))?,
+            offsets: serde_json::from_str(&offsets).map_err(|_| wrong("offsets"))?,
+            updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
+        }))
+    }
+
+    fn ping(&self) -> Result<(), SinkError> {
+        // Counting the tables reads the file, as `SELECT 1` would not.
+        self.connection()
+            .query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
+            .map_err(|error| self.store.failed(&error))
+    }
+}
+
+/// The statement for a page, and its arguments.
+fn select(
+    table: &Table,
+    query: &Query,
+) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
+    let mut arguments = Vec::new();
+    let mut conditions = Vec::new();
+    let window = table.window_start().map(|column| quote(&name(column)));
+    for (operator, moment) in [(">=", query.from), ("<", query.until)] {
+        let Some(moment) = moment else { continue };
+        let Some(window) = &window else {
+            let detail = format!("{} has no windows to choose from", table.name);
+            return Err(SinkError::bad_query(detail));
+        };
+        let moment = text::date(moment)
+            .ok_or_else(|| SinkError::bad_query(format!("{moment} is no time in milliseconds")))?;
+        arguments.push(moment.into());
+        conditions.push(format!("{window} {operator} ?{}", arguments.len()));
+    }
+    for (group, text) in &query.groups {
+        let column = quote(&name(table.group(group)?));
+        arguments.push(text.clone().into());
+        conditions.push(format!("{column} = ?{}", arguments.len()));
+    }
+    let mut columns = vec![quote("_id")];
+    columns.extend(
+        table
+            .columns
+            .iter()
+            .map(|column: &Column| quote(&name(column))),
+    );
+    columns.extend(["final", "epoch", "updated_at"].map(quote));
+    let condition = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
+    };
+    let order: Vec<String> = window
+        .map(|window| format!("{window} DESC"))
+        .into_iter()
+        .chain([quote("_id")])
+        .collect();
+    arguments.push(i64::from(query.limit).into());
+    arguments.push(i64::try_from(query.offset).unwrap_or(i64::MAX).into());
+    let sql = format!(
+        "SELECT {} FROM {}{condition} ORDER BY {} LIMIT ?{} OFFSET ?{}",
+        columns.join(", "),
+        quote(&table.name),
+        order.join(", "),
+        arguments.len() - 1,
+        arguments.len()
+    );
+    Ok((sql, arguments))
+}
+
+fn value(found: ValueRef<'_>, kind: Kind) -> Option<Value> {
+    Some(match kind {
+        Kind::Long => Value::Long(found.as_i64().ok()?),
+        Kind::Double => Value::Double(found.as_f64().ok()?),
+        Kind::Text => Value::Text(found.as_str().ok()?.to_owned()),
+        Kind::Date => Value::Date(text::millis(found.as_str().ok()?)?),
+        Kind::Decimal => {
+            let (unscaled, scale) = text::unscaled(found.as_str().ok()?)?;
+            Value::Decimal { unscaled, scale }
+        }
+    })
+}

@@ -1,0 +1,155 @@
+//! The file, and who may write to it when.
+//!
+//! SQLite lets one write at a time. Writers of this process take turns at one
+//! connection; other processes on the machine are waited for. Readers have
+//! connections of their own and, with the write-ahead log, see the last
+//! committed state without stopping anybody.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::errors;
+use super::schema::{self, Schema};
+use crate::{SinkError, Table};
+
+/// How long to wait for another process that is writing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The file, with its one connection for writing.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    describe: String,
+    pub(super) tables: Vec<Table>,
+    pub(super) schemas: Vec<Schema>,
+    writing: Mutex<Connection>,
+}
+
+impl Store {
+    pub(super) fn open(path: &Path, tables: Vec<Table>) -> Result<Store, SinkError> {
+        let schemas = tables
+            .iter()
+            .map(Schema::of)
+            .collect::<Result<Vec<_>, _>>()?;
+        check_names(&tables)?;
+        let describe = format!("SQLite file {}", path.display());
+        let connection = Connection::open(path).map_err(|error| {
+            SinkError::misconfigured(
+                "embedded store",
+                format!(
+                    "{} cannot be opened ({error}); it takes the path of a file in a directory \
+                     that exists and is writable",
+                    path.display()
+                ),
+            )
+        })?;
+        let store = Store {
+            path: path.to_owned(),
+            tables,
+            schemas,
+            writing: Mutex::new(connection),
+            describe,
+        };
+        store.configure().map_err(|error| store.failed(&error))?;
+        Ok(store)
+    }
+
+    fn configure(&self) -> rusqlite::Result<()> {
+        let connection = self.writing();
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        // The answer is the mode: a row, where others have none.
+        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        // What a writer says is written has to survive a power cut: NORMAL
+        // would lose the last commits then, with progress already published.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // After a burst, the log does not stay as large as it was.
+        connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
+        // 32 MiB of pages, since rows are replaced in no order.
+        connection.pragma_update(None, "cache_size", -32_768)
+    }
+
+    pub(super) fn describe(&self) -> &str {
+        &self.describe
+    }
+
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> SinkError {
+        errors::classify(&self.describe, error)
+    }
+
+    /// The connection for writing, when it is this thread's turn.
+    ///
+    /// A writer that panicked has left no transaction open (dropping one rolls
+    /// it back), so its turn simply ends.
+    fn writing(&self) -> MutexGuard<'_, Connection> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` in one transaction: all of it is on disk in the end, or nothing.
+    pub(super) fn transaction(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let mut connection = self.writing();
+        let transaction = connection
+            // Waits for its turn before it begins: a transaction that turned
+            // from reading to writing half way would fail instead.
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| self.failed(&error))?;
+        work(&transaction)?;
+        transaction.commit().map_err(|error| self.failed(&error))
+    }
+
+    /// Creates what is missing; fails where a table is there with other columns.
+    pub(super) fn prepare(&self) -> Result<(), SinkError> {
+        self.transaction(|connection| {
+            let run = |sql: &str| {
+                connection
+                    .execute_batch(sql)
+                    .map_err(|error| self.failed(&error))
+            };
+            run(schema::COMMON)?;
+            for (table, schema) in self.tables.iter().zip(&self.schemas) {
+                run(&schema.create)?;
+                schema.check(connection, table, &self.describe)?;
+                for index in &schema.indexes {
+                    run(index)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// A connection of its own for a reader.
+    pub(super) fn reading(&self) -> Result<Connection, SinkError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = || {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(PATIENCE)?;
+            Ok(connection)
+        };
+        open().map_err(|error| self.failed(&error))
+    }
+}
+
+fn check_names(tables: &[Table]) -> Result<(), SinkError> {
+    let mut names = std::collections::BTreeSet::from(["dead_letters".into(), "progress".into()]);
+    for table in tables {
+        if table.name.is_empty() || table.name.to_lowercase().starts_with("sqlite_") {
+            return Err(SinkError::misconfigured(
+                format!("table {:?}", table.name),
+                "SQLite cannot have a table of this name",
+            ));
+        }
+        if !names.insert(table.name.to_lowercase()) {
+            return Err(SinkError::misconfigured(
+                format!("table {}", table.name),
+                "there is another table of this name",
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! One transaction a batch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, params};
+
+use super::schema::{PUT_LETTER, PUT_PROGRESS};
+use super::store::Store;
+use super::text;
+use crate::{Batch, DeadLetter, Progress, Row, SinkError, Value, Writer};
+
+/// One worker's way into the file.
+#[derive(Debug)]
+pub(super) struct EmbeddedWriter {
+    store: Arc<Store>,
+    /// Windows are few and rows are many: their texts are kept for a while.
+    dates: Dates,
+}
+
+impl EmbeddedWriter {
+    pub(super) fn new(store: Arc<Store>) -> EmbeddedWriter {
+        EmbeddedWriter {
+            store,
+            dates: Dates::default(),
+        }
+    }
+}
+
+impl Writer for EmbeddedWriter {
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (store, dates) = (&*self.store, &mut self.dates);
+        store.transaction(|connection| {
+            let updated_at = dates.text(store, batch.made_at)?.to_owned();
+            for row in &batch.puts {
+                put(store, connection, dates, row, &updated_at)?;
+            }
+            for id in &batch.deletes {
+                let schema = store.schemas.get(id.table).ok_or_else(|| {
+                    SinkError::refused(store.describe(), format!("no table number {}", id.table))
+                })?;
+                connection
+                    .prepare_cached(&schema.delete)
+                    .and_then(|mut statement| statement.execute([&id.id]))
+                    .map_err(|error| store.failed(&error))?;
+            }
+            for letter in &batch.dead_letters {
+                put_letter(store, connection, dates, letter)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
+        let (store, dates) = (&*self.store, &mut self.dates);
+        let offsets = serde_json::to_string(&progress.offsets)
+            .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+        let updated_at = dates.text(store, progress.updated_at)?;
+        store.transaction(|connection| {
+            connection
+                .execute(
+                    PUT_PROGRESS,
+                    params![
+                        super::PROGRESS_ID,
+                        long(progress.epoch),
+                        offsets,
+                        updated_at
+                    ],
+                )
+                .map(drop)
+                .map_err(|error| store.failed(&error))
+        })
+    }
+}
+
+fn put(
+    store: &Store,
+    connection: &Connection,
+    dates: &mut Dates,
+    row: &Row,
+    updated_at: &str,
+) -> Result<(), SinkError> {
+    let refused = |detail: String| SinkError::refused(store.describe(), detail);
+    let number = row.id.table;
+    let (Some(table), Some(schema)) = (store.tables.get(number), store.schemas.get(number)) else {
+        return Err(refused(format!("there is no table number {number}")));
+    };
+    if row.values.len() != table.columns.len() {
+        return Err(refused(format!(
+            "row {:?} of {} has {} values for {} columns",
+            row.id.id,
+            table.name,
+            row.values.len(),
+            table.columns.len()
+        )));
+    }
+    let wrong = |error: rusqlite::Error| store.failed(&error);
+    let mut statement = connection.prepare_cached(&schema.put).map_err(wrong)?;
+    let mut place = 1;
+    let mut bind = |value: ToSqlOutput<'_>| {
+        let bound = statement.raw_bind_parameter(place, value);
+        place += 1;
+        bound.map_err(wrong)
+    };
+    bind(borrowed(&row.id.id))?;
+    for (column, value) in table.columns.iter().zip(&row.values) {
+        if column.kind != value.kind() {
+            return Err(refused(format!(
+                "row {:?} of {}: column {} is a {} and got a {}",
+                row.id.id,
+                table.name,
+                column.name,
+                column.kind.as_str(),
+                value.kind().as_str()
+            )));
+        }
+        bind(match value {
+            Value::Long(value) => ToSqlOutput::from(*value),
+            Value::Double(value) => ToSqlOutput::from(*value),
+            Value::Text(value) => borrowed(value),
+            Value::Date(millis) => borrowed(dates.text(store, *millis)?),
+            Value::Decimal { unscaled, scale } => {
+                ToSqlOutput::from(text::decimal(*unscaled, *scale))
+            }
+        })?;
+    }
+    bind(ToSqlOutput::from(row.is_final))?;
+    bind(ToSqlOutput::from(long(row.epoch)))?;
+    bind(borrowed(updated_at))?;
+    statement.raw_execute().map(drop).map_err(wrong)
+}
+
+fn put_letter(
+    store: &Store,
+    connection: &Connection,
+    dates: &mut Dates,
+    letter: &DeadLetter,
+) -> Result<(), SinkError> {
+    let wrong = |error: rusqlite::Error| store.failed(&error);
+    let mut statement = connection.prepare_cached(PUT_LETTER).map_err(wrong)?;
+    let done = statement.execute(params![
+        letter.id(),
+        letter.topic,
+        letter.partition,
+        letter.offset,
+        dates.text(store, letter.timestamp)?,
+        letter.reason.as_str(),
+        letter.detail,
+        letter.view,
+        letter.key,
+        letter.value,
+        long(letter.epoch),
+    ]);
+    done.map(drop).map_err(wrong)
+}
+
+fn borrowed(text: &str) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
+}
+
+/// Epochs are counted from zero in small steps: `i64` does not run out.
+fn long(epoch: u64) -> i64 {
+    i64::try_from(epoch).unwrap_or(i64::MAX)
+}
+
+/// The texts of the moments seen lately.
+#[derive(Debug, Default)]
+struct Dates {
+    known: BTreeMap<i64, String>,
+}
+
+impl Dates {
+    fn text(&mut self, store: &Store, millis: i64) -> Result<&str, SinkError> {
+        const MOST: usize = 4_096;
+        if self.known.len() >= MOST && !self.known.contains_key(&millis) {
+            self.known.clear();
+        }
+        match self.known.entry(millis) {
+            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let text = text::date(millis).ok_or_else(|| {
+                    SinkError::refused(
+                        store.describe(),
+                        format!("{millis} ms lie outside of the years -9999 to 9999"),
+                    )
+                })?;
+                Ok(entry.insert(text))
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A batch, cut into commands.
+//!
+//! Every command goes to one collection (servers before 8.0 know no other) and
+//! is bounded in operations and in bytes. The cut depends on the batch alone:
+//! sent again, the same batch makes the same commands.
+
+use ::mongodb::bson::raw::{RawArrayBuf, cstr};
+use ::mongodb::bson::{RawDocumentBuf, rawdoc};
+
+use super::documents;
+use super::layout::Layout;
+use crate::{Batch, DeadLetter, Row, Table, Value};
+
+/// Operations in one command. The server allows 100,000; from some thousands
+/// on, more make nothing faster and every answer slower.
+pub(super) const MOST_OPERATIONS: usize = 2_500;
+
+/// Bytes in one command, roughly; only a single larger document exceeds it.
+pub(super) const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// The tables and how each is laid out in documents.
+#[derive(Debug)]
+pub(super) struct Tables {
+    pub(super) tables: Vec<Table>,
+    pub(super) layouts: Vec<Layout>,
+}
+
+/// The operations of one command.
+#[derive(Debug, PartialEq)]
+pub(super) enum Chunk<'a> {
+    /// Rows to put into the table of this number.
+    Puts(usize, Vec<&'a Row>),
+    /// Ids to delete from the table of this number.
+    Deletes(usize, Vec<&'a str>),
+    /// Dead letters to put.
+    Letters(&'a [DeadLetter]),
+}
+
+/// Cuts `batch`; an error names a row of a table that there is not.
+pub(super) fn cut<'a>(tables: &Tables, batch: &'a Batch) -> Result<Vec<Chunk<'a>>, String> {
+    let count = tables.tables.len();
+    let known = |number: usize| match number < count {
+        true => Ok(number),
+        false => Err(format!("a row of table {number}, and there are {count}")),
+    };
+    let mut chunks = Vec::new();
+
+    let mut puts: Vec<Vec<&Row>> = vec![Vec::new(); count];
+    for row in &batch.puts {
+        puts[known(row.id.table)?].push(row);
+    }
+    for (number, rows) in puts.iter().enumerate() {
+        // Names count in every document.
+        let names: usize = tables.tables[number]
+            .columns
+            .iter()
+            .map(|column| column.name.len() + 24)
+            .sum();
+        for rows in groups(rows, |row| 160 + names + row_bytes(row)) {
+            chunks.push(Chunk::Puts(number, rows.to_vec()));
+        }
+    }
+
+    let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); count];
+    for id in &batch.deletes {
+        deletes[known(id.table)?].push(&id.id);
+    }
+    for (number, ids) in deletes.iter().enumerate() {
+        for ids in groups(ids, |id| 64 + id.len()) {
+            chunks.push(Chunk::Deletes(number, ids.to_vec()));
+        }
+    }
+
+    for letters in groups(&batch.dead_letters, letter_bytes) {
+        chunks.push(Chunk::Letters(letters));
+    }
+    Ok(chunks)
+}
+
+/// Consecutive pieces of `items`, each within both bounds.
+fn groups<T>(items: &[T], bytes: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut groups = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (place, item) in items.iter().enumerate() {
+        let size = bytes(item);
+        if place > start && (place - start >= MOST_OPERATIONS || sum + size > MOST_BYTES) {
+            groups.push(&items[start..place]);
+            (start, sum) = (place, 0);
+        }
+        sum += size;
+    }
+    if start < items.len() {
+        groups.push(&items[start..]);
+    }
+    groups
+}
+
+fn row_bytes(row: &Row) -> usize {
+    let texts = row.values.iter().map(|value| match value {
+        Value::Text(text) => text.len(),
+        _ => 0,
+    });
+    // The id stands in the document and in the filter that finds it.
+    2 * row.id.id.len() + texts.sum::<usize>()
+}
+
+fn letter_bytes(letter: &DeadLetter) -> usize {
+    let key = letter.key.as_ref().map_or(0, Vec::len);
+    let view = letter.view.as_ref().map_or(0, String::len);
+    512 + 3 * (letter.topic.len() + view) + letter.detail.len() + key + letter.value.len()
+}
+
+impl Chunk<'_> {
+    /// The collection it goes to.
+    pub(super) fn collection<'t>(&self, tables: &'t Tables) -> &'t str {
+        match self {
+            Chunk::Puts(number, _) | Chunk::Deletes(number, _) => &tables.tables[*number].name,
+            Chunk::Letters(_) => "dead_letters",
+        }
+    }
+
+    /// How many operations it has.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Chunk::Puts(_, rows) => rows.len(),
+            Chunk::Deletes(_, ids) => ids.len(),
+            Chunk::Letters(letters) => letters.len(),
+        }
+    }
+
+    /// What operation number `place` is about, for error messages.
+    pub(super) fn subject(&self, place: usize) -> String {
+        let subject = match self {
+            Chunk::Puts(_, rows) => rows.get(place).map(|row| format!("row {:?}", row.id.id)),
+            Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
+            Chunk::Letters(letters) => letters.get(place).map(|letter| {
+                format!(
+                    "dead letter of topic {}, partition {}, offset {}",
+                    letter.topic, letter.partition, letter.offset
+                )
+            }),
+        };
+        subject.unwrap_or_else(|| format!("operation {place}"))
+    }
+
+    /// The command, up to what the connection adds to every write.
+    pub(super) fn command(
+        &self,
+        tables: &Tables,
+        updated_at: i64,
+    ) -> Result<RawDocumentBuf, String> {
+        let collection = self.collection(tables);
+        let mut operations = RawArrayBuf::new();
+        match self {
+            Chunk::Puts(number, rows) => {
+                let (table, layout) = (&tables.tables[*number], &tables.layouts[*number]);
+                for row in rows {
+                    let document = documents::row(table, layout, row, updated_at)?;
+                    operations.push(replacement(&row.id.id, &document));
+                }
+            }
+            Chunk::Letters(letters) => {
+                for letter in *letters {
+                    let document = documents::dead_letter(letter, documents::LARGEST);
+                    operations.push(replacement(&letter.id(), &document));
+                }
+            }
+            Chunk::Deletes(_, ids) => {
+                for id in ids {
+                    operations.push(rawdoc! {"q": {"_id": *id}, "limit": 1});
+                }
+                let mut command = rawdoc! {"delete": collection, "ordered": false};
+                command.append(cstr!("deletes"), operations);
+                return Ok(command);
+            }
+        }
+        let mut command = rawdoc! {"update": collection, "ordered": false};
+        command.append(cstr!("updates"), operations);
+        Ok(command)
+    }
+}
+
+/// The operation that makes `document` the whole document of this id, whether
+/// there is one already or not.
+pub(super) fn replacement(id: &str, document: &RawDocumentBuf) -> RawDocumentBuf {
+    let mut filter = RawDocumentBuf::new();
+    filter.append(cstr!("_id"), id);
+    let mut operation = RawDocumentBuf::new();
+    operation.append(cstr!("q"), filter);
+    operation.append(cstr!("u"), document);
+    operation.append(cstr!("upsert"), true);
+    operation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Column, Kind, Reason, Role, RowId};
+
+    fn tables() -> Tables {
+        let table = |name: &str| Table {
+            name: name.into(),
+            columns: vec![Column {
+                name: "text".into(),
+                kind: Kind::Text,
+                role: Role::Group,
+            }],
+        };
+        let tables = vec![table("a"), table("b")];
+        Tables {
+            layouts: tables.iter().map(|t| Layout::of(t).unwrap()).collect(),
+            tables,
+        }
+    }
+
+    fn row(table: usize, id: usize, text: usize) -> Row {
+        Row {
+            id: RowId {
+                table,
+                id: id.to_string(),
+            },
+            values: vec![Value::Text("x".repeat(text))],
+            is_final: false,
+            epoch: 0,
+        }
+    }
+
+    fn letter(bytes: usize) -> DeadLetter {
+        DeadLetter {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: 0,
+            reason: Reason::Malformed,
+            detail: String::new(),
+            view: None,
+            key: None,
+            value: vec![0; bytes],
+            epoch: 0,
+        }
+    }
+
+    #[test]
+    fn everything_is_in_one_chunk_of_its_collection_and_within_bounds() {
+        let mut batch = Batch::default();
+        for id in 0..6_000 {
+            batch.puts.push(row(id % 2, id, 10));
+        }
+        batch.puts.push(row(0, 6_000, MOST_BYTES));
+        batch.deletes = (0..10)
+            .map(|id| RowId {
+                table: 1,
+                id: format!("d{id}"),
+            })
+            .collect();
+        batch.dead_letters = vec![letter(5_000_000), letter(5_000_000), letter(1)];
+        let tables = tables();
+        let chunks = cut(&tables, &batch).unwrap();
+        let shape: Vec<(&str, usize)> = chunks
+            .iter()
+            .map(|chunk| (chunk.collection(&tables), chunk.len()))
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("a", 2_500),
+                ("a", 500),
+                ("a", 1),
+                ("b", 2_500),
+                ("b", 500),
+                ("b", 10),
+                ("dead_letters", 1),
+                ("dead_letters", 2)
+            ]
+        );
+        assert_eq!(chunks, cut(&tables, &batch).unwrap());
+    }
+
+    #[test]
+    fn commands_are_not_larger_than_estimated() {
+        let tables = tables();
+        let batch = Batch {
+            puts: (0..100).map(|id| row(0, id, id)).collect(),
+            dead_letters: (0..100).map(letter).collect(),
+            ..Batch::default()
+        };
+        for chunk in cut(&tables, &batch).unwrap() {
+            let estimate: usize = match &chunk {
+                Chunk::Puts(_, rows) => rows.iter().map(|row| 188 + row_bytes(row)).sum(),
+                Chunk::Letters(letters) => letters.iter().map(letter_bytes).sum(),
+                Chunk::Deletes(..) => unreachable!(),
+            };
+            let size = chunk.command(&tables, 0).unwrap().as_bytes().len();
+            assert!(size < estimate + 100, "{size} {estimate}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_no_table_is_an_error() {
+        let batch = Batch {
+            puts: vec![row(2, 0, 0)],
+            ..Batch::default()
+        };
+        assert!(cut(&tables(), &batch).is_err());
+    }
+}

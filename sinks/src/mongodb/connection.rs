@@ -1,0 +1,218 @@
+//! One client, one small runtime and one rule for errors, shared by all writers
+//! and readers of a storage.
+//!
+//! The driver is asynchronous and the callers are not: a call runs its futures
+//! on the calling thread ([`Connection::block_on`]), while the driver's own
+//! tasks (monitoring, connection pools) live on two threads of their own.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use ::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::{Client, ClientSession, Database};
+use tokio::runtime::Runtime;
+
+use super::config::{self, Timeouts};
+use super::errors;
+use crate::SinkError;
+
+/// A deployment, and the database in it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    database: Database,
+    client: Client,
+    describe: String,
+    timeouts: Timeouts,
+    /// Asked once, when the deployment first answers.
+    replicated: OnceLock<bool>,
+    /// Numbers for retryable writes. One counter for all sessions: the driver
+    /// hands a session that was given back to whoever asks next, and a
+    /// session's numbers may only grow.
+    numbers: AtomicI64,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Connection {
+    /// Starts connecting; does not wait for it.
+    pub(super) fn open(
+        uri: &str,
+        database: &str,
+        timeouts: Timeouts,
+    ) -> Result<Connection, SinkError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("mongodb")
+            .enable_all()
+            .build()
+            .map_err(|error| SinkError::refused("this machine", error.to_string()))?;
+        let target = runtime.block_on(config::target(uri, database, &timeouts))?;
+        let client = {
+            // The client starts its monitors as tasks of the current runtime.
+            let _entered = runtime.enter();
+            Client::with_options(target.options)
+        };
+        let client = client
+            .map_err(|error| SinkError::misconfigured("MongoDB URI", error.kind.to_string()))?;
+        Ok(Connection {
+            database: client.database(database),
+            client,
+            describe: target.describe,
+            timeouts,
+            replicated: OnceLock::new(),
+            numbers: AtomicI64::new(1),
+            runtime: Some(runtime),
+        })
+    }
+
+    pub(super) fn describe(&self) -> &str {
+        &self.describe
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// A number that no retryable write of this client has had.
+    pub(super) fn next_number(&self) -> i64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Runs `future` on this thread. Must not be called from asynchronous code.
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(future),
+            None => unreachable!("the runtime is only taken when the connection is dropped"),
+        }
+    }
+
+    /// A session of its own, for retryable writes.
+    pub(super) async fn session(&self) -> Result<ClientSession, SinkError> {
+        let session = self.client.start_session().causal_consistency(false);
+        session.await.map_err(|error| self.failed(&error))
+    }
+
+    /// Whether this is a replica set or a sharded cluster, and not a single
+    /// server on its own, which knows neither retryable writes nor majorities.
+    pub(super) async fn is_replicated(&self) -> Result<bool, SinkError> {
+        if let Some(known) = self.replicated.get() {
+            return Ok(*known);
+        }
+        let hello = self.run_code(rawdoc! {"hello": 1}).await;
+        let hello = hello.map_err(|failure| failure.error)?;
+        let is_router = hello.get_str("msg").is_ok_and(|text| text == "isdbgrid");
+        let replicated = is_router || hello.contains_key("setName");
+        Ok(*self.replicated.get_or_init(|| replicated))
+    }
+
+    /// The write concern of every write: on a majority's disks.
+    ///
+    /// The server waits less long than [`Connection::run_code`] does, so that a
+    /// majority that is away shows as the server's error and not as silence.
+    pub(super) fn write_concern(&self, replicated: bool) -> RawDocumentBuf {
+        let wait = self.timeouts.command.mul_f32(0.75).as_millis();
+        let wait = i64::try_from(wait).unwrap_or(i64::MAX);
+        if replicated {
+            rawdoc! {"w": "majority", "wtimeout": wait}
+        } else {
+            // Alone, a server would acknowledge what is not on disk yet.
+            rawdoc! {"w": 1, "j": true}
+        }
+    }
+
+    /// Like [`Connection::run_code`] for what may take long, such as an index over
+    /// all that is there.
+    pub(super) async fn run_long(&self, command: RawDocumentBuf) -> Result<Document, SinkError> {
+        self.raw(command, None, self.timeouts.command * 20)
+            .await
+            .map_err(|failure| failure.error)
+    }
+
+    /// Runs one command and waits for its answer, for as long as
+    /// [`Timeouts::command`]; with the server's code in the error.
+    pub(super) async fn run_code(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
+        self.raw(command, None, self.timeouts.command).await
+    }
+
+    /// Like [`Connection::run_code`], within a session.
+    pub(super) async fn run_write(
+        &self,
+        command: RawDocumentBuf,
+        session: &mut ClientSession,
+    ) -> Result<Document, Failure> {
+        self.raw(command, Some(session), self.timeouts.command)
+            .await
+    }
+
+    async fn raw(
+        &self,
+        command: RawDocumentBuf,
+        session: Option<&mut ClientSession>,
+        patience: Duration,
+    ) -> Result<Document, Failure> {
+        let command = self.database.run_raw_command(command);
+        let answer = match session {
+            Some(session) => tokio::time::timeout(patience, command.session(session)).await,
+            None => tokio::time::timeout(patience, command).await,
+        };
+        match answer {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(Failure {
+                code: errors::code(&error),
+                error: self.failed(&error),
+            }),
+            Err(_) => Err(Failure {
+                code: None,
+                error: self.silent(patience),
+            }),
+        }
+    }
+
+    /// Waits for something of the driver that is no command, as long as for one.
+    pub(super) async fn within<T>(
+        &self,
+        future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
+    ) -> Result<T, SinkError> {
+        let patience = self.timeouts.command;
+        match tokio::time::timeout(patience, future.into_future()).await {
+            Ok(result) => result.map_err(|error| self.failed(&error)),
+            Err(_) => Err(self.silent(patience)),
+        }
+    }
+
+    /// Whether the deployment answers.
+    pub(super) async fn ping(&self) -> Result<(), SinkError> {
+        let command = self.database.run_command(doc! {"ping": 1});
+        self.within(command).await.map(drop)
+    }
+
+    pub(super) fn failed(&self, error: &::mongodb::error::Error) -> SinkError {
+        errors::classify(&self.describe, error)
+    }
+
+    fn silent(&self, patience: Duration) -> SinkError {
+        SinkError::unavailable(
+            &self.describe,
+            format!("no answer within {:.1} s", patience.as_secs_f32()),
+        )
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting would be refused where the last owner lets go within
+            // asynchronous code.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The server's code, if it was the server.
+    pub(super) code: Option<i32>,
+    pub(super) error: SinkError,
+}

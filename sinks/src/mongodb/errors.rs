@@ -1,0 +1,157 @@
+//! Which of the driver's and the server's errors pass with time.
+//!
+//! The list follows the server's own error codes. What is not known to pass is
+//! taken as final, so that a mistake is seen instead of being retried for ever.
+
+use ::mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+
+use crate::SinkError;
+
+/// Codes that say: not now.
+const TEMPORARY: &[i32] = &[
+    6,     // HostUnreachable
+    7,     // HostNotFound
+    24,    // LockTimeout
+    43,    // CursorNotFound
+    46,    // LockBusy
+    50,    // MaxTimeMSExpired
+    63,    // StaleShardVersion
+    64,    // WriteConcernFailed (the majority took too long)
+    70,    // ShardNotFound (the router is behind)
+    89,    // NetworkTimeout
+    91,    // ShutdownInProgress
+    94,    // NotYetInitialized (a replica set that is being set up)
+    107,   // LockFailed
+    109,   // ConfigurationInProgress
+    112,   // WriteConflict
+    117,   // ConflictingOperationInProgress
+    133,   // FailedToSatisfyReadPreference
+    134,   // ReadConcernMajorityNotAvailableYet
+    150,   // StaleEpoch
+    189,   // PrimarySteppedDown
+    202,   // NetworkInterfaceExceededTimeLimit
+    211,   // KeyNotFound (signing keys of a set that is being set up)
+    217,   // IncompleteTransactionHistory: see `is_lost_history`
+    225,   // TransactionTooOld: see `is_lost_history`
+    262,   // ExceededTimeLimit
+    275,   // CannotRefreshDueToLocksHeld
+    314,   // ObjectIsBusy
+    365,   // TemporarilyUnavailable
+    462,   // IngressRequestRateLimitExceeded
+    9001,  // SocketException
+    10058, // LegacyNotPrimary
+    10107, // NotWritablePrimary
+    11000, // DuplicateKey: two upserts of one `_id` met, the next finds the document
+    11600, // InterruptedAtShutdown
+    11601, // Interrupted
+    11602, // InterruptedDueToReplStateChange
+    13388, // StaleConfig
+    13435, // NotPrimaryNoSecondaryOk
+    13436, // NotPrimaryOrSecondary
+];
+
+/// Whether the same command may pass later.
+pub(super) fn is_temporary(code: i32) -> bool {
+    TEMPORARY.contains(&code)
+}
+
+/// Whether the server no longer knows what became of a retryable write: its
+/// history has been cut, or a later write of the session has been seen. The
+/// write has to be sent under a new number.
+pub(super) fn is_lost_history(code: i32) -> bool {
+    matches!(code, 217 | 225)
+}
+
+/// The code of an error that the server sent, if it is one.
+pub(super) fn code(error: &Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
+        ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// What to tell of an error of the driver, and whether it passes.
+pub(super) fn classify(database: &str, error: &Error) -> SinkError {
+    let temporary = match &*error.kind {
+        ErrorKind::Io(_)
+        | ErrorKind::ServerSelection { .. }
+        | ErrorKind::ConnectionPoolCleared { .. }
+        | ErrorKind::DnsResolve { .. } => true,
+        _ => code(error).is_some_and(is_temporary) || error.contains_label(RETRYABLE_WRITE_ERROR),
+    };
+    let detail = sentence(error);
+    if temporary {
+        SinkError::unavailable(database, detail)
+    } else {
+        SinkError::refused(database, detail)
+    }
+}
+
+/// One line: the driver's own `Display` adds labels, sources and the whole
+/// reply of the server.
+fn sentence(error: &Error) -> String {
+    let text = match &*error.kind {
+        ErrorKind::Command(command) => {
+            let name = match command.code_name.as_str() {
+                "" => "error",
+                name => name,
+            };
+            let hint = match command.code {
+                13 => "; the user needs the role readWrite on the database",
+                18 => "; check user, password and authSource",
+                _ => "",
+            };
+            format!("{} ({name}, {}){hint}", command.message, command.code)
+        }
+        ErrorKind::Authentication { message, .. } => {
+            format!("{message}; check user, password and authSource")
+        }
+        ErrorKind::Io(error) => error.to_string(),
+        kind => kind.to_string(),
+    };
+    shorten(&text)
+}
+
+/// Errors may quote documents: a line is a line.
+pub(super) fn shorten(text: &str) -> String {
+    const LONGEST: usize = 400;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_errors_pass() {
+        let error = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert!(classify("mongodb", &error).is_temporary());
+    }
+
+    #[test]
+    fn what_the_driver_refuses_itself_does_not_pass() {
+        let error = Error::custom("x");
+        assert!(!classify("mongodb", &error).is_temporary());
+    }
+
+    #[test]
+    fn codes() {
+        for code in [10107, 11602, 189, 91, 64, 50, 11000] {
+            assert!(is_temporary(code), "{code}");
+        }
+        for code in [13, 18, 121, 10334, 14031, 2, 9] {
+            assert!(!is_temporary(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        assert_eq!(shorten("short"), "short");
+        assert_eq!(shorten(&"é".repeat(1000)).chars().count(), 401);
+    }
+}

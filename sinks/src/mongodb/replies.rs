@@ -1,0 +1,156 @@
+//! What the server says to a write command. A command that succeeds as a
+//! whole may have failed in parts; nothing of that may be passed over.
+
+use ::mongodb::bson::{Bson, Document};
+
+use super::commands::{Chunk, Tables};
+use super::connection::Failure;
+use super::errors;
+use crate::SinkError;
+
+/// Fails unless every operation of `chunk` was done, and on a majority.
+pub(super) fn check(
+    database: &str,
+    tables: &Tables,
+    chunk: &Chunk<'_>,
+    reply: &Document,
+) -> Result<(), Failure> {
+    let collection = chunk.collection(tables);
+    // A delete finds nothing where the row is gone already; an upsert always
+    // finds or makes its document.
+    let least = match chunk {
+        Chunk::Deletes(..) => 0,
+        Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
+    };
+    check_all(database, collection, reply, least, |place| {
+        chunk.subject(place)
+    })
+}
+
+/// Fails unless the one upsert of a command was done, and on a majority.
+pub(super) fn check_one(database: &str, collection: &str, reply: &Document) -> Result<(), Failure> {
+    check_all(database, collection, reply, 1, |_| "its document".into())
+}
+
+fn check_all(
+    database: &str,
+    collection: &str,
+    reply: &Document,
+    least: usize,
+    subject: impl Fn(usize) -> String,
+) -> Result<(), Failure> {
+    if let Ok(problems) = reply.get_array("writeErrors")
+        && let Some(worst) = worst(problems)
+    {
+        let place = integer(worst.get("index")).and_then(|place| usize::try_from(place).ok());
+        let subject = place.map_or_else(|| "one of them".into(), subject);
+        let context = format!("{collection}: {} writes failed; {subject}", problems.len());
+        return Err(failure(database, worst, &context));
+    }
+    check_concern(database, collection, reply)?;
+    let done = integer(reply.get("n")).and_then(|done| usize::try_from(done).ok());
+    if done < Some(least) {
+        let done = done.unwrap_or(0);
+        return Err(Failure {
+            code: None,
+            error: SinkError::refused(
+                database,
+                format!("{collection}: {least} writes sent and {done} acknowledged"),
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Fails if what was done is not on a majority yet.
+pub(super) fn check_concern(
+    database: &str,
+    collection: &str,
+    reply: &Document,
+) -> Result<(), Failure> {
+    match reply.get_document("writeConcernError") {
+        Ok(problem) => Err(failure(database, problem, collection)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The first that will not pass with time, or else the first.
+fn worst(problems: &[Bson]) -> Option<&Document> {
+    let mut problems = problems.iter().filter_map(Bson::as_document);
+    let first = problems.clone().next();
+    let lasting = problems.find(|problem| !errors::is_temporary(code(problem)));
+    lasting.or(first)
+}
+
+fn code(problem: &Document) -> i32 {
+    integer(problem.get("code"))
+        .and_then(|code| i32::try_from(code).ok())
+        .unwrap_or(0)
+}
+
+fn failure(database: &str, problem: &Document, subject: &str) -> Failure {
+    let code = code(problem);
+    let said = problem.get_str("errmsg").unwrap_or("no message");
+    let detail = errors::shorten(&format!("{subject}: {said} ({code})"));
+    Failure {
+        code: Some(code),
+        error: if errors::is_temporary(code) {
+            SinkError::unavailable(database, detail)
+        } else {
+            SinkError::refused(database, detail)
+        },
+    }
+}
+
+fn integer(value: Option<&Bson>) -> Option<i64> {
+    match value? {
+        Bson::Int32(value) => Some(i64::from(*value)),
+        Bson::Int64(value) => Some(*value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::mongodb::bson::doc;
+
+    fn check_deletes(reply: &Document) -> Result<(), Failure> {
+        let tables = Tables {
+            tables: vec![crate::Table {
+                name: "t".into(),
+                columns: Vec::new(),
+            }],
+            layouts: Vec::new(),
+        };
+        check("db", &tables, &Chunk::Deletes(0, vec!["a", "b"]), reply)
+    }
+
+    #[test]
+    fn one_lasting_error_outweighs_those_that_pass() {
+        let failure = check_deletes(&doc! {"ok": 1, "n": 0, "writeErrors": [
+            {"index": 0, "code": 112, "errmsg": "conflict"},
+            {"index": 1, "code": 121, "errmsg": "invalid"},
+        ]})
+        .unwrap_err();
+        assert_eq!(
+            failure.error.to_string(),
+            "db refused: t: 2 writes failed; row \"b\": invalid (121)"
+        );
+    }
+
+    #[test]
+    fn errors_that_pass() {
+        for reply in [
+            doc! {"ok": 1, "writeErrors": [{"index": 0, "code": 11000, "errmsg": "twice"}]},
+            doc! {"ok": 1, "writeConcernError": {"code": 64, "errmsg": "timed out"}},
+        ] {
+            assert!(check_deletes(&reply).unwrap_err().error.is_temporary());
+        }
+    }
+
+    #[test]
+    fn deleting_what_is_not_there_is_done() {
+        assert!(check_deletes(&doc! {"ok": 1, "n": 0}).is_ok());
+    }
+}

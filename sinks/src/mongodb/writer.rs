@@ -1,0 +1,244 @@
+//! Writes batches: whole documents, unordered, a few commands at a time, each
+//! acknowledged by a majority.
+//!
+//! The commands of a batch are dealt out to four lanes; a lane sends one after
+//! another, so that at most four are in flight. A lane has a session, and each
+//! of its commands a number: a *retryable write*. Two things rest on that.
+//!
+//! 1. A command that is sent again because its answer was lost is not done
+//!    twice: the server knows which of its operations it has done.
+//! 2. A command that was given up (a connection that went silent, a server that
+//!    froze) cannot wake up later and put an old row over a newer one: sent
+//!    again under its number it is done by then, or its session has moved on
+//!    and refuses it.
+//!
+//! A batch that failed half way goes on, when it is sent again, with the
+//! commands that have not been acknowledged. A server that is no replica set
+//! knows no numbers; there, only the fact that a write replaces whole documents
+//! makes sending it again harmless.
+
+use std::sync::Arc;
+
+use ::mongodb::ClientSession;
+use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
+use ::mongodb::bson::rawdoc;
+
+use super::commands::{self, Chunk, Tables};
+use super::connection::{Connection, Failure};
+use super::{documents, errors, replies};
+use crate::{Batch, Progress, SinkError, Writer};
+
+/// Commands in flight. Two keep a server busy; four also hide the way there.
+const LANES: usize = 4;
+
+/// One worker's way into the database.
+#[derive(Debug)]
+pub(super) struct MongoWriter {
+    connection: Arc<Connection>,
+    tables: Arc<Tables>,
+    lanes: [Lane; LANES],
+    publisher: Lane,
+    /// The batch that the lanes are in the middle of.
+    unfinished: Option<Fingerprint>,
+    /// The progress that the publisher is in the middle of.
+    unpublished: Option<Progress>,
+}
+
+/// Tells a batch that is sent again from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Fingerprint {
+    epoch: u64,
+    made_at: i64,
+    counts: [usize; 3],
+}
+
+impl Fingerprint {
+    fn of(batch: &Batch) -> Fingerprint {
+        Fingerprint {
+            epoch: batch.epoch,
+            made_at: batch.made_at,
+            counts: [
+                batch.puts.len(),
+                batch.deletes.len(),
+                batch.dead_letters.len(),
+            ],
+        }
+    }
+}
+
+impl MongoWriter {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        tables: Arc<Tables>,
+    ) -> Result<MongoWriter, SinkError> {
+        let (lanes, publisher) = connection.block_on(async {
+            let lanes = [
+                Lane::new(&connection).await?,
+                Lane::new(&connection).await?,
+                Lane::new(&connection).await?,
+                Lane::new(&connection).await?,
+            ];
+            Ok::<_, SinkError>((lanes, Lane::new(&connection).await?))
+        })?;
+        Ok(MongoWriter {
+            connection,
+            tables,
+            lanes,
+            publisher,
+            unfinished: None,
+            unpublished: None,
+        })
+    }
+}
+
+impl Writer for MongoWriter {
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let connection = &*self.connection;
+        let chunks = commands::cut(&self.tables, batch)
+            .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
+
+        let fingerprint = Fingerprint::of(batch);
+        if self.unfinished != Some(fingerprint) {
+            self.lanes.iter_mut().for_each(Lane::begin);
+            self.unfinished = Some(fingerprint);
+        }
+        let job = Job {
+            connection,
+            tables: &self.tables,
+            updated_at: batch.made_at,
+            chunks: &chunks,
+        };
+        let [a, b, c, d] = &mut self.lanes;
+        let results = connection.block_on(async {
+            let (a, b, c, d) = tokio::join!(
+                a.send(0, &job),
+                b.send(1, &job),
+                c.send(2, &job),
+                d.send(3, &job)
+            );
+            [a, b, c, d]
+        });
+
+        let mut errors: Vec<SinkError> = results.into_iter().filter_map(Result::err).collect();
+        // What will not pass must be told even if something else will.
+        errors.sort_by_key(SinkError::is_temporary);
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => {
+                self.unfinished = None;
+                Ok(())
+            }
+        }
+    }
+
+    fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        if self.unpublished.as_ref() != Some(progress) {
+            self.publisher.begin();
+            self.unpublished = Some(progress.clone());
+        }
+        let document = documents::progress(progress)
+            .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
+        let mut operations = RawArrayBuf::new();
+        operations.push(commands::replacement(documents::PROGRESS_ID, &document));
+        let mut command = rawdoc! {"update": "progress"};
+        command.append(cstr!("updates"), operations);
+        connection.block_on(self.publisher.publish(connection, command))?;
+        self.unpublished = None;
+        Ok(())
+    }
+}
+
+/// What the lanes work on together.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    connection: &'a Connection,
+    tables: &'a Tables,
+    updated_at: i64,
+    chunks: &'a [Chunk<'a>],
+}
+
+/// Sends one command after another.
+#[derive(Debug)]
+struct Lane {
+    session: ClientSession,
+    /// How many of this batch's commands are acknowledged.
+    done: usize,
+    /// The number of the command after those, if it has been sent already.
+    number: Option<i64>,
+}
+
+impl Lane {
+    async fn new(connection: &Connection) -> Result<Lane, SinkError> {
+        Ok(Lane {
+            session: connection.session().await?,
+            done: 0,
+            number: None,
+        })
+    }
+
+    /// Forgets the batch before.
+    fn begin(&mut self) {
+        self.done = 0;
+        self.number = None;
+    }
+
+    /// Sends every fourth command from `first` on, except those that are done.
+    async fn send(&mut self, first: usize, job: &Job<'_>) -> Result<(), SinkError> {
+        let database = job.connection.describe();
+        let mine = job.chunks.iter().skip(first).step_by(LANES);
+        for chunk in mine.skip(self.done) {
+            let command = chunk
+                .command(job.tables, job.updated_at)
+                .map_err(|problem| SinkError::refused(database, problem))?;
+            self.run(job.connection, command, |reply| {
+                replies::check(database, job.tables, chunk, reply)
+            })
+            .await?;
+            self.done += 1;
+        }
+        Ok(())
+    }
+
+    async fn publish(
+        &mut self,
+        connection: &Connection,
+        command: RawDocumentBuf,
+    ) -> Result<(), SinkError> {
+        self.run(connection, command, |reply| {
+            replies::check_one(connection.describe(), "progress", reply)
+        })
+        .await
+    }
+
+    /// One command under its number, until a majority has acknowledged it.
+    async fn run(
+        &mut self,
+        connection: &Connection,
+        mut command: RawDocumentBuf,
+        check: impl Fn(&::mongodb::bson::Document) -> Result<(), Failure>,
+    ) -> Result<(), SinkError> {
+        let replicated = connection.is_replicated().await?;
+        command.append(cstr!("writeConcern"), connection.write_concern(replicated));
+        if replicated {
+            let number = *self.number.get_or_insert_with(|| connection.next_number());
+            command.append(cstr!("txnNumber"), number);
+        }
+        let answer = connection.run_write(command, &mut self.session).await;
+        match answer.and_then(|reply| check(&reply)) {
+            Ok(()) => {
+                self.number = None;
+                Ok(())
+            }
+            Err(Failure { code, error }) => {
+                if code.is_some_and(errors::is_lost_history) {
+                    self.number = None;
+                }
+                Err(error)
+            }
+        }
+    }
+}

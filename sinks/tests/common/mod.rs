@@ -1,0 +1,157 @@
+//! What the tests of both databases share: a view with a column of each kind,
+//! rows of it, and MongoDB servers, the services' and ones of a test's own.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary takes it in as a module, and uses a part of it"
+)]
+
+pub mod server;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sinks::{Batch, Column, DeadLetter, Kind, Reason, Role, Row, RowId, Table, Value};
+
+/// 2024-11-02T13:00:00Z.
+pub const START: i64 = 1_730_552_400_000;
+pub const HOUR: i64 = 3_600_000;
+
+fn column(name: &str, kind: Kind, role: Role) -> Column {
+    Column {
+        name: name.into(),
+        kind,
+        role,
+    }
+}
+
+/// Table 0 has nested windows and a column of each kind, table 1 flat windows
+/// and two groups.
+pub fn tables() -> Vec<Table> {
+    vec![
+        Table {
+            name: "customer_analysis".into(),
+            columns: vec![
+                column("window.start", Kind::Date, Role::WindowStart),
+                column("window.end", Kind::Date, Role::WindowEnd),
+                column("gender", Kind::Text, Role::Group),
+                column("total", Kind::Long, Role::Aggregate),
+                column("average", Kind::Double, Role::Aggregate),
+                column("revenue", Kind::Decimal, Role::Aggregate),
+                column("last_activity", Kind::Date, Role::Aggregate),
+            ],
+        },
+        Table {
+            name: "interaction_analysis".into(),
+            columns: vec![
+                column("window_start", Kind::Date, Role::WindowStart),
+                column("window_end", Kind::Date, Role::WindowEnd),
+                column("product_id", Kind::Text, Role::Group),
+                column("interaction_type", Kind::Text, Role::Group),
+                column("total", Kind::Long, Role::Aggregate),
+            ],
+        },
+    ]
+}
+
+pub fn id(table: usize, id: &str) -> RowId {
+    RowId {
+        table,
+        id: id.into(),
+    }
+}
+
+/// A row of table 0.
+pub fn customers(window: i64, gender: &str, total: i64) -> Row {
+    let start = START + window * HOUR;
+    Row {
+        id: id(0, &format!("{start}/{gender}")),
+        values: vec![
+            Value::Date(start),
+            Value::Date(start + HOUR),
+            Value::Text(gender.into()),
+            Value::Long(total),
+            Value::Double(total as f64 / 3.0),
+            Value::Decimal {
+                unscaled: -i128::from(total) * 1_000_000_007,
+                scale: 9,
+            },
+            Value::Date(start + 1),
+        ],
+        is_final: total < 0,
+        epoch: 5,
+    }
+}
+
+/// A row of table 1.
+pub fn interactions(window: i64, product: &str, kind: &str, total: i64) -> Row {
+    let start = START + window * HOUR;
+    Row {
+        id: id(1, &format!("{start}/{product}/{kind}")),
+        values: vec![
+            Value::Date(start),
+            Value::Date(start + HOUR),
+            Value::Text(product.into()),
+            Value::Text(kind.into()),
+            Value::Long(total),
+        ],
+        is_final: false,
+        epoch: 6,
+    }
+}
+
+pub fn puts(puts: Vec<Row>) -> Batch {
+    Batch {
+        epoch: 6,
+        made_at: START + 77,
+        puts,
+        ..Batch::default()
+    }
+}
+
+/// Every byte that there is.
+pub fn letter(offset: i64) -> DeadLetter {
+    DeadLetter {
+        topic: "shop.orders".into(),
+        partition: 3,
+        offset,
+        timestamp: START,
+        reason: Reason::Malformed,
+        detail: "price: expected a number, found null".into(),
+        view: (offset % 2 == 1).then(|| "sales_analysis".into()),
+        key: (offset % 2 == 1).then(|| vec![0, 159, 146, 150]),
+        value: (0..=255).collect(),
+        epoch: 6,
+    }
+}
+
+pub fn offsets() -> BTreeMap<String, BTreeMap<i32, i64>> {
+    BTreeMap::from([
+        (
+            "shop.orders.v1".into(),
+            BTreeMap::from([(0, 12), (17, 1 << 50)]),
+        ),
+        ("empty".into(), BTreeMap::new()),
+    ])
+}
+
+/// A setting of the tests' services: from the environment, or else from what
+/// `scripts/services start` left.
+pub fn service(name: &str) -> String {
+    if let Ok(value) = std::env::var(name) {
+        return value;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/services/env");
+    std::fs::read_to_string(&file)
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix('=').map(String::from))
+        .unwrap_or_else(|| {
+            panic!(
+                "this test needs a real MongoDB: run `scripts/services start`, or set {name} \
+                 (it is not in the environment and not in {})",
+                file.display()
+            )
+        })
+}

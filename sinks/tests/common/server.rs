@@ -1,0 +1,215 @@
+//! Databases for tests, in the services' MongoDB or in one of a test's own.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use mongodb::Client;
+use mongodb::bson::{Document, doc};
+use tokio::runtime::Runtime;
+
+/// A database of a test's own, dropped at the end of it, and a client that
+/// knows nothing of the code under test.
+pub struct Database {
+    pub uri: String,
+    pub name: String,
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Database {
+    /// In the services' MongoDB.
+    pub fn new(test: &str) -> Database {
+        Database::at(&super::service("TIDEMARK_MONGODB_URI"), test)
+    }
+
+    pub fn at(uri: &str, test: &str) -> Database {
+        let name = format!("sinks_{test}_{}", std::process::id());
+        let database = Database::called(uri, name);
+        database.command(doc! {"dropDatabase": 1});
+        database
+    }
+
+    /// The database `admin` of a server that need not be ready, left as it is.
+    pub fn admin(uri: &str) -> Database {
+        Database::called(uri, "admin".into())
+    }
+
+    fn called(uri: &str, name: String) -> Database {
+        let runtime = Runtime::new().unwrap();
+        let client = runtime.block_on(Client::with_uri_str(uri)).unwrap();
+        Database {
+            uri: uri.into(),
+            name,
+            runtime,
+            client,
+        }
+    }
+
+    pub fn command(&self, command: Document) -> Document {
+        self.try_command(command).unwrap()
+    }
+
+    fn try_command(&self, command: Document) -> Result<Document, mongodb::error::Error> {
+        let database = self.client.database(&self.name);
+        self.runtime
+            .block_on(async { database.run_command(command).await })
+    }
+
+    /// All documents of a collection, by `_id`.
+    pub fn documents(&self, collection: &str) -> Vec<Document> {
+        let collection = self
+            .client
+            .database(&self.name)
+            .collection::<Document>(collection);
+        self.runtime.block_on(async {
+            let mut cursor = collection
+                .find(doc! {})
+                .sort(doc! {"_id": 1})
+                .await
+                .unwrap();
+            let mut documents = Vec::new();
+            while cursor.advance().await.unwrap() {
+                documents.push(cursor.deserialize_current().unwrap());
+            }
+            documents
+        })
+    }
+
+    pub fn insert(&self, collection: &str, document: Document) {
+        self.command(doc! {"insert": collection, "documents": [document]});
+    }
+
+    /// The keys of a collection's indexes, besides `_id`.
+    pub fn indexes(&self, collection: &str) -> Vec<Document> {
+        let reply = self.command(doc! {"listIndexes": collection});
+        let cursor = reply.get_document("cursor").unwrap();
+        let indexes = cursor.get_array("firstBatch").unwrap();
+        let keys = indexes
+            .iter()
+            .map(|index| index.as_document().unwrap().get_document("key").unwrap());
+        keys.filter(|key| **key != doc! {"_id": 1})
+            .cloned()
+            .collect()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A test may have left its server dead.
+        if self.name != "admin" {
+            drop(self.try_command(doc! {"dropDatabase": 1}));
+        }
+    }
+}
+
+/// A replica set of one, of a test's own, to be killed and frozen at will.
+pub struct Server {
+    directory: tempfile::TempDir,
+    port: u16,
+    arguments: Vec<String>,
+    process: Child,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::start_with(&[])
+    }
+
+    pub fn start_with(arguments: &[&str]) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap()
+            .port();
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let process = launch(&directory, port, &arguments);
+        let server = Server {
+            directory,
+            port,
+            arguments,
+            process,
+        };
+        if server.arguments.iter().any(|one| one == "--replSet") {
+            server.initiate();
+        }
+        server
+    }
+
+    fn initiate(&self) {
+        let database = Database::admin(&self.uri());
+        let member = format!("127.0.0.1:{}", self.port);
+        // Quick: the only member of its set need not wait for votes.
+        let initiate = doc! {"replSetInitiate": {
+            "_id": "own",
+            "members": [{"_id": 0, "host": member}],
+        }};
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let told = database.try_command(initiate.clone());
+            let hello = database.try_command(doc! {"hello": 1});
+            if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no primary: {told:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn uri(&self) -> String {
+        format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    pub fn restart(&mut self) {
+        self.process = launch(&self.directory, self.port, &self.arguments);
+    }
+
+    /// Stops answering without closing anything.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn launch(directory: &tempfile::TempDir, port: u16, arguments: &[String]) -> Child {
+    Command::new(super::service("TIDEMARK_MONGOD"))
+        .arg("--dbpath")
+        .arg(directory.path())
+        .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1"])
+        .args(["--wiredTigerCacheSizeGB", "0.5"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("TIDEMARK_MONGOD names the program mongod")
+}

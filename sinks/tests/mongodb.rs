@@ -1,0 +1,396 @@
+//! What is in a real MongoDB after a write, looked at with the driver alone.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::server::Database;
+use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, DateTime, doc};
+use sinks::mongodb::MongoDb;
+use sinks::{Batch, Progress, Query, SinkError, Storage, Value};
+
+fn open(database: &Database) -> MongoDb {
+    let storage = sinks::mongodb::open(&database.uri, &database.name, tables()).unwrap();
+    storage.prepare().unwrap();
+    storage
+}
+
+fn all() -> Query {
+    Query {
+        limit: 1_000,
+        ..Query::default()
+    }
+}
+
+#[test]
+fn a_row_is_a_document_of_exactly_these_types() {
+    let database = Database::new("types");
+    let mut writer = open(&database).writer().unwrap();
+    let mut row = customers(0, "Female", 3);
+    row.values[5] = Value::Decimal {
+        unscaled: -(10i128.pow(34) - 1),
+        scale: 9,
+    };
+    writer.write(&puts(vec![row])).unwrap();
+    let found = database.documents("customer_analysis");
+    let expected = doc! {
+        "_id": format!("{START}/Female"),
+        "window": {
+            "start": DateTime::from_millis(START),
+            "end": DateTime::from_millis(START + HOUR),
+        },
+        "gender": "Female",
+        "total": 3_i64,
+        "average": 1.0,
+        "revenue": Bson::Decimal128("-9999999999999999999999999.999999999".parse().unwrap()),
+        "last_activity": DateTime::from_millis(START + 1),
+        "final": false,
+        "epoch": 5_i64,
+        "updated_at": DateTime::from_millis(START + 77),
+    };
+    assert_eq!(found, [expected.clone()]);
+    let names = |document: &mongodb::bson::Document| document.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found[0]), names(&expected));
+}
+
+#[test]
+fn put_replace_and_delete() {
+    let database = Database::new("replace");
+    let storage = open(&database);
+    let mut writer = storage.writer().unwrap();
+    // Whatever else was in a document is gone when it has been replaced.
+    database.insert(
+        "customer_analysis",
+        doc! {"_id": format!("{START}/Male"), "stale": 1, "window": {"stale": 1}},
+    );
+    let first = vec![customers(0, "Male", 1), customers(0, "Other", 2)];
+    writer.write(&puts(first)).unwrap();
+    let found = database.documents("customer_analysis");
+    assert_eq!(found.len(), 2);
+    assert!(!found[0].contains_key("stale"));
+    assert!(
+        !found[0]
+            .get_document("window")
+            .unwrap()
+            .contains_key("stale")
+    );
+
+    let mut second = puts(vec![
+        customers(0, "Male", -9),
+        interactions(0, "p", "review", 4),
+    ]);
+    second.deletes = vec![
+        id(0, &format!("{START}/Other")),
+        id(0, "never there"),
+        id(1, "neither"),
+    ];
+    writer.write(&second).unwrap();
+    let found = database.documents("customer_analysis");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get_i64("total").unwrap(), -9);
+    assert!(found[0].get_bool("final").unwrap());
+    assert_eq!(database.documents("interaction_analysis").len(), 1);
+}
+
+#[test]
+fn the_same_batch_again_changes_nothing() {
+    let database = Database::new("again");
+    let storage = open(&database);
+    let mut batch = puts((0..100).map(|n| customers(n, "x", n)).collect());
+    batch.dead_letters = (0..100).map(letter).collect();
+    let mut documents = Vec::new();
+    // By another writer, too: a process that starts again has a new one.
+    for mut writer in [storage.writer().unwrap(), storage.writer().unwrap()] {
+        for _ in 0..2 {
+            writer.write(&batch).unwrap();
+            let rows = database.documents("customer_analysis");
+            let letters = database.documents("dead_letters");
+            assert_eq!((rows.len(), letters.len()), (100, 100));
+            documents.push((rows, letters));
+        }
+    }
+    assert!(documents.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn thirty_thousand_rows_in_several_commands() {
+    let database = Database::new("many");
+    let storage = open(&database);
+    let mut writer = storage.writer().unwrap();
+    let rows = |total| (0..30_000).map(move |n| customers(n % 100, &format!("g{n}"), total));
+    for total in [1, 2] {
+        writer.write(&puts(rows(total).collect())).unwrap();
+    }
+    let count = |filter| {
+        database
+            .command(doc! {"count": "customer_analysis", "query": filter})
+            .get_i32("n")
+            .unwrap()
+    };
+    assert_eq!((count(doc! {}), count(doc! {"total": 2})), (30_000, 30_000));
+    let batch = Batch {
+        deletes: rows(2).map(|row| row.id).collect(),
+        ..Batch::default()
+    };
+    writer.write(&batch).unwrap();
+    assert_eq!(count(doc! {}), 0);
+}
+
+#[test]
+fn writers_at_the_same_time() {
+    let database = Database::new("parallel");
+    let storage = open(&database);
+    std::thread::scope(|scope| {
+        for part in 0..3 {
+            let mut writer = storage.writer().unwrap();
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let rows = (0..200).map(|n| customers(n, &format!("w{part}"), round));
+                    writer.write(&puts(rows.collect())).unwrap();
+                }
+            });
+        }
+    });
+    let found = database.documents("customer_analysis");
+    assert_eq!(found.len(), 600);
+    assert!(
+        found
+            .iter()
+            .all(|row| row.get_i64("total").is_ok_and(|total| total == 19))
+    );
+}
+
+#[test]
+fn dead_letters_are_whole() {
+    let database = Database::new("letters");
+    let mut writer = open(&database).writer().unwrap();
+    let batch = Batch {
+        dead_letters: vec![letter(1), letter(2)],
+        ..Batch::default()
+    };
+    writer.write(&batch).unwrap();
+    let binary = |bytes: Vec<u8>| Binary {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    };
+    let expected = |id: &str, offset: i64, view: Bson, key: Bson| {
+        doc! {
+            "_id": id,
+            "topic": "shop.orders",
+            "partition": 3,
+            "offset": offset,
+            "timestamp": DateTime::from_millis(START),
+            "reason": "malformed",
+            "detail": "price: expected a number, found null",
+            "view": view,
+            "key": key,
+            "value": binary((0..=255).collect()),
+            "epoch": 6_i64,
+        }
+    };
+    let key = binary(vec![0, 159, 146, 150]);
+    assert_eq!(
+        database.documents("dead_letters"),
+        [
+            expected(
+                "shop.orders/3/1/sales_analysis",
+                1,
+                "sales_analysis".into(),
+                key.into()
+            ),
+            expected("shop.orders/3/2", 2, Bson::Null, Bson::Null),
+        ]
+    );
+}
+
+/// What a document may measure, in bytes.
+const LIMIT: usize = 16 * 1024 * 1024;
+
+#[test]
+fn dead_letters_up_to_the_size_of_a_document_and_beyond() {
+    let database = Database::new("large");
+    let mut writer = open(&database).writer().unwrap();
+    let sized = |offset, size| {
+        let mut letter = letter(offset);
+        letter.value = vec![b'x'; size];
+        letter
+    };
+    let batch = Batch {
+        // The other fields take less than 300 bytes.
+        dead_letters: vec![sized(2, LIMIT - 300), sized(4, LIMIT + 5), sized(6, 1)],
+        ..Batch::default()
+    };
+    writer.write(&batch).unwrap();
+    let found = database.documents("dead_letters");
+    let kept = |place: usize| match found[place].get("value") {
+        Some(Bson::Binary(binary)) => binary.bytes.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((kept(0), kept(2)), (LIMIT - 300, 1));
+    assert!(kept(1) > LIMIT - 1_000);
+    let detail = found[1].get_str("detail").unwrap();
+    assert!(detail.contains(&format!("{} bytes", LIMIT + 5)), "{detail}");
+}
+
+#[test]
+fn progress_comes_back() {
+    let database = Database::new("progress");
+    let storage = open(&database);
+    let (mut writer, reader) = (storage.writer().unwrap(), storage.reader().unwrap());
+    assert_eq!(reader.progress().unwrap(), None);
+    let mut progress = Progress {
+        epoch: 7,
+        offsets: offsets(),
+        updated_at: START,
+    };
+    for epoch in [7, 8] {
+        progress.epoch = epoch;
+        writer.publish(&progress).unwrap();
+        assert_eq!(reader.progress().unwrap().as_ref(), Some(&progress));
+    }
+    assert_eq!(
+        database.documents("progress"),
+        [doc! {
+            "_id": "tidemark",
+            "epoch": 8_i64,
+            "offsets": {"empty": {}, "shop.orders.v1": {"0": 12_i64, "17": 1_i64 << 50}},
+            "updated_at": DateTime::from_millis(START),
+        }]
+    );
+}
+
+#[test]
+fn pages_of_rows() {
+    let database = Database::new("pages");
+    let storage = open(&database);
+    let (mut writer, reader) = (storage.writer().unwrap(), storage.reader().unwrap());
+    database.insert(
+        "interaction_analysis",
+        doc! {"window_start": "of another job"},
+    );
+    let mut rows = Vec::new();
+    for window in 0..4 {
+        for product in ["a", "b"] {
+            for kind in ["rating", "review"] {
+                rows.push(interactions(window, product, kind, window));
+            }
+        }
+    }
+    writer.write(&puts(rows.clone())).unwrap();
+    // Newest window first, then by id.
+    rows.sort_by_key(|row| match &row.values[0] {
+        Value::Date(start) => (-start, row.id.id.clone()),
+        other => panic!("{other:?}"),
+    });
+    let ids = |query: &Query| -> Vec<String> {
+        let page = reader.page(1, query).unwrap();
+        page.into_iter().map(|row| row.id).collect()
+    };
+    let expected: Vec<String> = rows.iter().map(|row| row.id.id.clone()).collect();
+    assert_eq!(ids(&all()), expected);
+    let page = Query {
+        offset: 5,
+        limit: 3,
+        ..Query::default()
+    };
+    assert_eq!(ids(&page), expected[5..8]);
+    let filtered = Query {
+        from: Some(START + HOUR),
+        until: Some(START + 3 * HOUR),
+        groups: vec![("product_id".into(), "b".into())],
+        ..all()
+    };
+    let hit = |id: &&String| id.contains("/b/");
+    let expected: Vec<_> = expected[4..12].iter().filter(hit).cloned().collect();
+    assert_eq!(ids(&filtered), expected);
+
+    let stored = &reader.page(1, &all()).unwrap()[0];
+    assert_eq!(stored.values, rows[0].values);
+    assert_eq!((stored.epoch, stored.is_final), (6, false));
+    assert_eq!(stored.updated_at, START + 77);
+
+    let unknown = Query {
+        groups: vec![("colour".into(), "red".into())],
+        ..all()
+    };
+    let error = reader.page(1, &unknown).unwrap_err();
+    assert!(matches!(error, SinkError::BadQuery { .. }));
+    assert!(error.to_string().contains("product_id, interaction_type"));
+    assert!(reader.page(2, &all()).is_err());
+}
+
+#[test]
+fn collections_and_indexes_are_there_and_serve() {
+    let database = Database::new("indexes");
+    for _ in 0..2 {
+        open(&database);
+    }
+    assert_eq!(
+        database.indexes("customer_analysis"),
+        [
+            doc! {"window.start": -1, "_id": 1},
+            doc! {"gender": 1, "window.start": -1},
+        ]
+    );
+    assert_eq!(
+        database.indexes("dead_letters"),
+        [
+            doc! {"topic": 1, "partition": 1, "offset": 1},
+            doc! {"reason": 1, "timestamp": -1},
+        ]
+    );
+    assert!(database.indexes("progress").is_empty());
+    let plan = database.command(doc! {"explain": {
+        "find": "customer_analysis",
+        "filter": {"window.start": {"$gte": DateTime::from_millis(START)}},
+        "sort": {"window.start": -1, "_id": 1},
+    }, "verbosity": "queryPlanner"});
+    let plan = plan.to_string();
+    assert!(
+        plan.contains("IXSCAN") && !plan.contains("\"SORT\""),
+        "{plan}"
+    );
+}
+
+#[test]
+fn what_the_database_refuses_is_final_and_names_what_it_is() {
+    let database = Database::new("refused");
+    let storage = open(&database);
+    let mut writer = storage.writer().unwrap();
+    database.command(doc! {
+        "collMod": "customer_analysis",
+        "validator": {"total": {"$lt": 100}},
+    });
+    let rows = vec![customers(0, "Good", 1), customers(0, "Bad", 100)];
+    let error = writer.write(&puts(rows)).unwrap_err();
+    assert!(matches!(error, SinkError::Refused { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("Bad") && text.contains("(121)"), "{text}");
+    // The other writes of the command were done, and the next batch can pass.
+    assert_eq!(database.documents("customer_analysis").len(), 1);
+    writer.write(&puts(vec![customers(1, "Good", 1)])).unwrap();
+    assert_eq!(database.documents("customer_analysis").len(), 2);
+}
+
+#[test]
+fn nobody_there_shows_within_seconds() {
+    // Port 9 of this machine: nobody listens, and nobody will.
+    let uri = "mongodb://anna:s3cr3t@127.0.0.1:9/?serverSelectionTimeoutMS=700";
+    let storage = sinks::mongodb::open(uri, "shop", tables()).unwrap();
+    let start = Instant::now();
+    let mut writer = storage.writer().unwrap();
+    let results = [
+        storage.prepare(),
+        writer.write(&puts(vec![customers(0, "x", 1)])),
+        storage.reader().unwrap().ping(),
+    ];
+    for result in results {
+        let error = result.unwrap_err();
+        assert!(error.is_temporary(), "{error}");
+        assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert_eq!(storage.describe(), "mongodb at 127.0.0.1:9, database shop");
+}

@@ -1,0 +1,189 @@
+//! What happens when a real MongoDB goes away in the middle.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use common::server::{Database, Server};
+use common::{customers, puts, tables};
+use mongodb::bson::doc;
+use sinks::mongodb::{MongoDb, Timeouts};
+use sinks::retry::{Retrying, wait_until_available};
+use sinks::{Progress, SinkError, Storage, Writer};
+
+const REPLICATED: [&str; 2] = ["--replSet", "own"];
+
+fn open(database: &Database) -> MongoDb {
+    let timeouts = Timeouts {
+        server_selection: Duration::from_secs(1),
+        connect: Duration::from_secs(1),
+        command: Duration::from_secs(2),
+    };
+    sinks::mongodb::open_with(&database.uri, &database.name, tables(), timeouts).unwrap()
+}
+
+/// A patient writer, and how often it failed.
+fn patient(storage: &MongoDb) -> (Retrying, Arc<AtomicU32>) {
+    let failures = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&failures);
+    let observer = Arc::new(move |error: &SinkError, _| {
+        assert!(error.is_temporary(), "{error}");
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let writer = storage.writer().unwrap();
+    (Retrying::new(writer, observer, Arc::default()), failures)
+}
+
+/// Writes rounds of the same rows until told to stop, and some more then;
+/// returns the last round.
+fn keep_writing(writer: &mut Retrying, stop: &AtomicBool) -> i64 {
+    let mut round = 0;
+    let mut left = 5;
+    while left > 0 {
+        round += 1;
+        let rows = (0..6_000).map(|n| customers(n % 7, &format!("g{n}"), round));
+        let mut batch = puts(rows.collect());
+        batch.epoch = u64::try_from(round).unwrap();
+        writer.write(&batch).unwrap();
+        writer
+            .publish(&Progress {
+                epoch: batch.epoch,
+                ..Progress::default()
+            })
+            .unwrap();
+        left -= i32::from(stop.load(Ordering::Relaxed));
+    }
+    round
+}
+
+#[track_caller]
+fn everything_arrived(database: &Database, last: i64) {
+    let rows = database.documents("customer_analysis");
+    assert_eq!(rows.len(), 6_000);
+    for row in rows {
+        assert_eq!(row.get_i64("total").unwrap(), last, "{row}");
+    }
+    let progress = database.documents("progress");
+    assert_eq!(progress[0].get_i64("epoch").unwrap(), last);
+}
+
+#[test]
+fn killed_and_started_again() {
+    let mut server = Server::start_with(&REPLICATED);
+    let database = Database::at(&server.uri(), "killed");
+    let storage = open(&database);
+    storage.prepare().unwrap();
+    let (mut writer, failures) = patient(&storage);
+    let stop = AtomicBool::new(false);
+    let last = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| keep_writing(&mut writer, &stop));
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(700));
+            server.kill();
+            std::thread::sleep(Duration::from_millis(1_500));
+            server.restart();
+            wait_until_available(&storage, Duration::from_secs(60), &stop).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        writing.join().unwrap()
+    });
+    assert!(failures.load(Ordering::Relaxed) > 0);
+    everything_arrived(&database, last);
+}
+
+#[test]
+fn frozen_and_thawed() {
+    let server = Server::start_with(&REPLICATED);
+    let database = Database::at(&server.uri(), "frozen");
+    let storage = open(&database);
+    storage.prepare().unwrap();
+    let (mut writer, failures) = patient(&storage);
+    let stop = AtomicBool::new(false);
+    let last = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| keep_writing(&mut writer, &stop));
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(700));
+            server.freeze();
+            // Longer than a command may take: it is given up and sent again,
+            // and both reach the server when it thaws.
+            std::thread::sleep(Duration::from_millis(5_000));
+            server.thaw();
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        stop.store(true, Ordering::Relaxed);
+        writing.join().unwrap()
+    });
+    assert!(failures.load(Ordering::Relaxed) > 0);
+    everything_arrived(&database, last);
+}
+
+#[test]
+fn away_at_the_start() {
+    let mut server = Server::start_with(&REPLICATED);
+    let database = Database::at(&server.uri(), "start");
+    server.kill();
+    let storage = open(&database);
+    let never = AtomicBool::new(false);
+    let start = Instant::now();
+    let error = wait_until_available(&storage, Duration::from_secs(2), &never).unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(6));
+    server.restart();
+    wait_until_available(&storage, Duration::from_secs(60), &never).unwrap();
+    let (mut writer, _) = patient(&storage);
+    writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+    assert_eq!(database.documents("customer_analysis").len(), 1);
+}
+
+#[test]
+fn a_server_that_is_no_replica_set_works() {
+    let server = Server::start();
+    let database = Database::at(&server.uri(), "alone");
+    let storage = open(&database);
+    wait_until_available(&storage, Duration::from_secs(60), &AtomicBool::new(false)).unwrap();
+    let mut writer = storage.writer().unwrap();
+    writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+    writer.publish(&Progress::default()).unwrap();
+    let reader = storage.reader().unwrap();
+    assert_eq!(reader.progress().unwrap(), Some(Progress::default()));
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_in_no_message() {
+    let server = Server::start_with(&["--auth"]);
+    let open = |password: &str| {
+        let uri = format!("mongodb://anna:{password}@127.0.0.1:{}", server.port());
+        sinks::mongodb::open(&uri, "shop", tables()).unwrap()
+    };
+    // Without a user yet, whoever is on this machine may create the first.
+    Database::admin(&server.uri())
+        .command(doc! {"createUser": "root", "pwd": "root", "roles": ["root"]});
+    let root = format!("mongodb://root:root@127.0.0.1:{}", server.port());
+    // `readWrite` on the one database is all that it takes.
+    Database::admin(&root).command(doc! {"createUser": "anna", "pwd": "right-one", "roles": [
+        {"role": "readWrite", "db": "shop"},
+    ]});
+    let right = open("right-one");
+    right.prepare().unwrap();
+    let mut writer = right.writer().unwrap();
+    writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+
+    let wrong = open("wr0ng-one");
+    let start = Instant::now();
+    for result in [
+        wrong.prepare(),
+        wrong
+            .writer()
+            .unwrap()
+            .write(&puts(vec![customers(0, "x", 1)])),
+        wrong.reader().unwrap().ping(),
+    ] {
+        let error = result.unwrap_err();
+        assert!(matches!(error, SinkError::Refused { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("wr0ng-one"));
+        assert!(error.to_string().contains("check user"), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(10));
+}

@@ -1,0 +1,294 @@
+//! Topics of a test: made, filled, read back, dropped.
+
+use crate::mongo::block_on;
+use crate::poll::eventually;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A message as it lies in Kafka.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Full name of the topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Milliseconds since the UNIX epoch.
+    pub timestamp: i64,
+    /// Key.
+    pub key: Option<Vec<u8>>,
+    /// Value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Everything that some topics held at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// All messages, by topic, partition and offset.
+    pub messages: Vec<Message>,
+    /// Topic → partition → where it begins and ends.
+    pub bounds: BTreeMap<String, BTreeMap<i32, (i64, i64)>>,
+}
+
+/// A connection for making, filling and reading topics.
+pub struct Kafka {
+    config: ClientConfig,
+    admin: AdminClient<DefaultClientContext>,
+    producer: BaseProducer,
+}
+
+impl Kafka {
+    /// A client of these brokers.
+    ///
+    /// # Panics
+    /// When the client cannot be made.
+    pub fn connect(brokers: &str) -> Kafka {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers);
+        // Nobody wants to read that a broker is away in the middle of an outage test.
+        config.set("log_level", "2");
+        let admin = config.create().expect("an admin client");
+        let mut producing = config.clone();
+        producing
+            .set("acks", "all")
+            .set("enable.idempotence", "true");
+        producing.set("queue.buffering.max.messages", "1000000");
+        let producer = producing.create().expect("a producer");
+        Kafka {
+            config,
+            admin,
+            producer,
+        }
+    }
+
+    /// Creates a topic and waits until it can be used.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub fn create(&self, topic: &str, partitions: i32, replication: i32) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
+        let created = block_on(self.admin.create_topics([&new], &options()));
+        for result in created.expect("topics can be created") {
+            result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
+        }
+        self.await_partitions(topic, partitions);
+    }
+
+    /// Adds partitions until there are `partitions`.
+    ///
+    /// # Panics
+    /// When they cannot be added.
+    pub fn grow(&self, topic: &str, partitions: i32) {
+        let total = usize::try_from(partitions).expect("a small number");
+        let new = NewPartitions::new(topic, total);
+        let grown = block_on(self.admin.create_partitions([&new], &options()));
+        for result in grown.expect("partitions can be added") {
+            result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
+        }
+        self.await_partitions(topic, partitions);
+    }
+
+    /// Drops topics; those that do not exist are no failure.
+    pub fn drop_topics(&self, topics: &[&str]) {
+        // A test's verdict does not depend on how well it tidied up.
+        let _ = block_on(self.admin.delete_topics(topics, &options()));
+    }
+
+    /// Lets the messages before `offset` expire.
+    ///
+    /// # Panics
+    /// When they cannot be deleted.
+    pub fn expire(&self, topic: &str, partition: i32, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))
+            .expect("an offset");
+        block_on(self.admin.delete_records(&list, &options())).expect("records can be deleted");
+        let consumer = self.consumer();
+        eventually("the records expire", PATIENCE, || {
+            let (low, _) = consumer
+                .fetch_watermarks(topic, partition, PATIENCE)
+                .map_err(|fault| fault.to_string())?;
+            if low == offset {
+                Ok(())
+            } else {
+                Err(format!("the log begins at {low}"))
+            }
+        });
+    }
+
+    /// Queues a message. Call [`Kafka::flush`] after the last.
+    ///
+    /// # Panics
+    /// When it cannot be queued.
+    pub fn send(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        timestamp: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) {
+        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+        record.partition = partition;
+        record.timestamp = timestamp;
+        record.key = key;
+        record.payload = value;
+        self.producer
+            .send(record)
+            .unwrap_or_else(|(fault, _)| panic!("{topic}: {fault}"));
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Waits until all queued messages are acknowledged.
+    ///
+    /// # Panics
+    /// When they are not in time.
+    pub fn flush(&self) {
+        self.producer
+            .flush(PATIENCE)
+            .expect("all messages are acknowledged");
+        assert_eq!(
+            self.producer.in_flight_count(),
+            0,
+            "messages without acknowledgement"
+        );
+    }
+
+    /// Reads everything that the topics hold now. Topics that do not exist are left out.
+    ///
+    /// # Panics
+    /// When Kafka cannot be read.
+    pub fn read(&self, topics: &[String]) -> Log {
+        let mut log = Log::default();
+        for topic in topics {
+            let consumer = self.consumer();
+            let partitions = partitions(&consumer, topic);
+            let bounds: BTreeMap<_, _> = partitions
+                .iter()
+                .map(|&partition| {
+                    let bounds = consumer.fetch_watermarks(topic, partition, PATIENCE);
+                    (partition, bounds.expect("watermarks"))
+                })
+                .collect();
+            if !bounds.is_empty() {
+                read_topic(&consumer, topic, &bounds, &mut log.messages);
+                log.bounds.insert(topic.clone(), bounds);
+            }
+        }
+        log.messages.sort_by(|a, b| {
+            (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset))
+        });
+        log
+    }
+
+    /// Where each partition of the topics ends now.
+    ///
+    /// # Panics
+    /// When Kafka cannot be asked.
+    pub fn ends(&self, topics: &[String]) -> BTreeMap<(String, i32), i64> {
+        let consumer = self.consumer();
+        let mut ends = BTreeMap::new();
+        for topic in topics {
+            for partition in partitions(&consumer, topic) {
+                let bounds = consumer.fetch_watermarks(topic, partition, PATIENCE);
+                ends.insert((topic.clone(), partition), bounds.expect("watermarks").1);
+            }
+        }
+        ends
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        let mut config = self.config.clone();
+        config
+            .set("group.id", "oracle")
+            .set("enable.auto.commit", "false");
+        config.set("enable.partition.eof", "true");
+        config.create().expect("a consumer")
+    }
+
+    fn await_partitions(&self, topic: &str, wanted: i32) {
+        let consumer = self.consumer();
+        eventually("the partitions have leaders", PATIENCE, || {
+            let found = partitions(&consumer, topic).len();
+            let led = (0..wanted).all(|partition| {
+                consumer
+                    .fetch_watermarks(topic, partition, PATIENCE)
+                    .is_ok()
+            });
+            if led {
+                Ok(())
+            } else {
+                Err(format!("{found} of {wanted} partitions"))
+            }
+        });
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .operation_timeout(Some(PATIENCE))
+        .request_timeout(Some(PATIENCE))
+}
+
+/// The partitions of a topic; none if it does not exist.
+fn partitions(consumer: &BaseConsumer, topic: &str) -> Vec<i32> {
+    let metadata = consumer
+        .fetch_metadata(Some(topic), PATIENCE)
+        .expect("metadata");
+    let topics = metadata
+        .topics()
+        .iter()
+        .filter(|found| found.error().is_none());
+    topics
+        .flat_map(|found| found.partitions().iter().map(|partition| partition.id()))
+        .collect()
+}
+
+/// Reads until every partition has told its end, which also holds for logs with gaps.
+fn read_topic(
+    consumer: &BaseConsumer,
+    topic: &str,
+    bounds: &BTreeMap<i32, (i64, i64)>,
+    into: &mut Vec<Message>,
+) {
+    let mut assignment = TopicPartitionList::new();
+    for partition in bounds.keys() {
+        assignment
+            .add_partition_offset(topic, *partition, Offset::Beginning)
+            .expect("an assignment");
+    }
+    consumer.assign(&assignment).expect("an assignment");
+    let mut open: Vec<i32> = bounds.keys().copied().collect();
+    while !open.is_empty() {
+        match consumer.poll(PATIENCE).expect("something to read in time") {
+            Ok(message) => {
+                let (_, end) = bounds[&message.partition()];
+                // What was written since the moment that this reading is of.
+                if message.offset() >= end {
+                    open.retain(|partition| *partition != message.partition());
+                    continue;
+                }
+                into.push(Message {
+                    topic: topic.to_owned(),
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                });
+            }
+            Err(KafkaError::PartitionEOF(done)) => open.retain(|partition| *partition != done),
+            Err(fault) => panic!("reading {topic}: {fault}"),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Running the pipeline as a user would.
+
+use crate::process::{Process, free_port};
+use crate::scene::Scene;
+use std::io::Write;
+use std::time::Duration;
+use tempfile::NamedTempFile;
+
+/// How long a run over a test's few messages may take, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A command line of `tidemark` in the making.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    name: String,
+    arguments: Vec<String>,
+    workers: usize,
+    processes: usize,
+}
+
+/// One or more processes of `tidemark`, running.
+#[derive(Debug)]
+pub struct Run {
+    processes: Vec<Process>,
+    /// Read by the processes when they start; lives as long as they do.
+    _hosts: Option<NamedTempFile>,
+}
+
+impl Pipeline {
+    /// For the topics and the database of a scene.
+    pub fn of(scene: &Scene) -> Pipeline {
+        Pipeline::bare(scene.name())
+            .flag("--brokers", &scene.services.brokers)
+            .flag("--mongodb-uri", &scene.services.mongodb_uri)
+            .flag("--database", &scene.database)
+            .flag("--topic-prefix", &scene.prefix)
+    }
+
+    /// Without any argument but the workers.
+    pub fn bare(name: &str) -> Pipeline {
+        Pipeline {
+            name: name.to_owned(),
+            arguments: Vec::new(),
+            workers: 1,
+            processes: 1,
+        }
+    }
+
+    /// With an argument and its value; a later one replaces an earlier one.
+    #[must_use]
+    pub fn flag(mut self, flag: &str, value: &str) -> Pipeline {
+        if let Some(place) = self.arguments.iter().position(|known| known == flag) {
+            self.arguments.drain(place..=place + 1);
+        }
+        self.arguments.extend([flag.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// With an argument that has no value.
+    #[must_use]
+    pub fn switch(mut self, flag: &str) -> Pipeline {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
+    /// Workers of each process.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Pipeline {
+        self.workers = workers;
+        self
+    }
+
+    /// Processes.
+    #[must_use]
+    pub fn processes(mut self, processes: usize) -> Pipeline {
+        self.processes = processes;
+        self
+    }
+
+    /// Ending by itself once everything that the topics hold is written.
+    #[must_use]
+    pub fn until_caught_up(self) -> Pipeline {
+        self.switch("--until-caught-up")
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self) -> Run {
+        let mut common = self.arguments.clone();
+        common.extend(["-w".to_owned(), self.workers.to_string()]);
+        if self.processes == 1 {
+            let processes = vec![Process::start("tidemark", &self.name, &common, &[])];
+            return Run {
+                processes,
+                _hosts: None,
+            };
+        }
+        let mut hosts = NamedTempFile::new().expect("a host file");
+        for _ in 0..self.processes {
+            writeln!(hosts, "127.0.0.1:{}", free_port()).expect("a host file");
+        }
+        let path = hosts.path().to_string_lossy().into_owned();
+        let start = |index: usize| {
+            let mut arguments = common.clone();
+            for (flag, value) in [
+                ("-n", self.processes.to_string()),
+                ("-p", index.to_string()),
+                ("-h", path.clone()),
+            ] {
+                arguments.extend([flag.to_owned(), value]);
+            }
+            Process::start(
+                "tidemark",
+                &format!("{}-p{index}", self.name),
+                &arguments,
+                &[],
+            )
+        };
+        let processes = (0..self.processes).map(start).collect();
+        Run {
+            processes,
+            _hosts: Some(hosts),
+        }
+    }
+
+    /// Starts it and waits until it has ended well.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn run(&self) {
+        self.start().succeed();
+    }
+}
+
+impl Run {
+    /// Waits until every process has ended with exit code 0.
+    ///
+    /// # Panics
+    /// When one does not.
+    pub fn succeed(mut self) {
+        for process in &mut self.processes {
+            assert_eq!(
+                process.exit_code(PATIENCE),
+                Some(0),
+                "the pipeline's exit code"
+            );
+        }
+    }
+
+    /// Interrupts every process, as Ctrl-C does, and waits until it has ended with 0.
+    ///
+    /// # Panics
+    /// When one does not.
+    pub fn drain(self) {
+        for process in &self.processes {
+            process.interrupt();
+        }
+        self.succeed();
+    }
+
+    /// Ends every process at once.
+    pub fn kill(mut self) {
+        for process in &mut self.processes {
+            process.kill();
+        }
+    }
+
+    /// The first process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.processes[0]
+    }
+
+    /// The last process.
+    ///
+    /// # Panics
+    /// Never: there is at least one.
+    pub fn last(&mut self) -> &mut Process {
+        self.processes.last_mut().expect("a process")
+    }
+
+    /// # Panics
+    /// When a process has ended.
+    pub fn assert_running(&mut self) {
+        for process in &mut self.processes {
+            process.assert_running();
+        }
+    }
+}

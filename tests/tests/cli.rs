@@ -1,0 +1,275 @@
+//! The command line: what it accepts, what it says, how it ends.
+
+use end_to_end::pipeline::PATIENCE;
+use end_to_end::samples::shop;
+use end_to_end::{Pipeline, Process, Scene};
+use std::time::Duration;
+
+/// Exit code and output of a command that ends by itself.
+fn ended(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+    let mut process = Process::start("tidemark", name, &arguments, environment);
+    (process.exit_code(PATIENCE), process.output())
+}
+
+#[test]
+fn help() {
+    let (code, output) = ended("help", &["--help"], &[]);
+    assert_eq!(code, Some(0));
+    for flag in [
+        "--brokers",
+        "--mongodb-uri",
+        "--until-caught-up",
+        "--config",
+        "-w",
+        "-n",
+        "-p",
+        "-h",
+    ] {
+        assert!(output.contains(flag), "{flag} is not in {output}");
+    }
+}
+
+#[test]
+fn views_are_listed() {
+    let (code, output) = ended("list", &["views"], &[]);
+    assert_eq!(code, Some(0), "{output}");
+    for word in [
+        "customer_analysis",
+        "product_analysis",
+        "sales_analysis",
+        "product_views_analysis",
+        "interaction_analysis",
+        "log_analysis",
+        "last_login",
+        "total_customers",
+        "average_price",
+        "unique_customers",
+        "interaction_type",
+        "transactions",
+    ] {
+        assert!(output.contains(word), "{word} is not in {output}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_it_takes() {
+    let cases: [(&[&str], &str); 8] = [
+        (&["--no-such-flag"], "--no-such-flag"),
+        (&["--epoch", "soon"], "--epoch"),
+        (&["--on-expired", "ignore"], "--on-expired"),
+        (&["-w", "none"], "-w"),
+        (&["-w", "0"], "-w"),
+        (&["-X", "no-equals-sign"], "-X"),
+        (
+            &[
+                "--brokers",
+                "127.0.0.1:1",
+                "--sqlite",
+                "/tmp/x",
+                "-X",
+                "no.such.property=1",
+            ],
+            "no.such.property",
+        ),
+        (&["--config", "/no/such/file.toml"], "/no/such/file.toml"),
+    ];
+    for (number, (arguments, named)) in cases.into_iter().enumerate() {
+        let (code, output) = ended(&format!("usage-{number}"), arguments, &[]);
+        assert_eq!(code, Some(2), "{arguments:?}: {output}");
+        assert!(output.contains(named), "{named} is not in {output}");
+    }
+}
+
+#[test]
+fn wrong_configuration_ends_with_2_and_names_the_key() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cases = [
+        ("brokrs = \"x\"", "brokrs"),
+        ("epoch = \"soon\"", "epoch"),
+        ("[views.no_such_view]\nwindow = \"1h\"", "no_such_view"),
+        ("[views.sales_analysis]\nwindow = \"never\"", "window"),
+        (
+            "[views.sales_analysis]\ntime = \"no_such_field\"",
+            "no_such_field",
+        ),
+        ("this is no TOML", "TOML"),
+    ];
+    for (number, (text, named)) in cases.into_iter().enumerate() {
+        let file = directory.path().join(format!("{number}.toml"));
+        std::fs::write(&file, text).expect("a file");
+        let path = file.to_string_lossy();
+        let (code, output) = ended(&format!("config-{number}"), &["--config", &path], &[]);
+        assert_eq!(code, Some(2), "{text}: {output}");
+        assert!(output.contains(named), "{named} is not in {output}");
+    }
+}
+
+#[test]
+fn a_broker_that_is_away_ends_with_1_after_the_timeout() {
+    let sqlite = tempfile::tempdir().expect("a directory");
+    let path = sqlite
+        .path()
+        .join("views.sqlite")
+        .to_string_lossy()
+        .into_owned();
+    let arguments = [
+        "--brokers",
+        "127.0.0.1:1",
+        "--sqlite",
+        &path,
+        "--connect-timeout",
+        "1s",
+        "-w",
+        "2",
+    ];
+    let (code, output) = ended("no-broker", &arguments, &[]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("127.0.0.1:1"), "which broker: {output}");
+    assert!(
+        output.contains("--connect-timeout") || output.contains("--brokers"),
+        "what to do: {output}"
+    );
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let brokers = Scene::without_topics("secret").services.brokers.clone();
+    let uri = "mongodb://someone:hunter2secret@127.0.0.1:1/?serverSelectionTimeoutMS=500";
+    let arguments = [
+        "--brokers",
+        &brokers,
+        "--mongodb-uri",
+        uri,
+        "--connect-timeout",
+        "2s",
+    ];
+    let (code, output) = ended("secret", &arguments, &[]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("127.0.0.1:1"), "which database: {output}");
+    assert!(!output.contains("hunter2secret"), "{output}");
+}
+
+#[test]
+fn an_interrupt_drains() {
+    let scene = Scene::new("drained", 2);
+    scene.produce(&shop(1, 100));
+    let run = scene.pipeline().workers(2).start();
+    scene.await_caught_up();
+    run.drain();
+    scene.check();
+}
+
+#[test]
+fn environment_and_file_configure_like_flags() {
+    let scene = Scene::new("configured", 2);
+    scene.produce(&shop(2, 50));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tidemark.toml");
+    // The file is wrong about the brokers; the environment, which wins, is right.
+    let text = format!(
+        "brokers = \"127.0.0.1:1\"\ndatabase = \"{}\"\n",
+        scene.database
+    );
+    std::fs::write(&file, text).expect("a file");
+    let arguments = [
+        "--config".to_owned(),
+        file.to_string_lossy().into_owned(),
+        "--until-caught-up".to_owned(),
+    ];
+    let environment = [
+        ("TIDEMARK_BROKERS", scene.services.brokers.as_str()),
+        ("TIDEMARK_MONGODB_URI", scene.services.mongodb_uri.as_str()),
+        ("TIDEMARK_TOPIC_PREFIX", scene.prefix.as_str()),
+    ];
+    let mut process = Process::start("tidemark", "configured", &arguments, &environment);
+    assert_eq!(process.exit_code(PATIENCE), Some(0), "{}", process.output());
+    scene.check();
+}
+
+#[test]
+fn a_view_can_be_configured() {
+    let scene = Scene::new("reshaped", 1);
+    scene.produce(&shop(3, 50));
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("tidemark.toml");
+    std::fs::write(&file, "[views.log_analysis]\nwindow = \"1d\"\n").expect("a file");
+    scene
+        .pipeline()
+        .flag("--config", &file.to_string_lossy())
+        .until_caught_up()
+        .run();
+    let documents = scene.documents("log_analysis");
+    assert!(!documents.is_empty());
+    for document in documents {
+        let moment = |name| {
+            document
+                .get_datetime(name)
+                .expect("a date")
+                .timestamp_millis()
+        };
+        assert_eq!(
+            moment("window_end") - moment("window_start"),
+            86_400_000,
+            "{document}"
+        );
+        assert_eq!(
+            moment("window_start").rem_euclid(86_400_000),
+            0,
+            "{document}"
+        );
+    }
+}
+
+#[test]
+fn logs_can_be_json() {
+    let scene = Scene::new("json-logs", 1);
+    scene.produce(&shop(4, 5));
+    let mut run = scene
+        .pipeline()
+        .flag("--log-format", "json")
+        .until_caught_up()
+        .start();
+    assert_eq!(run.process().exit_code(PATIENCE), Some(0));
+    let output = run.process().output();
+    assert!(!output.trim().is_empty(), "it says something");
+    for line in output.lines() {
+        let parsed = serde_json::from_str::<serde_json::Value>(line);
+        assert!(parsed.is_ok_and(|line| line.is_object()), "no JSON: {line}");
+    }
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    // With a database that never answers there is nothing that draining could wait for.
+    let scene = Scene::new("stubborn", 1);
+    scene.produce(&shop(5, 5));
+    let pipeline = Pipeline::of(&scene)
+        .flag(
+            "--mongodb-uri",
+            "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=500",
+        )
+        .flag("--connect-timeout", "600s");
+    let mut run = pipeline.start();
+    end_to_end::eventually("it waits for the database", PATIENCE, || {
+        let output = run.process().output();
+        if output.contains("127.0.0.1:1") {
+            Ok(())
+        } else {
+            Err(output)
+        }
+    });
+    run.process().interrupt();
+    end_to_end::eventually("it ends after at most a second interrupt", PATIENCE, || {
+        if run.process().ended().is_some() {
+            return Ok(());
+        }
+        run.process().interrupt();
+        Err("it still runs".to_owned())
+    });
+    assert!(
+        run.process()
+            .exit_code(Duration::ZERO)
+            .is_some_and(|code| code < 3 || code == 130)
+    );
+}

@@ -1,0 +1,135 @@
+//! A database or a broker that is away for a while.
+//!
+//! These tests break the services that all tests share, so they take turns; and
+//! they are in a binary of their own, because cargo runs those one by one.
+
+use end_to_end::samples::shop;
+use end_to_end::services::Outage;
+use end_to_end::{Scene, TOPICS, eventually};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn my_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed has put everything back all the same.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A scene whose topics live on both brokers.
+fn replicated(name: &str) -> Scene {
+    let scene = Scene::without_topics(name);
+    for topic in TOPICS {
+        scene.create(topic, 2, 2);
+    }
+    scene
+}
+
+#[test]
+fn mongodb_is_away_at_the_start() {
+    let _turn = my_turn();
+    let scene = Scene::new("no-database", 2);
+    scene.produce(&shop(1, 100));
+    let outage = Outage::kill(&scene.services, "mongodb-1");
+    let mut run = scene.pipeline().workers(2).start();
+    eventually("it says what it waits for", PATIENCE, || {
+        run.assert_running();
+        let output = run.process().output();
+        if output.to_lowercase().contains("mongodb") {
+            Ok(())
+        } else {
+            Err(output)
+        }
+    });
+    run.assert_running();
+    outage.end();
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
+
+#[test]
+fn mongodb_is_away_for_ten_seconds() {
+    let _turn = my_turn();
+    let scene = Scene::new("database-away", 2);
+    scene.produce(&shop(2, 100));
+    let mut run = scene.pipeline().workers(2).start();
+    scene.await_caught_up();
+    let outage = Outage::kill(&scene.services, "mongodb-1");
+    let back = Instant::now() + Duration::from_secs(10);
+    let mut seed = 3;
+    while Instant::now() < back {
+        scene.produce(&shop(seed, 50));
+        seed += 1;
+    }
+    run.assert_running();
+    outage.end();
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
+
+#[test]
+fn mongodb_is_frozen() {
+    let _turn = my_turn();
+    let scene = Scene::new("database-frozen", 2);
+    scene.produce(&shop(3, 100));
+    let mut run = scene.pipeline().workers(2).start();
+    scene.await_caught_up();
+    let outage = Outage::pause(&scene.services, "mongodb-1");
+    scene.produce(&shop(4, 300));
+    let back = Instant::now() + Duration::from_secs(10);
+    eventually("ten seconds have passed", PATIENCE, || {
+        run.assert_running();
+        if Instant::now() < back {
+            Err("not yet".to_owned())
+        } else {
+            Ok(())
+        }
+    });
+    outage.end();
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
+
+#[test]
+fn a_broker_is_killed_and_brought_back() {
+    let _turn = my_turn();
+    let scene = replicated("broker-away");
+    scene.produce(&shop(5, 100));
+    let mut run = scene.pipeline().workers(2).start();
+    scene.await_caught_up();
+    let outage = Outage::kill(&scene.services, "kafka-2");
+    scene.produce(&shop(6, 200));
+    // The other broker took over, so that nothing has to wait for the first.
+    scene.await_caught_up();
+    run.assert_running();
+    outage.end();
+    scene.produce(&shop(7, 200));
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
+
+#[test]
+fn the_only_broker_of_a_partition_is_away() {
+    let _turn = my_turn();
+    // Without replicas: what kafka-2 has cannot be read until it is back.
+    let scene = Scene::new("broker-alone", 2);
+    scene.produce(&shop(8, 300));
+    let outage = Outage::kill(&scene.services, "kafka-2");
+    let mut run = scene.pipeline().workers(2).start();
+    eventually("what can be read is written", PATIENCE, || {
+        run.assert_running();
+        match scene.documents("log_analysis").len() {
+            0 => Err("no log lines yet".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    outage.end();
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
