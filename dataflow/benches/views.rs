@@ -1,0 +1,239 @@
+//! What the dataflow costs beside a plain loop.
+//!
+//! Generated transactions and product views, in memory, go through decoding and
+//! through `sales_analysis` and `product_views_analysis` with all their fields:
+//! once by the dataflow, on one worker and on two, once by a hand-written loop
+//! over hash maps. All in the same run, in turns, and the results are compared
+//! before any time counts. What is printed are ratios: the machine drifts, they
+//! stay.
+//!
+//! ```text
+//! cargo bench -p tidemark --bench views -- [EVENTS] [RUNS]
+//! ```
+
+use cpu_time::ProcessTime;
+use differential_dataflow::difference::Semigroup;
+use events::{Id, ProductViews, Timestamp, Topic, Transactions};
+use foldhash::fast::FixedState;
+use generator::{Profile, Shop};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tidemark::Epoch;
+use tidemark::ingest::clock::Clock;
+use tidemark::ingest::memory::{Kept, MemorySource, Partition};
+use tidemark::ingest::operator::{Setup, ingest};
+use tidemark::observe::Board;
+use tidemark::views::key::Key;
+use tidemark::views::maintain::maintain;
+use tidemark::views::sums::Sums;
+use tidemark::views::{Catalog, catalog};
+use timely::dataflow::operators::{Inspect, Probe, probe};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Partitions of each topic.
+const PARTITIONS: usize = 4;
+/// How long an epoch is.
+const TICK: Duration = Duration::from_millis(100);
+
+type Rows = BTreeMap<(String, i64, String), (i64, i64, i128)>;
+
+fn main() {
+    let mut numbers = std::env::args().filter_map(|argument| argument.parse::<usize>().ok());
+    let events = numbers.next().unwrap_or(2_000_000);
+    let runs = numbers.next().unwrap_or(5);
+    let catalog = Arc::new(catalog(&BTreeMap::new()).expect("the views as they are"));
+    let log = generate(&catalog, events);
+    let bytes: usize = log.iter().flat_map(|p| p.messages.iter()).map(bytes).sum();
+    println!("{events} events of {} bytes in {} partitions", bytes / events, log.len());
+
+    let expected = by_loop(&log).1;
+    for workers in [1, 2] {
+        assert!(by_dataflow(&catalog, &log, workers).1 == expected, "{workers} workers differ");
+    }
+    println!("{} rows, the same by loop and dataflow\n", expected.len());
+
+    let mut seconds: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
+    for _ in 0..runs {
+        seconds.entry("loop").or_default().push(by_loop(&log).0);
+        seconds.entry("one worker").or_default().push(by_dataflow(&catalog, &log, 1).0);
+        seconds.entry("two workers").or_default().push(by_dataflow(&catalog, &log, 2).0);
+    }
+    let median = |name: &str, of: fn(&Cost) -> f64| {
+        let mut all: Vec<_> = seconds[name].iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        (all[all.len() / 2], all[0], all[all.len() - 1])
+    };
+    println!("{:12} {:>24} {:>24} {:>14}", "", "CPU s (min..max)", "wall s (min..max)", "events/CPU s");
+    for name in ["loop", "one worker", "two workers"] {
+        let (cpu, cpu_min, cpu_max) = median(name, |cost| cost.cpu);
+        let (wall, wall_min, wall_max) = median(name, |cost| cost.wall);
+        let rate = events as f64 / cpu;
+        println!(
+            "{name:12} {cpu:>8.2} ({cpu_min:>5.2}..{cpu_max:>5.2}) {wall:>9.2} ({wall_min:>5.2}..{wall_max:>5.2}) {rate:>14.0}"
+        );
+    }
+    let cpu = |name| median(name, |cost| cost.cpu).0;
+    let wall = |name| median(name, |cost| cost.wall).0;
+    println!();
+    report("events per CPU-second, one worker / loop", cpu("loop") / cpu("one worker"), 0.5, true);
+    report("time, two workers / one", wall("two workers") / wall("one worker"), 0.6, false);
+    report("CPU, two workers / one", cpu("two workers") / cpu("one worker"), 1.1, false);
+}
+
+fn report(what: &str, ratio: f64, target: f64, at_least: bool) {
+    let (sign, holds) = if at_least { ("≥", ratio >= target) } else { ("≤", ratio <= target) };
+    let verdict = if holds { "holds" } else { "missed" };
+    println!("{what:44} {ratio:>5.2}  (target {sign} {target:.2}: {verdict})");
+}
+
+struct Cost {
+    cpu: f64,
+    wall: f64,
+}
+
+fn timed<R>(run: impl FnOnce() -> R) -> (Cost, R) {
+    let (cpu, wall) = (ProcessTime::now(), Instant::now());
+    let result = run();
+    let cost = Cost { cpu: cpu.elapsed().as_secs_f64(), wall: wall.elapsed().as_secs_f64() };
+    (cost, result)
+}
+
+fn bytes(kept: &Kept) -> usize {
+    kept.value.as_ref().map_or(0, Vec::len)
+}
+
+/// The generator's transactions and product views, as they would lie in Kafka.
+fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
+    let topics: Vec<_> = catalog.routes.iter().map(|route| route.topic()).collect();
+    let number = |name| topics.iter().position(|topic| *topic == name);
+    let wanted = [Transactions::NAME, ProductViews::NAME].map(number);
+    let mut partitions: BTreeMap<(usize, usize), Vec<Kept>> = BTreeMap::new();
+    let mut shop = Shop::new(&Profile::new(1, Timestamp(1_730_000_000_000_000)));
+    let mut count = 0;
+    while count < events {
+        shop.round(|record| {
+            let topic = number(record.topic);
+            if let Some(topic) = topic.filter(|_| wanted.contains(&topic) && count < events) {
+                let kept = Kept {
+                    timestamp: record.timestamp_ms,
+                    key: None,
+                    value: Some(record.value.to_vec()),
+                };
+                partitions.entry((topic, count % PARTITIONS)).or_default().push(kept);
+                count += 1;
+            }
+        });
+    }
+    let partition = |((topic, partition), messages)| Partition {
+        topic,
+        partition: i32::try_from(partition).unwrap_or(0),
+        messages: Arc::new(messages),
+    };
+    partitions.into_iter().map(partition).collect()
+}
+
+fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> (Cost, Rows) {
+    let rows: Arc<Mutex<HashMap<Key, Sums>>> = Arc::default();
+    let topics: Arc<[String]> = catalog.routes.iter().map(|r| r.topic().to_owned()).collect();
+    let board = Arc::new(Board::new(workers, &topics, &[]));
+    let (catalog_, log, seen) = (Arc::clone(catalog), log.to_vec(), Arc::clone(&rows));
+    let (cost, ()) = timed(move || {
+        let config = timely::Config::process(workers);
+        let guards = timely::execute(config, move |worker| {
+            let (index, peers) = (worker.index(), worker.peers());
+            let mine = log.iter().enumerate().filter(|(i, _)| i % peers == index);
+            let source = MemorySource::new(mine.map(|(_, p)| p.clone()).collect(), 1_024);
+            let (catalog, topics) = (Arc::clone(&catalog_), Arc::clone(&topics));
+            let (board, seen) = (Arc::clone(&board), Arc::clone(&seen));
+            // Like the sink, it keeps what each row becomes.
+            let mut kept: HashMap<Key, Sums, FixedState> = HashMap::default();
+            let kept = std::rc::Rc::new(std::cell::RefCell::new(std::mem::take(&mut kept)));
+            let keep = std::rc::Rc::clone(&kept);
+            let (mut clock, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
+                let (clock, ticks) = Clock::new(scope, 1, TICK);
+                let written = probe::Handle::new();
+                let setup = Setup {
+                    catalog,
+                    topics,
+                    written: written.clone(),
+                    max_in_flight: u64::MAX,
+                    board,
+                };
+                let ingested = ingest(ticks, setup, |_| Box::new(source), |error| panic!("{error}"));
+                let (probe, _) = maintain(ingested.contributed)
+                    .inner
+                    .inspect(move |((key, sums), _, diff)| {
+                        if *diff > 0 {
+                            keep.borrow_mut().insert(key.clone(), *sums);
+                        }
+                    })
+                    .probe_with(&written)
+                    .probe();
+                (clock, probe)
+            });
+            while !probe.done() {
+                let pause = clock.tick();
+                worker.step_or_park(Some(pause));
+            }
+            clock.close();
+            seen.lock().expect("no worker panics").extend(kept.borrow_mut().drain());
+        });
+        drop(guards.expect("workers start"));
+    });
+    let rows = std::mem::take(&mut *rows.lock().expect("no worker panics"));
+    let row = |(key, sums): (Key, Sums)| {
+        let view = catalog.definitions[usize::from(key.slot.view())].name.to_owned();
+        ((view, key.slot.index(), key.group[0].to_string()), (sums.count, sums.unique, sums.sums[0]))
+    };
+    (cost, rows.into_iter().map(row).collect())
+}
+
+#[derive(Default)]
+struct Sale {
+    count: i64,
+    quantity: i128,
+    customers: HashSet<Id, FixedState>,
+}
+
+/// What one would write by hand: no epochs, no workers, nothing kept for later.
+fn by_loop(log: &[Partition]) -> (Cost, Rows) {
+    const HOUR: i64 = 3_600_000_000;
+    let (cost, (sales, views)) = timed(|| {
+        let mut sales: HashMap<(i64, Id), Sale, FixedState> = HashMap::default();
+        let mut views: HashMap<(i64, Id), (i64, i128), FixedState> = HashMap::default();
+        for partition in log {
+            for kept in partition.messages.iter() {
+                let value = kept.value.as_deref().unwrap_or_default();
+                // The catalog's topics: transactions are the third.
+                if partition.topic == 2 {
+                    let event = Transactions::decode(value).expect("well formed");
+                    let hour = (kept.timestamp * 1_000).div_euclid(HOUR);
+                    let sale = sales.entry((hour, event.product_id)).or_default();
+                    sale.count += 1;
+                    sale.quantity += i128::from(event.quantity);
+                    sale.customers.insert(event.customer_id);
+                } else {
+                    let event = ProductViews::decode(value).expect("well formed");
+                    let hour = event.timestamp.as_micros().div_euclid(HOUR);
+                    let view = views.entry((hour, event.product_id)).or_default();
+                    view.0.plus_equals(&1);
+                    view.1 += i128::from(event.view_duration);
+                }
+            }
+        }
+        (sales, views)
+    });
+    let mut rows = Rows::new();
+    for ((hour, product), Sale { count, quantity, customers }) in sales {
+        let key = ("sales_analysis".to_owned(), hour, product.to_string());
+        rows.insert(key, (count, customers.len() as i64, quantity));
+    }
+    for ((hour, product), (count, duration)) in views {
+        let key = ("product_views_analysis".to_owned(), hour, product.to_string());
+        rows.insert(key, (count, 0, duration));
+    }
+    (cost, rows)
+}
