@@ -47,15 +47,15 @@ File (TOML):
 Exit codes:
   0  done    1  failed while running    2  wrong usage or configuration";
 
-/// A shop's analytics, continuously correct: Kafka in, MongoDB out
-///
-/// Without a command it runs the pipeline.
+/// A shop's analytics, continuously correct: Kafka in, MongoDB out. Without a
+/// command it runs the pipeline.
 #[derive(Parser)]
 #[command(
     name = "tidemark",
     version,
     // -h is the hostfile, as it is in every timely program.
     disable_help_flag = true,
+    disable_version_flag = true,
     disable_help_subcommand = true,
     max_term_width = 100,
     after_help = MORE
@@ -84,8 +84,12 @@ pub(super) struct Cli {
     pub(super) no_status: bool,
 
     /// Print this help
-    #[arg(long, action = ArgAction::Help, global = true, help_heading = "Help")]
+    #[arg(long, action = ArgAction::HelpShort, global = true, help_heading = "Help")]
     help: Option<bool>,
+
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = "Help")]
+    version: Option<bool>,
 }
 
 /// What to do.

@@ -22,7 +22,7 @@ mod stage;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
-pub(crate) mod views;
+mod views;
 
 pub use board::Board;
 pub use console::Console;

@@ -27,6 +27,8 @@ struct Parts {
     log: Box<dyn Write + Send>,
     /// The status as it stands on the terminal.
     drawn: Vec<String>,
+    /// True when nothing is drawn any more.
+    left: bool,
 }
 
 impl Screen {
@@ -43,6 +45,7 @@ impl Screen {
             status,
             log,
             drawn: Vec::new(),
+            left: false,
         };
         Arc::new(Self {
             live,
@@ -58,10 +61,10 @@ impl Screen {
     /// Draws `lines` in place of the block that stands there. None may be wider
     /// than the terminal, nor may there be more of them than it has.
     pub(super) fn draw(&self, lines: Vec<String>) -> io::Result<()> {
-        if !self.live {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.live || parts.left {
             return Ok(());
         }
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let up = parts.up();
         parts.drawn = lines;
         let block = up + &parts.block();
@@ -69,10 +72,13 @@ impl Screen {
         parts.status.flush()
     }
 
-    /// Leaves the block where it is: what comes next is written below it.
-    pub(super) fn leave(&self) {
+    /// Leaves the block where it is and draws no more: what comes next is written
+    /// below it. Also for whoever is about to write to the terminal past this
+    /// screen, as a panic does.
+    pub fn leave(&self) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.drawn.clear();
+        parts.left = true;
     }
 
     fn log(&self, line: &[u8]) -> io::Result<()> {
@@ -170,6 +176,7 @@ pub(super) mod tests {
         screen.log(b"log\n").unwrap();
         screen.draw(vec!["three".into()]).unwrap();
         screen.leave();
+        screen.draw(vec!["four".into()]).unwrap();
         screen.log(b"end\n").unwrap();
         assert_eq!(
             kept.text(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sinks::{Column, Kind, Role};
+use sinks::{Column, Role};
 
 /// What there is to know of a view, as texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,17 +28,6 @@ impl ViewInfo {
     pub fn groups(&self) -> impl Iterator<Item = &Column> {
         let columns = self.columns.iter();
         columns.filter(|column| column.role == Role::Group)
-    }
-}
-
-/// The BSON name of a column's type.
-pub(crate) fn bson_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Long => "long",
-        Kind::Double => "double",
-        Kind::Text => "string",
-        Kind::Date => "date",
-        Kind::Decimal => "decimal",
     }
 }
 
@@ -72,7 +61,7 @@ pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
         let width = width.max().unwrap_or(0);
         for (number, column) in columns.iter().enumerate() {
             let title = if number == 0 { "fields" } else { "" };
-            let kind = bson_type(column.kind);
+            let kind = column.kind.as_str();
             writeln!(out, "  {title:8}  {:width$}  {kind}", column.name)?;
         }
         writeln!(out)?;

@@ -1,4 +1,5 @@
-//! Rows as JSON: the documents that the database holds, in plain JSON types.
+//! Rows as JSON: the documents that the database holds, field by field in their
+//! order, in plain JSON types.
 //!
 //! A date is a text in ISO 8601, UTC; a decimal is a text with all its digits; a
 //! long is a number, of which a reader in JavaScript loses digits beyond 2^53.

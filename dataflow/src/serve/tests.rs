@@ -1,9 +1,6 @@
 //! Every path, over a reader whose rows lie in memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -22,7 +19,7 @@ const HOUR: i64 = 3_600_000;
 /// Three products in each of two hours, newest first.
 #[derive(Default)]
 struct Memory {
-    away: AtomicBool,
+    away: bool,
 }
 
 impl Reader for Memory {
@@ -58,7 +55,7 @@ impl Reader for Memory {
     }
 
     fn ping(&self) -> Result<(), SinkError> {
-        match self.away.load(Relaxed) {
+        match self.away {
             false => Ok(()),
             true => Err(SinkError::Unavailable {
                 database: "memory".to_owned(),
@@ -70,7 +67,7 @@ impl Reader for Memory {
 
 struct Fixture {
     board: Arc<Board>,
-    reader: Arc<Memory>,
+    reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
 }
 
@@ -219,8 +216,11 @@ fn following_next_gives_every_row_once() {
 
 #[test]
 fn what_is_wrong_is_said_as_json() {
-    let fixture = Fixture::new();
-    fixture.reader.away.store(true, Relaxed);
+    let away = Memory { away: true };
+    let fixture = Fixture {
+        reader: Arc::new(away),
+        ..Fixture::new()
+    };
     for (path, status, expected) in [
         (
             "/api/views/sale",
@@ -249,6 +249,34 @@ fn what_is_wrong_is_said_as_json() {
         assert_eq!(found, status, "{path}");
         assert!(error.starts_with(expected), "{path}: {error}");
     }
+}
+
+#[test]
+fn rows_of_a_real_store_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.sqlite");
+    let storage = sinks::embedded::open(&path, vec![testing::table()]).unwrap();
+    let storage: &dyn sinks::Storage = &storage;
+    storage.prepare().unwrap();
+    let batch = sinks::Batch {
+        epoch: 1,
+        puts: ["a", "b"]
+            .map(|product| testing::row(HOUR, product, 7))
+            .into(),
+        ..Default::default()
+    };
+    storage.writer().unwrap().write(&batch).unwrap();
+    let fixture = Fixture::new();
+    let reader = storage.reader().unwrap();
+    let fixture = Fixture { reader, ..fixture };
+    let (status, page) = fixture.json("/api/views/sales?product=b&limit=1");
+    assert_eq!((status, ids(&page)), (200, vec!["3600000/b"]), "{page}");
+    assert_eq!(page["rows"][0]["window"]["start"], "1970-01-01T01:00:00Z");
+    let (_, first) = fixture.json("/api/views/sales?limit=1");
+    let (_, second) = fixture.json(first["next"].as_str().unwrap());
+    let mut both = [ids(&first), ids(&second)].concat();
+    both.sort_unstable();
+    assert_eq!(both, ["3600000/a", "3600000/b"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
     query,
     routes::{App, Refusal},
 };
-use crate::observe::{ViewInfo, views::bson_type};
+use crate::observe::ViewInfo;
 
 /// What the views are.
 pub(super) async fn list(State(app): State<App>) -> Json<Value> {
@@ -35,7 +35,7 @@ fn about(view: &ViewInfo) -> Value {
     let groups: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
     let fields = columns.iter();
     let fields: Vec<Value> = fields
-        .map(|column| json!({ "name": column.name, "type": bson_type(column.kind) }))
+        .map(|column| json!({ "name": column.name, "type": column.kind.as_str() }))
         .collect();
     json!({
         "name": name,
