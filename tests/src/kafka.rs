@@ -104,6 +104,16 @@ impl Kafka {
             result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
         }
         self.await_partitions(topic, partitions);
+        // The producer has an older idea of the topic until it asks again.
+        eventually("the producer knows the new partitions", PATIENCE, || {
+            let client = self.producer.client();
+            let metadata = client.fetch_metadata(Some(topic), PATIENCE);
+            let metadata = metadata.map_err(|fault| fault.to_string())?;
+            match metadata.topics()[0].partitions().len() {
+                known if known == total => Ok(()),
+                known => Err(format!("it knows {known} of {total}")),
+            }
+        });
     }
 
     /// Drops topics; those that do not exist are no failure.

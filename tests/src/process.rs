@@ -63,6 +63,9 @@ impl Process {
         let directory = TempDir::new().expect("a directory");
         let child = command
             .current_dir(directory.path())
+            // So that what it leaves in the system's place for such files is found,
+            // and goes away with it.
+            .env("TMPDIR", directory.path())
             .args(arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

@@ -323,10 +323,8 @@ fn everything_unusual_counts() {
         let mut twice = fields(topic);
         twice.extend([("unknown", "1"), ("unknown", "2")]);
         samples.push(Sample::new(topic, object(&twice)));
-        samples.push(Sample::new(
-            topic,
-            format!("\r\n\t {} \n", with(topic, &[]).replace(':', " : ")),
-        ));
+        let airy = with(topic, &[]).replace("\":", "\" :\t");
+        samples.push(Sample::new(topic, format!("\r\n\t {airy} \n")));
         for optional in [
             "name",
             "email",

@@ -59,16 +59,13 @@ fn one_row_for_many_events() {
     let scene = Scene::new("one-row", 4);
     let mut samples = shop(2, 1);
     samples.iter_mut().for_each(|sample| sample.key = None);
-    for partition in 0..4 {
-        for _ in 0..250 {
-            let copies = samples.iter().cloned();
-            scene.produce(
-                &copies
-                    .map(|sample| sample.partition(partition))
-                    .collect::<Vec<_>>(),
-            );
-        }
-    }
+    let copies = |partition| {
+        let of_partition = samples
+            .iter()
+            .map(move |sample| sample.clone().partition(partition));
+        std::iter::repeat_n(of_partition, 250).flatten()
+    };
+    scene.produce(&(0..4).flat_map(copies).collect::<Vec<_>>());
     scene.run_and_check(&scene.pipeline().workers(3));
 }
 
