@@ -1,5 +1,7 @@
 //! What is in an SQLite file after a write, looked at with SQLite alone.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables};

@@ -1,5 +1,7 @@
 //! What happens when a real MongoDB goes away in the middle.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::sync::Arc;
