@@ -5,7 +5,7 @@ use crate::poll::eventually;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -192,10 +192,7 @@ impl Kafka {
             let partitions = partitions(&self.consumer, topic);
             let bounds: BTreeMap<_, _> = partitions
                 .iter()
-                .map(|&partition| {
-                    let bounds = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
-                    (partition, bounds.expect("watermarks"))
-                })
+                .map(|&partition| (partition, self.bounds(topic, partition)))
                 .collect();
             if !bounds.is_empty() {
                 read_topic(&self.consumer, topic, &bounds, &mut log.messages);
@@ -216,11 +213,18 @@ impl Kafka {
         let mut ends = BTreeMap::new();
         for topic in topics {
             for partition in partitions(&self.consumer, topic) {
-                let bounds = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
-                ends.insert((topic.clone(), partition), bounds.expect("watermarks").1);
+                ends.insert((topic.clone(), partition), self.bounds(topic, partition).1);
             }
         }
         ends
+    }
+
+    /// Where a partition begins and ends. It may be between two leaders.
+    fn bounds(&self, topic: &str, partition: i32) -> (i64, i64) {
+        eventually("the partition has a leader", PATIENCE, || {
+            let bounds = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
+            bounds.map_err(|fault| format!("{topic}/{partition}: {fault}"))
+        })
     }
 
     fn await_partitions(&self, topic: &str, wanted: i32) {
@@ -302,6 +306,10 @@ fn read_topic(
             Err(KafkaError::PartitionEOF(partition)) => {
                 open.remove(&partition);
             }
+            // A broker that was killed a moment ago; the consumer finds its way.
+            Err(KafkaError::MessageConsumption(
+                RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+            )) => {}
             Err(fault) => panic!("reading {topic}: {fault}"),
         }
     }

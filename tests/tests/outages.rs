@@ -3,6 +3,7 @@
 //! These tests break the services that all tests share, so they take turns; and
 //! they are in a binary of their own, because cargo runs those one by one.
 
+use end_to_end::pipeline::Run;
 use end_to_end::samples::shop;
 use end_to_end::services::Outage;
 use end_to_end::{Scene, TOPICS, eventually};
@@ -118,18 +119,53 @@ fn the_only_broker_of_a_partition_is_away() {
     let _turn = my_turn();
     // Without replicas: what kafka-2 has cannot be read until it is back.
     let scene = Scene::new("broker-alone", 2);
-    scene.produce(&shop(8, 300));
-    let outage = Outage::kill(&scene.services, "kafka-2");
+    scene.produce(&shop(8, 100));
     let mut run = scene.pipeline().workers(2).start();
-    eventually("what can be read is written", PATIENCE, || {
-        run.assert_running();
-        match scene.documents("log_analysis").len() {
-            0 => Err("no log lines yet".to_owned()),
-            _ => Ok(()),
-        }
-    });
+    scene.await_caught_up();
+    let outage = Outage::kill(&scene.services, "kafka-2");
+    says(&mut run, &second_broker(&scene));
+    run.assert_running();
+    outage.end();
+    scene.produce(&shop(9, 100));
+    scene.await_caught_up();
+    scene.check();
+    run.drain();
+}
+
+#[test]
+fn the_only_broker_of_a_partition_is_away_at_the_start() {
+    let _turn = my_turn();
+    let scene = Scene::new("broker-late", 2);
+    scene.produce(&shop(10, 100));
+    let outage = Outage::kill(&scene.services, "kafka-2");
+    let mut run = scene
+        .pipeline()
+        .workers(2)
+        .flag("--connect-timeout", "120s")
+        .start();
+    says(&mut run, &second_broker(&scene));
+    run.assert_running();
     outage.end();
     scene.await_caught_up();
     scene.check();
     run.drain();
+}
+
+/// The address of kafka-2.
+fn second_broker(scene: &Scene) -> String {
+    let second = scene.services.brokers.split(',').nth(1);
+    second.expect("two brokers").to_owned()
+}
+
+/// Waits until the pipeline has named something in its output.
+fn says(run: &mut Run, what: &str) {
+    eventually("it says what is away", PATIENCE, || {
+        run.assert_running();
+        let output = run.process().output();
+        if output.contains(what) {
+            Ok(())
+        } else {
+            Err(output)
+        }
+    });
 }
