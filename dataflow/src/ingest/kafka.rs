@@ -404,6 +404,7 @@ impl Partition {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a function for `map_err`")]
 fn client(error: impl ToString) -> SourceError {
     SourceError::Client(error.to_string())
 }

@@ -1,7 +1,7 @@
 //! From the dataflow into the database.
 //!
-//! [`write`] takes complete epochs on every worker, and its frontier says what is
-//! in the database; [`publish`] tells readers so, on one worker.
+//! [`write()`] takes complete epochs on every worker, and its frontier says what is
+//! in the database; [`publish()`] tells readers so, on one worker.
 
 mod background;
 mod operator;

@@ -1,6 +1,6 @@
 //! The views: what is kept up to date, and how.
 //!
-//! Each view is a value that one short file defines, and [`catalog`] lists them
+//! Each view is a value that one short file defines, and [`catalog()`] lists them
 //! all. None of them has dataflow of its own: what an event contributes to any
 //! view is a [`Key`](key::Key) (view, window, group) and a
 //! [`Sums`](sums::Sums), so that one dataflow maintains every row of every view:
