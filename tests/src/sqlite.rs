@@ -106,7 +106,10 @@ fn bson(column: &str, value: ValueRef<'_>) -> Bson {
 
 fn text(column: &str, text: &str) -> Bson {
     let whole = || Bson::String(text.to_owned());
-    if DATES.contains(&column) && text.ends_with('Z') {
+    if DATES.contains(&column) && text == "+010000-01-01T00:00:00.000Z" {
+        // The end of the last day that a time can name.
+        DateTime::from_millis(253_402_300_800_000).into()
+    } else if DATES.contains(&column) && text.ends_with('Z') {
         parse_time(text).map_or_else(whole, |millis| DateTime::from_millis(millis).into())
     } else if column == "offsets" {
         let offsets = serde_json::from_str::<serde_json::Value>(text).ok();

@@ -185,7 +185,7 @@ impl Dates {
                 let text = text::date(millis).ok_or_else(|| {
                     SinkError::refused(
                         store.describe(),
-                        format!("{millis} ms lie outside of the years -9999 to 9999"),
+                        format!("{millis} ms lie outside of the years -9999 to 10399"),
                     )
                 })?;
                 Ok(entry.insert(text))
