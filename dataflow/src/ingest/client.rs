@@ -5,6 +5,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaConfRes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,14 +56,41 @@ impl Connection {
         config
     }
 
-    /// Properties the user gave that cannot be changed.
-    pub fn fixed(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        FIXED.into_iter().filter(|(key, value)| {
-            self.properties
-                .get(*key)
-                .is_some_and(|given| given != value)
-        })
+    /// Checks the properties that the user gave, one by one.
+    ///
+    /// # Errors
+    /// The first property that does not exist, does not take its value, or may
+    /// not be changed; its value, which may be a secret, is not told.
+    pub fn check(&self) -> Result<(), PropertyError> {
+        for (name, value) in &self.properties {
+            let wrong = |problem: String| PropertyError {
+                name: name.clone(),
+                problem,
+            };
+            let fixed = FIXED.iter().find(|(key, _)| key == name);
+            if let Some((_, needed)) = fixed.filter(|(_, needed)| needed != value) {
+                return Err(wrong(format!("it has to be {needed}")));
+            }
+            let mut alone = ClientConfig::new();
+            alone.set(name, value);
+            match alone.create_native_config() {
+                Ok(_) => {}
+                Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+                    return Err(wrong("librdkafka has no such property".to_owned()));
+                }
+                Err(_) => return Err(wrong("librdkafka does not take its value".to_owned())),
+            }
+        }
+        Ok(())
     }
+}
+
+/// A property of the Kafka client that cannot be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("-X {name}: {problem}")]
+pub struct PropertyError {
+    name: String,
+    problem: String,
 }
 
 /// Hears what a client says by itself.
@@ -117,3 +145,37 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, value: &str) -> String {
+        let properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let connection = Connection {
+            brokers: "localhost:1".to_owned(),
+            properties,
+        };
+        connection
+            .check()
+            .map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn properties_are_checked_without_telling_their_values() {
+        assert_eq!(check("sasl.password", "hunter2"), "fine");
+        assert_eq!(check("enable.auto.commit", "false"), "fine");
+        assert_eq!(
+            check("enable.auto.commit", "true"),
+            "-X enable.auto.commit: it has to be false"
+        );
+        assert_eq!(
+            check("sasl.pasword", "hunter2"),
+            "-X sasl.pasword: librdkafka has no such property"
+        );
+        assert_eq!(
+            check("fetch.wait.max.ms", "hunter2"),
+            "-X fetch.wait.max.ms: librdkafka does not take its value"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
+use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::pipeline::PipelineError;
 use crate::serve::ServeError;
@@ -18,6 +19,9 @@ pub enum RunError {
     /// A view cannot be what the settings ask for.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// A property of the Kafka client cannot be set.
+    #[error(transparent)]
+    Property(#[from] PropertyError),
     /// The embedded shop does not open.
     #[error(transparent)]
     Shop(#[from] ShopError),
@@ -55,6 +59,7 @@ impl RunError {
         match self {
             RunError::Config(_)
             | RunError::View(_)
+            | RunError::Property(_)
             | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

@@ -49,6 +49,10 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         tracing::warn!("{warning}");
     }
     let timely = settings.timely();
+    let kafka = setup::connection(&settings.source);
+    if let Some(connection) = &kafka {
+        connection.check()?;
+    }
 
     let catalog = Arc::new(setup::catalog(settings)?);
     let names = catalog.routes.iter().map(|route| route.topic());
@@ -86,7 +90,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     tracing::info!("writing to {}", storage.describe());
 
     let mut shop = None;
-    let connection = match setup::connection(&settings.source) {
+    let connection = match kafka {
         Some(connection) => connection,
         None => shop.insert(Shop::open(&topics)?).connection(),
     };
