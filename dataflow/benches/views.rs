@@ -17,18 +17,15 @@ use events::{Id, ProductViews, Timestamp, Topic, Transactions};
 use foldhash::fast::FixedState;
 use generator::{Profile, Shop};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::Epoch;
-use tidemark::ingest::clock::Clock;
-use tidemark::ingest::memory::{Kept, MemorySource, Partition};
-use tidemark::ingest::operator::{Setup, ingest};
-use tidemark::observe::Board;
+use tidemark::ingest::memory::{Kept, Partition};
+use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
-use tidemark::views::maintain::maintain;
 use tidemark::views::sums::Sums;
 use tidemark::views::{Catalog, catalog};
-use timely::dataflow::operators::{Inspect, Probe, probe};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -55,10 +52,8 @@ fn main() {
 
     let expected = by_loop(&log).1;
     for workers in [1, 2] {
-        assert!(
-            by_dataflow(&catalog, &log, workers).1 == expected,
-            "{workers} workers differ"
-        );
+        let rows = rows_of_dataflow(&catalog, &log, workers);
+        assert!(rows == expected, "{workers} workers differ");
     }
     println!("{} rows, the same by loop and dataflow\n", expected.len());
 
@@ -68,11 +63,11 @@ fn main() {
         seconds
             .entry("one worker")
             .or_default()
-            .push(by_dataflow(&catalog, &log, 1).0);
+            .push(by_dataflow(&catalog, &log, 1));
         seconds
             .entry("two workers")
             .or_default()
-            .push(by_dataflow(&catalog, &log, 2).0);
+            .push(by_dataflow(&catalog, &log, 2));
     }
     let median = |name: &str, of: fn(&Cost) -> f64| {
         let mut all: Vec<_> = seconds[name].iter().map(of).collect();
@@ -176,76 +171,58 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
     partitions.into_iter().map(partition).collect()
 }
 
-fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> (Cost, Rows) {
-    let rows: Arc<Mutex<HashMap<Key, Sums>>> = Arc::default();
-    let topics: Arc<[String]> = catalog
-        .routes
-        .iter()
-        .map(|r| r.topic().to_owned())
-        .collect();
-    let board = Arc::new(Board::new(workers, &topics, &[]));
-    let (catalog_, log, seen) = (Arc::clone(catalog), log.to_vec(), Arc::clone(&rows));
-    let (cost, ()) = timed(move || {
-        let config = timely::Config::process(workers);
-        let guards = timely::execute(config, move |worker| {
-            let (index, peers) = (worker.index(), worker.peers());
-            let mine = log.iter().enumerate().filter(|(i, _)| i % peers == index);
-            let source = MemorySource::new(mine.map(|(_, p)| p.clone()).collect(), 1_024);
-            let (catalog, topics) = (Arc::clone(&catalog_), Arc::clone(&topics));
-            let (board, seen) = (Arc::clone(&board), Arc::clone(&seen));
-            // Like the sink, it keeps what each row becomes.
-            let mut kept: HashMap<Key, Sums, FixedState> = HashMap::default();
-            let kept = std::rc::Rc::new(std::cell::RefCell::new(std::mem::take(&mut kept)));
-            let keep = std::rc::Rc::clone(&kept);
-            let (mut clock, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
-                let (clock, ticks) = Clock::new(scope, 1, TICK);
-                let written = probe::Handle::new();
-                let setup = Setup {
-                    catalog,
-                    topics,
-                    written: written.clone(),
-                    max_in_flight: u64::MAX,
-                    board,
-                };
-                let ingested = ingest(
-                    ticks,
-                    setup,
-                    |_| Box::new(source),
-                    |error| panic!("{error}"),
-                );
-                let (probe, _) = maintain(ingested.contributed)
-                    .inner
-                    .inspect(move |((key, sums), _, diff)| {
-                        if *diff > 0 {
-                            keep.borrow_mut().insert(key.clone(), *sums);
-                        }
-                    })
-                    .probe_with(&written)
-                    .probe();
-                (clock, probe)
-            });
-            while !probe.done() {
-                let pause = clock.tick();
-                worker.step_or_park(Some(pause));
-            }
-            clock.close();
-            seen.lock()
-                .expect("no worker panics")
-                .extend(kept.borrow_mut().drain());
-        });
-        drop(guards.expect("workers start"));
-    });
-    let rows = std::mem::take(&mut *rows.lock().expect("no worker panics"));
-    let row = |(key, sums): (Key, Sums)| {
+/// Counts changes, as anything downstream would at least look at them.
+#[derive(Default)]
+struct Count(AtomicU64);
+
+impl Outcome for Count {
+    fn row(&self, _key: &Key, _sums: &Sums, _epoch: Epoch, _diff: isize) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Keeps what each row became last.
+#[derive(Default)]
+struct Keep(Mutex<HashMap<Key, (Epoch, Sums)>>);
+
+impl Outcome for Keep {
+    fn row(&self, key: &Key, sums: &Sums, epoch: Epoch, diff: isize) {
+        let mut rows = self.0.lock().expect("no worker panics");
+        let row = rows.entry(key.clone()).or_insert((epoch, *sums));
+        if diff > 0 && epoch >= row.0 {
+            *row = (epoch, *sums);
+        }
+    }
+}
+
+fn replay(catalog: &Arc<Catalog>, log: &[Partition], workers: usize, outcome: &Arc<impl Outcome>) {
+    let replay = Replay {
+        workers,
+        tick: TICK,
+        turn: 1_024,
+    };
+    replay
+        .run(catalog, log, outcome)
+        .expect("memory does not fail");
+}
+
+fn by_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> Cost {
+    timed(|| replay(catalog, log, workers, &Arc::<Count>::default())).0
+}
+
+/// What the dataflow makes of the log, to be compared with what the loop makes.
+fn rows_of_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -> Rows {
+    let kept = Arc::<Keep>::default();
+    replay(catalog, log, workers, &kept);
+    let rows = std::mem::take(&mut *kept.0.lock().expect("no worker panics"));
+    let row = |(key, (_, sums)): (Key, (Epoch, Sums))| {
         let view = catalog.definitions[usize::from(key.slot.view())]
             .name
             .to_owned();
-        (
-            (view, key.slot.index(), key.group[0].to_string()),
-            (sums.count, sums.unique, sums.sums[0]),
-        )
+        let values = (sums.count, sums.unique, sums.sums[0]);
+        ((view, key.slot.index(), key.group[0].to_string()), values)
     };
-    (cost, rows.into_iter().map(row).collect())
+    rows.into_iter().map(row).collect()
 }
 
 #[derive(Default)]

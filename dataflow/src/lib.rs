@@ -5,6 +5,7 @@ pub mod embedded;
 pub mod ingest;
 pub mod observe;
 pub mod pipeline;
+pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod sink;
