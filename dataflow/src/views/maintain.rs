@@ -77,15 +77,8 @@ fn maximum<'scope>(
         })
         .inner
         .map(|((key, micros), epoch, diff)| {
-            let latest = if diff > 0 { micros } else { -micros };
-            (
-                key,
-                epoch,
-                Sums {
-                    latest,
-                    ..Sums::default()
-                },
-            )
+            let micros = if diff > 0 { micros } else { -micros };
+            (key, epoch, Sums::of_latest(micros))
         })
         .as_collection()
 }

@@ -68,7 +68,11 @@ impl<T: Topic> Plan<T> {
             }
         };
         check(groups.len(), "group columns", MAX_GROUPS)?;
-        check(sums.len(), "sums and averages", MAX_SUMS)?;
+        check(
+            sums.len() + latest.len(),
+            "sums, averages and latest times",
+            MAX_SUMS,
+        )?;
         check(unique.len(), "unique counts", 1)?;
         check(latest.len(), "latest times", 1)?;
         Ok(Plan {

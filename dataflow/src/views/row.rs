@@ -2,7 +2,7 @@
 
 use super::definition::{Definition, Output};
 use super::key::Key;
-use super::sums::Sums;
+use super::sums::{LATEST, Sums};
 use jiff::Timestamp;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
@@ -68,7 +68,7 @@ fn value(output: Output, sums: &Sums) -> Value {
             let whole = i128::from(sums.count) * 10i128.pow(scale);
             Value::Double(quotient(sums.sums[sum], whole))
         }
-        Output::Latest => Value::Date(sums.latest.div_euclid(1_000)),
+        Output::Latest => Value::Date(saturate(sums.sums[LATEST].div_euclid(1_000))),
     }
 }
 

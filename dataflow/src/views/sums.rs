@@ -8,7 +8,7 @@
 //! ```text
 //!   an event of quantity 3          count +1   sums[0] +3
 //!   a customer not seen before      unique +1
-//!   a later last_login             latest + (new − old)
+//!   a later last_login             sums[1] + (new − old)
 //! ```
 //!
 //! All of it can be subtracted again.
@@ -26,12 +26,23 @@ pub struct Sums {
     pub count: i64,
     /// Distinct members (customers, say).
     pub unique: i64,
-    /// Greatest time, in microseconds since the UNIX epoch. One value of it is
-    /// live for each key at any time, so that the sum is that value.
-    pub latest: i64,
     /// Sums of whatever the view adds up. 128 bits: 64-bit values added without
     /// a bound do not overflow them.
     pub sums: [i128; MAX_SUMS],
+}
+
+/// The sum that holds a view's latest time, in microseconds since the UNIX epoch:
+/// one such time is live for each key at any moment, so that their sum is that
+/// time.
+pub const LATEST: usize = MAX_SUMS - 1;
+
+impl Sums {
+    /// The change that one more time makes.
+    pub fn of_latest(micros: i64) -> Sums {
+        let mut sums = Sums::default();
+        sums.sums[LATEST] = i128::from(micros);
+        sums
+    }
 }
 
 impl IsZero for Sums {
@@ -44,7 +55,6 @@ impl Semigroup for Sums {
     fn plus_equals(&mut self, other: &Self) {
         self.count += other.count;
         self.unique += other.unique;
-        self.latest += other.latest;
         for (sum, other) in self.sums.iter_mut().zip(other.sums) {
             *sum += other;
         }
@@ -61,7 +71,6 @@ impl Abelian for Sums {
     fn negate(&mut self) {
         self.count = -self.count;
         self.unique = -self.unique;
-        self.latest = -self.latest;
         for sum in &mut self.sums {
             *sum = -*sum;
         }
@@ -75,19 +84,13 @@ mod tests {
 
     fn any_sums() -> impl Strategy<Value = Sums> {
         let small = -1_000_000i64..1_000_000;
-        (
-            small.clone(),
-            small.clone(),
-            small.clone(),
-            small.clone(),
-            small,
-        )
-            .prop_map(|(count, unique, latest, a, b)| Sums {
+        (small.clone(), small.clone(), small.clone(), small).prop_map(|(count, unique, a, b)| {
+            Sums {
                 count,
                 unique,
-                latest,
                 sums: [i128::from(a), i128::from(b)],
-            })
+            }
+        })
     }
 
     proptest! {
