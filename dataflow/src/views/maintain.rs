@@ -1,12 +1,13 @@
 //! The dataflow that keeps every row of every view.
 
+use super::batcher::EpochBatcher;
 use super::key::Key;
 use super::sums::Sums;
 use super::unique::{Members, unique};
 use crate::Epoch;
 use differential_dataflow::operators::CountTotal;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
-use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine, ValBatcher};
+use differential_dataflow::trace::implementations::{KeyBuilder, KeySpine, ValBuilder};
 use differential_dataflow::{AsCollection, Hashable, VecCollection};
 use events::Id;
 use timely::dataflow::StreamVec;
@@ -45,7 +46,7 @@ pub fn maintain(contributed: Contributed<'_>) -> VecCollection<'_, Epoch, (Key, 
         changes.map(|key| (key, ())).inner,
         Pipeline,
         "Arrange: rows",
-        KeyBatcher::new,
+        |_, _| EpochBatcher::<_, _, KeyBuilder<Key, Epoch, Sums>>::new(),
     );
     rows.count_total()
 }
@@ -54,12 +55,9 @@ fn arrange_members<'scope>(
     members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
 ) -> Arranged<'scope, Members> {
     let owner = |((key, _), _, _): &((Key, Id), Epoch, isize)| key.hashed();
-    arrange_core(
-        members,
-        Exchange::new(owner),
-        "Arrange: members",
-        ValBatcher::new,
-    )
+    arrange_core(members, Exchange::new(owner), "Arrange: members", |_, _| {
+        EpochBatcher::<_, _, ValBuilder<Key, Id, Epoch, isize>>::new()
+    })
 }
 
 /// The latest of the workers' latest times, as a sum: one time is live for each

@@ -15,6 +15,7 @@
 //!                                 ──────┼─▶ latest ─▶ maximum ─────┘
 //! ```
 
+mod batcher;
 pub mod catalog;
 pub mod contributions;
 mod customer_analysis;
