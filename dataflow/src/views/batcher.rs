@@ -9,91 +9,137 @@
 //! hold what cancels out.)
 
 use crate::Epoch;
-use differential_dataflow::batcher::merge::Sealer;
 use differential_dataflow::batcher::{Batcher, Extract};
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::difference::Semigroup;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 
 /// A vector is not consolidated before it has so many updates.
 const SMALL: usize = 1 << 16;
 
-/// Updates by epoch, until they are sealed into a batch by `S`.
-pub(super) struct EpochBatcher<D, R, S> {
-    epochs: BTreeMap<Epoch, Updates<D, R>>,
+/// Updates of data `D`, with differences `R`.
+pub(super) type Updates<D, R> = Vec<(D, Epoch, R)>;
+
+/// Updates by epoch, until they are sealed into a batch `B`.
+pub(super) struct EpochBatcher<D, R, B> {
+    epochs: BTreeMap<Epoch, Pending<D, R>>,
+    /// The vector of an epoch before, which the next one fills again: a fresh one
+    /// would have to be had from the system, page by page.
+    spare: Updates<D, R>,
     earliest: Antichain<Epoch>,
-    sealer: PhantomData<S>,
+    seal: fn(&mut Updates<D, R>) -> Option<B>,
 }
 
-struct Updates<D, R> {
-    all: Vec<(D, Epoch, R)>,
+struct Pending<D, R> {
+    updates: Updates<D, R>,
     /// Consolidated next when there are so many.
     limit: usize,
 }
 
-impl<D, R, S> EpochBatcher<D, R, S> {
-    pub(super) fn new() -> Self {
+impl<D, R, B> EpochBatcher<D, R, B> {
+    /// `seal` makes a batch of sorted and consolidated updates, and empties them.
+    pub(super) fn new(seal: fn(&mut Updates<D, R>) -> Option<B>) -> Self {
+        let (epochs, spare, earliest) = (BTreeMap::new(), Vec::new(), Antichain::new());
         EpochBatcher {
-            epochs: BTreeMap::new(),
-            earliest: Antichain::new(),
-            sealer: PhantomData,
+            epochs,
+            spare,
+            earliest,
+            seal,
         }
     }
 }
 
-impl<D: Ord, R: Semigroup, S> Batcher<Vec<(D, Epoch, R)>> for EpochBatcher<D, R, S>
-where
-    S: Sealer<Vec<(D, Epoch, R)>>,
-{
-    fn insert(&mut self, container: &mut Vec<(D, Epoch, R)>) {
+impl<D: Ord, R: Semigroup, B> Batcher<Updates<D, R>> for EpochBatcher<D, R, B> {
+    fn insert(&mut self, container: &mut Updates<D, R>) {
+        let EpochBatcher { epochs, spare, .. } = self;
         let mut updates = container.drain(..).peekable();
         // Most often all of a container are of one epoch.
         while let Some(&(_, epoch, _)) = updates.peek() {
-            let kept = self.epochs.entry(epoch).or_insert_with(|| Updates {
-                all: Vec::new(),
+            let pending = epochs.entry(epoch).or_insert_with(|| Pending {
+                updates: std::mem::take(spare),
                 limit: SMALL,
             });
             while let Some(update) = updates.next_if(|(_, other, _)| *other == epoch) {
-                kept.all.push(update);
+                pending.updates.push(update);
             }
-            if kept.all.len() >= kept.limit {
-                consolidate_updates(&mut kept.all);
-                kept.limit = SMALL.max(2 * kept.all.len());
+            if pending.updates.len() >= pending.limit {
+                consolidate_updates(&mut pending.updates);
+                pending.limit = SMALL.max(2 * pending.updates.len());
             }
         }
     }
 }
 
-impl<D: Ord, R: Semigroup, S> Extract for EpochBatcher<D, R, S>
-where
-    S: Sealer<Vec<(D, Epoch, R)>>,
-{
+impl<D: Ord, R: Semigroup, B> Extract for EpochBatcher<D, R, B> {
     type Time = Epoch;
-    type Output = S::Output;
+    type Output = B;
 
     fn extract<'a>(
         &'a mut self,
         upper: AntichainRef<'_, Epoch>,
-    ) -> (Option<S::Output>, AntichainRef<'a, Epoch>) {
+    ) -> (Option<B>, AntichainRef<'a, Epoch>) {
         let later = match upper.first() {
             Some(upper) => self.epochs.split_off(upper),
             None => BTreeMap::new(),
         };
         let complete = std::mem::replace(&mut self.epochs, later);
-        let mut updates = Vec::new();
-        for (_, mut epoch) in complete {
-            if updates.is_empty() {
-                updates = epoch.all;
-            } else {
-                updates.append(&mut epoch.all);
-            }
-        }
-        consolidate_updates(&mut updates);
         self.earliest.clear();
         self.earliest.extend(self.epochs.keys().next().copied());
-        (S::seal(&mut vec![updates]), self.earliest.borrow())
+
+        let parts = complete.into_values().map(|pending| pending.updates);
+        let Some(mut updates) = parts.reduce(|mut all, mut more| {
+            all.append(&mut more);
+            all
+        }) else {
+            return (None, self.earliest.borrow());
+        };
+        consolidate_updates(&mut updates);
+        // Not more than twice what was needed now: an epoch that was long once
+        // shall not hold its memory for ever.
+        let needed = updates.len();
+        let batch = (self.seal)(&mut updates);
+        updates.clear();
+        updates.shrink_to(2 * needed);
+        self.spare = updates;
+        (batch, self.earliest.borrow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Update = (u8, Epoch, i64);
+
+    proptest! {
+        /// However updates arrive and frontiers advance, each batch holds what has
+        /// become complete, sorted and consolidated, and nothing is lost.
+        #[test]
+        fn batches_hold_what_is_complete(
+            steps in prop::collection::vec((prop::collection::vec((0u8..5, 0u64..4, -2i64..3), 0..20), 0u64..3), 1..8)
+        ) {
+            let mut batcher = EpochBatcher::new(|updates: &mut Vec<Update>| Some(std::mem::take(updates)));
+            let (mut frontier, mut waiting) = (0, Vec::<Update>::new());
+            for (updates, advance) in steps {
+                let mut updates: Vec<_> =
+                    updates.into_iter().map(|(data, ahead, diff)| (data, frontier + ahead, diff)).collect();
+                waiting.extend(&updates);
+                batcher.insert(&mut updates);
+                frontier += advance;
+
+                let upper = Antichain::from_elem(frontier);
+                let (batch, earliest) = batcher.extract(upper.borrow());
+                let batch = batch.unwrap_or_default();
+                let (mut complete, later): (Vec<_>, Vec<_>) =
+                    waiting.into_iter().partition(|(_, epoch, _)| *epoch < frontier);
+                consolidate_updates(&mut complete);
+                prop_assert_eq!(batch, complete);
+                prop_assert_eq!(earliest.first(), later.iter().map(|(_, epoch, _)| epoch).min());
+                waiting = later;
+            }
+        }
     }
 }

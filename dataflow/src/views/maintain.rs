@@ -1,13 +1,17 @@
 //! The dataflow that keeps every row of every view.
 
-use super::batcher::EpochBatcher;
+use super::batcher::{EpochBatcher, Updates};
 use super::key::Key;
 use super::sums::Sums;
 use super::unique::{Members, unique};
 use crate::Epoch;
 use differential_dataflow::operators::CountTotal;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
-use differential_dataflow::trace::implementations::{KeyBuilder, KeySpine, ValBuilder};
+use differential_dataflow::trace::Builder;
+use differential_dataflow::trace::implementations::ord_neu::{
+    BuilderInput, OrdKeyBatch, OrdValBatch,
+};
+use differential_dataflow::trace::implementations::{KeyBuilder, KeySpine, ValBuilder, Vector};
 use differential_dataflow::{AsCollection, Hashable, VecCollection};
 use events::Id;
 use timely::dataflow::StreamVec;
@@ -46,7 +50,7 @@ pub fn maintain(contributed: Contributed<'_>) -> VecCollection<'_, Epoch, (Key, 
         changes.map(|key| (key, ())).inner,
         Pipeline,
         "Arrange: rows",
-        |_, _| EpochBatcher::<_, _, KeyBuilder<Key, Epoch, Sums>>::new(),
+        |_, _| EpochBatcher::new(seal_rows),
     );
     rows.count_total()
 }
@@ -56,7 +60,7 @@ fn arrange_members<'scope>(
 ) -> Arranged<'scope, Members> {
     let owner = |((key, _), _, _): &((Key, Id), Epoch, isize)| key.hashed();
     arrange_core(members, Exchange::new(owner), "Arrange: members", |_, _| {
-        EpochBatcher::<_, _, ValBuilder<Key, Id, Epoch, isize>>::new()
+        EpochBatcher::new(seal_members)
     })
 }
 
@@ -79,4 +83,26 @@ fn maximum<'scope>(
             (key, epoch, Sums::of_latest(micros))
         })
         .as_collection()
+}
+
+/// A batch of rows' changes. It is made to measure: what it holds stays.
+fn seal_rows(
+    updates: &mut Updates<(Key, ()), Sums>,
+) -> Option<OrdKeyBatch<Vector<((Key, ()), Epoch, Sums)>>> {
+    let parts = std::slice::from_ref(updates);
+    let (keys, vals, times) = BuilderInput::<Vec<Key>, Vec<()>>::key_val_upd_counts(parts);
+    let mut builder = KeyBuilder::with_capacity(keys, vals, times);
+    builder.push(updates);
+    builder.done()
+}
+
+/// A batch of members, made to measure as well.
+fn seal_members(
+    updates: &mut Updates<(Key, Id), isize>,
+) -> Option<OrdValBatch<Vector<((Key, Id), Epoch, isize)>>> {
+    let parts = std::slice::from_ref(updates);
+    let (keys, vals, times) = BuilderInput::<Vec<Key>, Vec<Id>>::key_val_upd_counts(parts);
+    let mut builder = ValBuilder::with_capacity(keys, vals, times);
+    builder.push(updates);
+    builder.done()
 }
