@@ -176,7 +176,7 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
 struct Count(AtomicU64);
 
 impl Outcome for Count {
-    fn row(&self, _key: &Key, _sums: &Sums, _epoch: Epoch, _diff: isize) {
+    fn row(&self, _key: &Key, _epoch: Epoch, _sums: &Sums) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -186,10 +186,10 @@ impl Outcome for Count {
 struct Keep(Mutex<HashMap<Key, (Epoch, Sums)>>);
 
 impl Outcome for Keep {
-    fn row(&self, key: &Key, sums: &Sums, epoch: Epoch, diff: isize) {
+    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums) {
         let mut rows = self.0.lock().expect("no worker panics");
         let row = rows.entry(key.clone()).or_insert((epoch, *sums));
-        if diff > 0 && epoch >= row.0 {
+        if epoch >= row.0 {
             *row = (epoch, *sums);
         }
     }

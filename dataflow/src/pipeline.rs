@@ -103,7 +103,7 @@ impl Pipeline {
                 positions,
             } = ingest(ticks, setup, source, move |error| failed(error.into()));
             let changes = Changes {
-                rows: maintain(contributed).inner,
+                rows: maintain(contributed),
                 dead_letters,
             };
             let done = sink::write(changes, catalog, writer, Arc::clone(&board), move |error| {

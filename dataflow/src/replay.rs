@@ -29,8 +29,8 @@ pub struct Replay {
 
 /// What comes out of a replay. Called by all workers, in any order between them.
 pub trait Outcome: Send + Sync + 'static {
-    /// A row became (`diff` 1) or was no longer (`diff` -1) this, in `epoch`.
-    fn row(&self, key: &Key, sums: &Sums, epoch: Epoch, diff: isize);
+    /// A row became this in `epoch`; with sums of zero it is no more.
+    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums);
 
     /// An event could not be used.
     fn dead_letter(&self, _letter: &DeadLetter) {}
@@ -73,8 +73,7 @@ impl Replay {
                     .dead_letters
                     .inspect(move |letter| letters.dead_letter(letter));
                 let (done, _) = maintain(ingested.contributed)
-                    .inner
-                    .inspect(move |((key, sums), epoch, diff)| rows.row(key, sums, *epoch, *diff))
+                    .inspect(move |(key, epoch, sums)| rows.row(key, *epoch, sums))
                     .probe();
                 (clock, done)
             });

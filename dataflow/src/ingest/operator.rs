@@ -194,7 +194,7 @@ type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
 
 /// The operator's outputs, in the order in which they were made.
 struct Outputs {
-    sums: Output<(Key, Epoch, Sums)>,
+    sums: Output<((Key, ()), Epoch, Sums)>,
     members: Output<((Key, Id), Epoch, isize)>,
     latest: Output<((Key, i64), Epoch, isize)>,
     letters: Output<DeadLetter>,
@@ -229,7 +229,7 @@ impl Outputs {
             .give_iterator(
                 contributions
                     .take_sums()
-                    .map(|(key, sums)| (key, *epoch, sums)),
+                    .map(|(key, sums)| ((key, ()), *epoch, sums)),
             );
         self.members
             .activate()

@@ -18,8 +18,7 @@ use super::pending::Pending;
 use crate::Epoch;
 use crate::observe::Board;
 use crate::views::Catalog;
-use crate::views::key::Key;
-use crate::views::sums::Sums;
+use crate::views::rows::Became;
 use sinks::{Batch, DeadLetter, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,8 +30,8 @@ use timely::progress::frontier::MutableAntichain;
 
 /// What goes into the database.
 pub struct Changes<'scope> {
-    /// Rows as they become, and as they were.
-    pub rows: StreamVec<'scope, Epoch, ((Key, Sums), Epoch, isize)>,
+    /// Rows as they become.
+    pub rows: StreamVec<'scope, Epoch, Became>,
     /// Events that could not be used.
     pub dead_letters: StreamVec<'scope, Epoch, DeadLetter>,
 }

@@ -4,7 +4,9 @@ use crate::Epoch;
 use crate::views::definition::Definition;
 use crate::views::key::Key;
 use crate::views::row::{row, row_id};
+use crate::views::rows::Became;
 use crate::views::sums::Sums;
+use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
 use sinks::{Batch, DeadLetter};
 use std::collections::{BTreeMap, HashMap};
@@ -17,21 +19,15 @@ pub(super) struct Pending {
 
 #[derive(Default)]
 struct Changes {
-    rows: Vec<(Key, Sums, isize)>,
+    rows: Vec<(Key, Sums)>,
     letters: Vec<DeadLetter>,
 }
 
-/// What a row became in the last of some epochs: its sums, or no more.
-type Outcome = (Epoch, Option<Sums>);
-
 impl Pending {
-    pub(super) fn rows(&mut self, changes: impl Iterator<Item = ((Key, Sums), Epoch, isize)>) {
-        for ((key, sums), epoch, diff) in changes {
-            self.epochs
-                .entry(epoch)
-                .or_default()
-                .rows
-                .push((key, sums, diff));
+    /// Takes in what rows became. Of a row and an epoch there is one change.
+    pub(super) fn rows(&mut self, changes: impl Iterator<Item = Became>) {
+        for (key, epoch, sums) in changes {
+            self.epochs.entry(epoch).or_default().rows.push((key, sums));
         }
     }
 
@@ -63,40 +59,26 @@ impl Pending {
             made_at,
             ..Batch::default()
         };
-        let mut outcomes: HashMap<Key, Outcome, FixedState> = HashMap::default();
+        let mut became: HashMap<Key, (Epoch, Sums), FixedState> = HashMap::default();
         for (epoch, changes) in taken {
             batch.epoch = epoch;
             batch.dead_letters.extend(changes.letters);
-            fold_epoch(&mut outcomes, epoch, changes.rows);
+            became.extend(
+                changes
+                    .rows
+                    .into_iter()
+                    .map(|(key, sums)| (key, (epoch, sums))),
+            );
         }
-        for (key, (epoch, sums)) in outcomes {
+        for (key, (epoch, sums)) in became {
             let definition = &definitions[usize::from(key.slot.view())];
-            match sums {
-                Some(sums) => batch.puts.push(row(definition, &key, &sums, epoch)),
-                None => batch.deletes.push(row_id(definition, &key)),
+            if sums.is_zero() {
+                batch.deletes.push(row_id(definition, &key));
+            } else {
+                batch.puts.push(row(definition, &key, &sums, epoch));
             }
         }
         (!batch.is_empty()).then_some(batch)
-    }
-}
-
-/// Adds the changes of an epoch to what became of the rows before it. Within an
-/// epoch a changed row is retracted as it was and inserted as it is, in any
-/// order; a row that is only retracted is no more.
-fn fold_epoch(
-    outcomes: &mut HashMap<Key, Outcome, FixedState>,
-    epoch: Epoch,
-    mut rows: Vec<(Key, Sums, isize)>,
-) {
-    differential_dataflow::consolidation::consolidate_updates(&mut rows);
-    for (key, sums, diff) in rows {
-        let outcome = outcomes.entry(key).or_insert((epoch, None));
-        if outcome.0 < epoch {
-            *outcome = (epoch, None);
-        }
-        if diff > 0 {
-            outcome.1 = Some(sums);
-        }
     }
 }
 
@@ -148,12 +130,8 @@ mod tests {
                     now.insert(group, count);
                 }
                 for (&group, &new) in &now {
-                    let old = before.get(&group).copied().unwrap_or(0);
-                    if old != new {
-                        let mut updates = Vec::new();
-                        if new > 0 { updates.push(((key(group), count(new)), epoch, 1)); }
-                        if old > 0 { updates.push(((key(group), count(old)), epoch, -1)); }
-                        pending.rows(updates.into_iter());
+                    if before.get(&group).copied().unwrap_or(0) != new {
+                        pending.rows([(key(group), epoch, count(new))].into_iter());
                     }
                 }
             }

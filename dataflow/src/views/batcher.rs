@@ -17,7 +17,7 @@ use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 
 /// A vector is not consolidated before it has so many updates.
-const SMALL: usize = 1 << 16;
+const SMALL: usize = 1 << 18;
 
 /// Updates of data `D`, with differences `R`.
 pub(super) type Updates<D, R> = Vec<(D, Epoch, R)>;

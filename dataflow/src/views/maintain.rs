@@ -2,27 +2,27 @@
 
 use super::batcher::{EpochBatcher, Updates};
 use super::key::Key;
+use super::rows::{Became, rows};
 use super::sums::Sums;
 use super::unique::{Members, unique};
 use crate::Epoch;
-use differential_dataflow::operators::CountTotal;
-use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
+use differential_dataflow::operators::arrange::{Arranged, arrangement::arrange_core};
 use differential_dataflow::trace::Builder;
 use differential_dataflow::trace::implementations::ord_neu::{
     BuilderInput, OrdKeyBatch, OrdValBatch,
 };
-use differential_dataflow::trace::implementations::{KeyBuilder, KeySpine, ValBuilder, Vector};
-use differential_dataflow::{AsCollection, Hashable, VecCollection};
+use differential_dataflow::trace::implementations::{KeyBuilder, ValBuilder, Vector};
+use differential_dataflow::{AsCollection, Hashable};
 use events::Id;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concatenate, Exchange as _};
 
 /// What events contribute, on the worker that read them.
 pub struct Contributed<'scope> {
     /// Sums of rows.
-    pub sums: StreamVec<'scope, Epoch, (Key, Epoch, Sums)>,
+    pub sums: StreamVec<'scope, Epoch, ((Key, ()), Epoch, Sums)>,
     /// Members that rows have seen.
     pub members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
     /// Latest times that workers have seen of rows: of each worker and row, one
@@ -30,29 +30,22 @@ pub struct Contributed<'scope> {
     pub latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
 }
 
-/// Every row of every view: key and accumulated sums. Each lives on one worker,
-/// by the hash of its key.
-pub fn maintain(contributed: Contributed<'_>) -> VecCollection<'_, Epoch, (Key, Sums), isize> {
+/// Every row of every view, as it becomes. Each lives on one worker, by the hash
+/// of its key.
+pub fn maintain(contributed: Contributed<'_>) -> StreamVec<'_, Epoch, Became> {
     let Contributed {
         sums,
         members,
         latest,
     } = contributed;
-    let sums = sums
-        .exchange(|(key, _, _): &(Key, _, _)| key.hashed())
-        .as_collection();
-    let changes = sums
-        .concat(unique(arrange_members(members)))
-        .concat(maximum(latest));
+    let sums = sums.exchange(|((key, ()), _, _): &((Key, ()), _, _)| key.hashed());
+    let changes = [unique(arrange_members(members)), maximum(latest)];
 
     // Everything has come to the worker of its key already: no second exchange.
-    let rows: Arranged<'_, TraceAgent<KeySpine<Key, Epoch, Sums>>> = arrange_core(
-        changes.map(|key| (key, ())).inner,
-        Pipeline,
-        "Arrange: rows",
-        |_, _| EpochBatcher::new(seal_rows),
-    );
-    rows.count_total()
+    let all = sums.scope().concatenate(changes.into_iter().chain([sums]));
+    rows(arrange_core(all, Pipeline, "Arrange: rows", |_, _| {
+        EpochBatcher::new(seal_rows)
+    }))
 }
 
 fn arrange_members<'scope>(
@@ -68,7 +61,7 @@ fn arrange_members<'scope>(
 /// row, so that adding up what is added and retracted leaves that time.
 fn maximum<'scope>(
     latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
-) -> VecCollection<'scope, Epoch, Key, Sums> {
+) -> StreamVec<'scope, Epoch, ((Key, ()), Epoch, Sums)> {
     latest
         .as_collection()
         .reduce_named("Maximum", |_key, times, output| {
@@ -80,9 +73,8 @@ fn maximum<'scope>(
         .inner
         .map(|((key, micros), epoch, diff)| {
             let micros = if diff > 0 { micros } else { -micros };
-            (key, epoch, Sums::of_latest(micros))
+            ((key, ()), epoch, Sums::of_latest(micros))
         })
-        .as_collection()
 }
 
 /// A batch of rows' changes. It is made to measure: what it holds stays.

@@ -16,6 +16,7 @@
 //! ```
 
 mod batcher;
+mod batches;
 pub mod catalog;
 pub mod contributions;
 mod customer_analysis;
@@ -28,6 +29,7 @@ pub mod plan;
 mod product_analysis;
 mod product_views_analysis;
 pub mod row;
+pub mod rows;
 mod sales_analysis;
 pub mod sums;
 mod unique;
