@@ -10,15 +10,19 @@ use super::sums::Sums;
 use differential_dataflow::difference::Semigroup;
 use events::Id;
 use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 
 type Map<V> = HashMap<Key, V, FixedState>;
 
 /// What one worker's events of one epoch add to the views.
 #[derive(Default)]
 pub struct Contributions {
-    sums: Map<Sums>,
+    /// In the order of their coming: where most events have a row of their own,
+    /// new entries are written one behind the other, and taken the same way.
+    sums: IndexMap<Key, Sums, FixedState>,
     members: Vec<(Key, Id)>,
     latest: Map<i64>,
     /// The latest time that this worker has sent for each key, in any epoch. It
@@ -67,7 +71,7 @@ impl Contributions {
 
     /// Takes the sums, one for each row.
     pub fn take_sums(&mut self) -> impl Iterator<Item = (Key, Sums)> + '_ {
-        self.sums.drain()
+        self.sums.drain(..)
     }
 
     /// Takes the members; some may be there more than once.
@@ -85,15 +89,15 @@ impl Contributions {
         } = self;
         latest.drain().flat_map(|(key, micros)| {
             let changes = match sent_latest.entry(key.clone()) {
-                Entry::Vacant(entry) => {
+                hash_map::Entry::Vacant(entry) => {
                     entry.insert(micros);
                     [None, Some((key, micros, 1))]
                 }
-                Entry::Occupied(mut entry) if micros > *entry.get() => {
+                hash_map::Entry::Occupied(mut entry) if micros > *entry.get() => {
                     let before = entry.insert(micros);
                     [Some((key.clone(), before, -1)), Some((key, micros, 1))]
                 }
-                Entry::Occupied(_) => [None, None],
+                hash_map::Entry::Occupied(_) => [None, None],
             };
             changes.into_iter().flatten()
         })
