@@ -1,0 +1,223 @@
+//! Random logs, read by any number of workers in any turns and cut into any
+//! epochs, give the rows that a plain recomputation gives.
+
+use events::Topic;
+use proptest::prelude::*;
+use serde_json::json;
+use sinks::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tidemark::Epoch;
+use tidemark::ingest::memory::{Kept, Partition};
+use tidemark::replay::{Outcome, Replay};
+use tidemark::views::key::Key;
+use tidemark::views::row::row;
+use tidemark::views::sums::Sums;
+use tidemark::views::{Catalog, catalog};
+
+const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
+
+/// A sale or a customer, few enough of each that they meet.
+#[derive(Clone, Debug)]
+struct Event {
+    is_sale: bool,
+    partition: i32,
+    /// Kafka timestamp, and last login: milliseconds since the UNIX epoch.
+    time: i64,
+    customer: u8,
+    /// Product of a sale, gender of a customer.
+    group: u8,
+    quantity: i64,
+    is_broken: bool,
+}
+
+prop_compose! {
+    fn event()(
+        is_sale: bool,
+        partition in 0..3i32,
+        time in -3 * DAY..3 * DAY,
+        customer in 0u8..4,
+        group in 0u8..3,
+        quantity in 0i64..1_000_000,
+        broken in 0u8..10,
+    ) -> Event {
+        Event { is_sale, partition, time, customer, group, quantity, is_broken: broken == 0 }
+    }
+}
+
+impl Event {
+    fn topic(&self) -> &'static str {
+        if self.is_sale {
+            events::Transactions::NAME
+        } else {
+            events::Customers::NAME
+        }
+    }
+
+    /// What it is grouped by: too long to be held in place, for sales.
+    fn group(&self) -> String {
+        if self.is_sale {
+            format!("a product with a long name, number {}", self.group)
+        } else {
+            format!("gender {}", self.group)
+        }
+    }
+
+    fn value(&self) -> Vec<u8> {
+        let customer = format!("customer-{}", self.customer);
+        let time = jiff::Timestamp::from_millisecond(self.time).unwrap();
+        let mut value = if self.is_sale {
+            json!({
+                "transaction_id": "t", "customer_id": customer, "product_id": self.group(),
+                "quantity": self.quantity, "date_time": time.to_string(), "status": "pending",
+            })
+        } else {
+            json!({
+                "customer_id": customer, "gender": self.group(), "last_login": time.to_string(),
+            })
+        };
+        if self.is_broken {
+            value.as_object_mut().unwrap().remove("customer_id");
+        }
+        value.to_string().into_bytes()
+    }
+}
+
+/// Rows by view, window start and group: the values behind those.
+type Rows = BTreeMap<(&'static str, i64, String), Vec<i64>>;
+
+fn naive(events: &[Event]) -> Rows {
+    let mut groups: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
+    for event in events.iter().filter(|event| !event.is_broken) {
+        let (view, size) = if event.is_sale {
+            ("sales_analysis", HOUR)
+        } else {
+            ("customer_analysis", DAY)
+        };
+        let start = event.time.div_euclid(size) * size;
+        groups
+            .entry((view, start, event.group()))
+            .or_default()
+            .push(event);
+    }
+    let values = |events: Vec<&Event>| {
+        let count = events.len() as i64;
+        let customers: BTreeSet<_> = events.iter().map(|event| event.customer).collect();
+        let unique = customers.len() as i64;
+        if events[0].is_sale {
+            vec![
+                count,
+                events.iter().map(|event| event.quantity).sum(),
+                unique,
+            ]
+        } else {
+            vec![
+                count,
+                unique,
+                events.iter().map(|event| event.time).max().unwrap(),
+            ]
+        }
+    };
+    groups
+        .into_iter()
+        .map(|(key, events)| (key, values(events)))
+        .collect()
+}
+
+/// What every row became last, and how many dead letters there were.
+#[derive(Default)]
+struct Seen {
+    rows: Mutex<BTreeMap<Key, (Epoch, Sums)>>,
+    letters: Mutex<usize>,
+}
+
+impl Outcome for Seen {
+    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums) {
+        let before = self
+            .rows
+            .lock()
+            .unwrap()
+            .insert(key.clone(), (epoch, *sums));
+        // A row lives on one worker, and its epochs come in order.
+        assert!(
+            before.is_none_or(|(before, _)| before < epoch),
+            "twice in an epoch"
+        );
+    }
+
+    fn dead_letter(&self, _letter: &sinks::DeadLetter) {
+        *self.letters.lock().unwrap() += 1;
+    }
+}
+
+fn log(catalog: &Catalog, events: &[Event]) -> Vec<Partition> {
+    let number = |name| {
+        catalog
+            .routes
+            .iter()
+            .position(|route| route.topic() == name)
+            .unwrap()
+    };
+    let mut partitions: BTreeMap<(usize, i32), Vec<Kept>> = BTreeMap::new();
+    for event in events {
+        let kept = Kept {
+            timestamp: event.time,
+            key: None,
+            value: Some(event.value()),
+        };
+        let place = (number(event.topic()), event.partition);
+        partitions.entry(place).or_default().push(kept);
+    }
+    let partition = |((topic, partition), messages)| Partition {
+        topic,
+        partition,
+        messages: Arc::new(messages),
+    };
+    partitions.into_iter().map(partition).collect()
+}
+
+fn replayed(events: &[Event], replay: Replay) -> (Rows, usize) {
+    let catalog = Arc::new(catalog(&BTreeMap::new()).unwrap());
+    let seen = Arc::<Seen>::default();
+    replay.run(&catalog, &log(&catalog, events), &seen).unwrap();
+    let mut rows = Rows::new();
+    for (key, (epoch, sums)) in seen.rows.lock().unwrap().iter() {
+        let definition = &catalog.definitions[usize::from(key.slot.view())];
+        let values = row(definition, key, sums, *epoch).values;
+        let [
+            Value::Date(start),
+            Value::Date(_),
+            Value::Text(group),
+            rest @ ..,
+        ] = &values[..]
+        else {
+            panic!("a row begins with its window and its group: {values:?}");
+        };
+        let numbers = rest.iter().map(|value| match value {
+            Value::Long(number) | Value::Date(number) => *number,
+            other => panic!("{other:?}"),
+        });
+        rows.insert((definition.name, *start, group.clone()), numbers.collect());
+    }
+    let letters = *seen.letters.lock().unwrap();
+    (rows, letters)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_reading_of_a_log_gives_the_same_rows(
+        events in prop::collection::vec(event(), 0..120),
+        workers in 1usize..=4,
+        turn in 1usize..40,
+        tick in 0u64..3,
+    ) {
+        let replay = Replay { workers, tick: Duration::from_millis(tick), turn };
+        let (rows, letters) = replayed(&events, replay);
+        prop_assert_eq!(rows, naive(&events));
+        prop_assert_eq!(letters, events.iter().filter(|event| event.is_broken).count());
+    }
+}
