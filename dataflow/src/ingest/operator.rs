@@ -24,10 +24,7 @@ use super::source::{Position, Source, SourceError, Turn};
 use crate::Epoch;
 use crate::observe::Board;
 use crate::views::Catalog;
-use crate::views::key::Key;
-use crate::views::maintain::Contributed;
-use crate::views::sums::Sums;
-use events::Id;
+use crate::views::maintain::{Contributed, LatestChange, MemberChange, SumsChange};
 use sinks::DeadLetter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,9 +191,9 @@ type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
 
 /// The operator's outputs, in the order in which they were made.
 struct Outputs {
-    sums: Output<((Key, ()), Epoch, Sums)>,
-    members: Output<((Key, Id), Epoch, isize)>,
-    latest: Output<((Key, i64), Epoch, isize)>,
+    sums: Output<SumsChange>,
+    members: Output<MemberChange>,
+    latest: Output<LatestChange>,
     letters: Output<DeadLetter>,
     positions: Output<(usize, i32, i64)>,
 }

@@ -19,15 +19,22 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concatenate, Exchange as _};
 
+/// A change of a row's sums. The empty value makes it an update of an arrangement.
+pub type SumsChange = ((Key, ()), Epoch, Sums);
+/// A member that a row has seen.
+pub type MemberChange = ((Key, Id), Epoch, isize);
+/// A latest time that a worker has seen of a row, or that is so no more.
+pub type LatestChange = ((Key, i64), Epoch, isize);
+
 /// What events contribute, on the worker that read them.
 pub struct Contributed<'scope> {
     /// Sums of rows.
-    pub sums: StreamVec<'scope, Epoch, ((Key, ()), Epoch, Sums)>,
+    pub sums: StreamVec<'scope, Epoch, SumsChange>,
     /// Members that rows have seen.
-    pub members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
+    pub members: StreamVec<'scope, Epoch, MemberChange>,
     /// Latest times that workers have seen of rows: of each worker and row, one
     /// at any time.
-    pub latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
+    pub latest: StreamVec<'scope, Epoch, LatestChange>,
 }
 
 /// Every row of every view, as it becomes. Each lives on one worker, by the hash
@@ -38,7 +45,7 @@ pub fn maintain(contributed: Contributed<'_>) -> StreamVec<'_, Epoch, Became> {
         members,
         latest,
     } = contributed;
-    let sums = sums.exchange(|((key, ()), _, _): &((Key, ()), _, _)| key.hashed());
+    let sums = sums.exchange(|((key, ()), _, _): &SumsChange| key.hashed());
     let changes = [unique(arrange_members(members)), maximum(latest)];
 
     // Everything has come to the worker of its key already: no second exchange.
@@ -49,9 +56,9 @@ pub fn maintain(contributed: Contributed<'_>) -> StreamVec<'_, Epoch, Became> {
 }
 
 fn arrange_members<'scope>(
-    members: StreamVec<'scope, Epoch, ((Key, Id), Epoch, isize)>,
+    members: StreamVec<'scope, Epoch, MemberChange>,
 ) -> Arranged<'scope, Members> {
-    let owner = |((key, _), _, _): &((Key, Id), Epoch, isize)| key.hashed();
+    let owner = |((key, _), _, _): &MemberChange| key.hashed();
     arrange_core(members, Exchange::new(owner), "Arrange: members", |_, _| {
         EpochBatcher::new(seal_members)
     })
@@ -60,8 +67,8 @@ fn arrange_members<'scope>(
 /// The latest of the workers' latest times, as a sum: one time is live for each
 /// row, so that adding up what is added and retracted leaves that time.
 fn maximum<'scope>(
-    latest: StreamVec<'scope, Epoch, ((Key, i64), Epoch, isize)>,
-) -> StreamVec<'scope, Epoch, ((Key, ()), Epoch, Sums)> {
+    latest: StreamVec<'scope, Epoch, LatestChange>,
+) -> StreamVec<'scope, Epoch, SumsChange> {
     latest
         .as_collection()
         .reduce_named("Maximum", |_key, times, output| {
@@ -78,9 +85,7 @@ fn maximum<'scope>(
 }
 
 /// A batch of rows' changes. It is made to measure: what it holds stays.
-fn seal_rows(
-    updates: &mut Updates<(Key, ()), Sums>,
-) -> Option<OrdKeyBatch<Vector<((Key, ()), Epoch, Sums)>>> {
+fn seal_rows(updates: &mut Updates<(Key, ()), Sums>) -> Option<OrdKeyBatch<Vector<SumsChange>>> {
     let parts = std::slice::from_ref(updates);
     let (keys, vals, times) = BuilderInput::<Vec<Key>, Vec<()>>::key_val_upd_counts(parts);
     let mut builder = KeyBuilder::with_capacity(keys, vals, times);
@@ -91,7 +96,7 @@ fn seal_rows(
 /// A batch of members, made to measure as well.
 fn seal_members(
     updates: &mut Updates<(Key, Id), isize>,
-) -> Option<OrdValBatch<Vector<((Key, Id), Epoch, isize)>>> {
+) -> Option<OrdValBatch<Vector<MemberChange>>> {
     let parts = std::slice::from_ref(updates);
     let (keys, vals, times) = BuilderInput::<Vec<Key>, Vec<Id>>::key_val_upd_counts(parts);
     let mut builder = ValBuilder::with_capacity(keys, vals, times);

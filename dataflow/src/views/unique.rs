@@ -9,6 +9,7 @@
 
 use super::batches::on_batches;
 use super::key::Key;
+use super::maintain::SumsChange;
 use super::sums::Sums;
 use crate::Epoch;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
@@ -25,7 +26,7 @@ type MembersBatch = <Members as TraceReader>::Batch;
 /// Changes of the number of distinct members of each row.
 pub(super) fn unique<'scope>(
     members: Arranged<'scope, Members>,
-) -> StreamVec<'scope, Epoch, ((Key, ()), Epoch, Sums)> {
+) -> StreamVec<'scope, Epoch, SumsChange> {
     on_batches(members, "Unique", |before, batches, give| {
         let mut before: Vec<_> = before.iter().map(Seen::new).collect();
         let (mut new, storage) = cursor_list(batches);
