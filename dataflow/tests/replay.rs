@@ -1,6 +1,8 @@
 //! Random logs, read by any number of workers in any turns and cut into any
 //! epochs, give the rows that a plain recomputation gives.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use events::Topic;
 use proptest::prelude::*;
 use serde_json::json;
