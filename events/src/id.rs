@@ -17,6 +17,7 @@
 #![allow(unsafe_code)]
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -42,6 +43,17 @@ pub struct Id {
     upper: u64,
     /// Bytes 8 to 15, the first one uppermost.
     lower: u64,
+}
+
+/// Long strings that each thread remembers, by their hash,
+const RECENT_COUNT: usize = 64;
+/// as far as they are not longer than so many bytes.
+const RECENT_LENGTH: usize = 64;
+
+thread_local! {
+    /// The last long string of each hash.
+    static RECENT: RefCell<[Id; RECENT_COUNT]> =
+        RefCell::new(std::array::from_fn(|_| Id::default()));
 }
 
 /// What a long id points to: an `Arc` of it has a thin pointer.
@@ -79,12 +91,7 @@ impl Id {
     fn other(text: &str) -> Id {
         let bytes = text.as_bytes();
         if bytes.len() > INLINE {
-            let shared: Arc<Shared> = Arc::new(text.into());
-            let address = Arc::into_raw(shared).expose_provenance() as u64;
-            return Id {
-                upper: address,
-                lower: HEAP,
-            };
+            return Id::long(text);
         }
         let mut upper = [0; 8];
         let mut lower = [0; 8];
@@ -96,6 +103,33 @@ impl Id {
         Id {
             upper: u64::from_be_bytes(upper),
             lower: u64::from_be_bytes(lower),
+        }
+    }
+
+    /// The id of a string that is too long to be held in place. Names that come
+    /// again and again, such as `wishlist_addition`, are allocated once.
+    fn long(text: &str) -> Id {
+        if text.len() > RECENT_LENGTH {
+            return Id::allocate(text);
+        }
+        RECENT.with_borrow_mut(|recent| {
+            let hash = text.bytes().fold(0usize, |hash, byte| {
+                hash.wrapping_mul(31).wrapping_add(usize::from(byte))
+            });
+            let place = &mut recent[hash % RECENT_COUNT];
+            if place.shared() != Some(text) {
+                *place = Id::allocate(text);
+            }
+            place.clone()
+        })
+    }
+
+    fn allocate(text: &str) -> Id {
+        let shared: Arc<Shared> = Arc::new(text.into());
+        let address = Arc::into_raw(shared).expose_provenance() as u64;
+        Id {
+            upper: address,
+            lower: HEAP,
         }
     }
 

@@ -135,5 +135,5 @@ class MongoDb:
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
         return [
             f"TIDEMARK_MONGODB_URI=mongodb://{hosts}/?replicaSet={REPLICA_SET}",
-            f"TIDEMARK_MONGOD={self.mongod}",
+            f"MONGOD={self.mongod}",
         ]

@@ -41,6 +41,12 @@ pub trait Storage: Send + Sync {
     /// For reading what has been acknowledged.
     fn reader(&self) -> Result<Arc<dyn Reader>, SinkError>;
 
+    /// To be called when nothing more will be written: leaves the data in the
+    /// form in which others take it (in SQLite: in the one file).
+    fn finish(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
     /// What a person would call it: `mongodb at host:27017, database x`. Never
     /// holds a secret.
     fn describe(&self) -> String;

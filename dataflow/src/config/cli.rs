@@ -38,7 +38,7 @@ Environment:
 File (TOML):
   brokers = \"kafka:9092\"    any setting above, with _ for -
   [kafka]                   librdkafka properties
-  security.protocol = \"SSL\"
+  fetch.wait.max.ms = 50
   [views.sales_analysis]    any of the three may be left out
   window = \"1h\"
   time = \"kafka\"            or a time field of the event

@@ -8,6 +8,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaConfRes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How to reach Kafka.
 #[derive(Clone, Debug)]
@@ -96,6 +97,8 @@ pub struct PropertyError {
 /// Hears what a client says by itself.
 #[derive(Default)]
 pub struct Context {
+    /// What was complained of lately, and when.
+    complaints: Mutex<HashMap<String, Instant>>,
     /// Topic → partition → the end of the partition, as last heard.
     ends: Mutex<HashMap<String, HashMap<i32, i64>>>,
 }
@@ -109,13 +112,38 @@ impl Context {
     }
 }
 
+/// A complaint is not repeated within this time: a client that cannot connect
+/// says so many times a second.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Context {
+    /// Whether a complaint is new, or old enough to be repeated.
+    fn is_news(&self, complaint: &str) -> bool {
+        let mut complaints = self
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        complaints.retain(|_, said| now - *said < QUIET);
+        let news = !complaints.contains_key(complaint);
+        if news {
+            complaints.insert(complaint.to_owned(), now);
+        }
+        news
+    }
+}
+
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::warn!(facility, "Kafka client: {message}"),
+            | RDKafkaLogLevel::Error
+                if self.is_news(facility) =>
+            {
+                tracing::warn!(facility, "Kafka client: {message}");
+            }
             _ => tracing::debug!(facility, "Kafka client: {message}"),
         }
     }
@@ -128,7 +156,11 @@ impl ClientContext for Context {
         ) {
             return;
         }
-        tracing::warn!("Kafka client: {error}: {reason}");
+        if self.is_news(&error.to_string()) {
+            tracing::warn!("Kafka client: {error}: {reason}");
+        } else {
+            tracing::debug!("Kafka client: {error}: {reason}");
+        }
     }
 
     fn stats(&self, statistics: Statistics) {

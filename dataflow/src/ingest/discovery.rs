@@ -7,12 +7,17 @@
 use super::client::{Connection, Context};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long Kafka may take to answer one question.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long one attempt at the start may take, so that each is told.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long to wait after an attempt that failed.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A partition that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,24 +124,25 @@ impl Prober {
     /// with one line of log for each attempt that failed.
     ///
     /// # Errors
-    /// When it has not answered in time.
+    /// When it has not answered in time, or before `stopping` was set.
     pub fn first(
         &mut self,
         discovery: &Discovery,
         timeout: Duration,
+        stopping: &AtomicBool,
     ) -> Result<(), DiscoveryError> {
         let started = Instant::now();
         loop {
             // The client reports why it cannot connect when it is polled.
             while self.consumer.poll(Duration::ZERO).is_some() {}
             let left = timeout.saturating_sub(started.elapsed());
-            let error =
-                match self.probe(discovery, left.min(ANSWER).max(Duration::from_millis(100))) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => error,
-                };
+            let error = match self.probe(discovery, left.clamp(Duration::from_millis(100), ATTEMPT))
+            {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
             let brokers = &self.brokers;
-            if started.elapsed() >= timeout {
+            if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
                 let seconds = timeout.as_secs();
                 let (brokers, detail) = (brokers.clone(), error.to_string());
                 return Err(DiscoveryError::Away {
@@ -147,8 +153,9 @@ impl Prober {
             }
             let left = timeout.saturating_sub(started.elapsed()).as_secs();
             tracing::warn!(
-                "Kafka at {brokers} does not answer ({error}); trying for another {left} s"
+                "Kafka at {brokers} does not answer yet ({error}); trying for another {left} s"
             );
+            std::thread::sleep(PAUSE);
         }
     }
 

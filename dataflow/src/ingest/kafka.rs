@@ -214,8 +214,8 @@ impl KafkaSource {
                 }
                 Err(KafkaError::MessageConsumptionFatal(code)) => return Err(client(code)),
                 Err(KafkaError::PartitionEOF(_)) => {}
-                // The client reports each once, and goes on by itself.
-                Err(error) => tracing::warn!("Kafka: {error}; going on when it is back"),
+                // The context has told it, and the client goes on by itself.
+                Err(error) => tracing::debug!("Kafka: {error}"),
             }
         }
         Ok(())

@@ -9,6 +9,7 @@
 //! Whatever comes first is how the run ends.
 
 use super::RunError;
+use crate::observe::Screen;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// Signals that come within this time of the first are the same one.
 const ONE_SIGNAL: Duration = Duration::from_millis(300);
+
+/// How long a run that was abandoned has to tidy up.
+const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 /// Ends the run; each part of it holds one.
 #[derive(Clone)]
@@ -42,9 +46,24 @@ impl Ending {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Set when workers shall write what they have read, and stop.
+    pub(super) fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopping)
+    }
+
     /// Set when nothing shall be waited for any more.
     pub(super) fn abandoned(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.abandoned)
+    }
+
+    /// What failed at the start, unless it failed because nobody wants it any
+    /// more.
+    pub(super) fn unless_stopping(&self, error: RunError) -> Result<(), RunError> {
+        if self.is_stopping() {
+            Ok(())
+        } else {
+            Err(error)
+        }
     }
 
     /// Ends the run, unless it has ended.
@@ -73,6 +92,10 @@ impl Ending {
             signal().await;
             ending.abandoned.store(true, Ordering::Relaxed);
             ending.end(Err(RunError::Abandoned));
+            // Whoever runs may be waiting for an answer, and not for the end.
+            tokio::time::sleep(LAST_CHANCE).await;
+            eprintln!("tidemark: {}", RunError::Abandoned);
+            std::process::exit(1);
         };
         let run = move || runtime.block_on(listen);
         std::thread::Builder::new()
@@ -83,10 +106,11 @@ impl Ending {
 
     /// Ends the run when any thread panics, since whatever that thread did will
     /// now never be done.
-    pub(super) fn on_panic(&self) {
+    pub(super) fn on_panic(&self, screen: Arc<Screen>) {
         let ending = self.clone();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            screen.leave();
             report(panic);
             let thread = std::thread::current();
             let name = thread.name().unwrap_or("unnamed");

@@ -23,6 +23,7 @@ use crate::serve;
 use ending::Ending;
 use sinks::retry::wait_until_available;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Prints what the views are.
@@ -67,7 +68,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let board = Arc::new(Board::new(settings.workers, &topics, &tables));
 
     let (ending, outcomes) = Ending::new();
-    ending.on_panic();
+    ending.on_panic(Arc::clone(&screen));
     let stopping = Arc::clone(&board);
     ending
         .listen(move || stopping.set_stopping())
@@ -86,7 +87,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         infos,
     )?;
     board.set_waiting(storage.describe());
-    wait_until_available(&*storage, settings.connect_timeout, &ending.abandoned())?;
+    if let Err(error) =
+        wait_until_available(&*storage, settings.connect_timeout, &ending.stopping())
+    {
+        return ending.unless_stopping(error.into());
+    }
     tracing::info!("writing to {}", storage.describe());
 
     let mut shop = None;
@@ -95,18 +100,22 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         None => shop.insert(Shop::open(&topics)?).connection(),
     };
     board.set_waiting(format!("Kafka at {}", connection.brokers));
-    let discovery = discover(settings, &connection, &topics)?;
+    let discovery = match discover(settings, &connection, &topics, &ending.stopping()) {
+        Ok(discovery) => discovery,
+        Err(error) => return ending.unless_stopping(error),
+    };
     if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }
 
     let first_epoch = reader.progress()?.map_or(1, |progress| progress.epoch + 1);
+    board.set_waiting("the workers of all processes".to_owned());
     workers::start(
         timely,
         workers::Shared {
             catalog,
             board: Arc::clone(&board),
-            storage,
+            storage: Arc::clone(&storage),
             share: Share {
                 connection,
                 topics,
@@ -127,7 +136,6 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         what: "starting the workers",
         source,
     })?;
-    board.set_ready();
     let console = Console::start(Arc::clone(&board), screen);
 
     let outcome = outcomes.recv().unwrap_or(Ok(()));
@@ -139,7 +147,12 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     if let Some(server) = server {
         server.stop();
     }
-    outcome.inspect(|()| farewell(settings, &board, started))
+    if outcome.is_ok() {
+        storage.finish()?;
+        farewell(&board, started);
+    }
+    clean_up(&settings.store);
+    outcome
 }
 
 /// Finds the partitions there are, and those that will come.
@@ -147,10 +160,11 @@ fn discover(
     settings: &Settings,
     connection: &Connection,
     topics: &Arc<[String]>,
+    stopping: &AtomicBool,
 ) -> Result<Arc<Discovery>, RunError> {
     let discovery = Arc::new(Discovery::default());
     let mut prober = Prober::new(connection, Arc::clone(topics))?;
-    prober.first(&discovery, settings.connect_timeout)?;
+    prober.first(&discovery, settings.connect_timeout, stopping)?;
     if !settings.until_caught_up {
         prober
             .watch(Arc::clone(&discovery), settings.discover_interval)
@@ -162,8 +176,8 @@ fn discover(
     Ok(discovery)
 }
 
-/// Says what has been done, and removes what nobody asked to keep.
-fn farewell(settings: &Settings, board: &Board, started: Instant) {
+/// Says what has been done.
+fn farewell(board: &Board, started: Instant) {
     let done = board.snapshot();
     tracing::info!(
         "done: {} events read, {} rows written, {} dead letters, in {:.1} s",
@@ -172,12 +186,20 @@ fn farewell(settings: &Settings, board: &Board, started: Instant) {
         done.dead_letters,
         started.elapsed().as_secs_f64(),
     );
+}
+
+/// Removes what nobody asked to keep.
+fn clean_up(store: &Store) {
     if let Store::Sqlite {
         path,
         temporary: true,
-    } = &settings.store
+    } = store
     {
-        // What is left of it is in the folder for temporary files.
-        let _ = std::fs::remove_file(path);
+        for ending in ["", "-wal", "-shm"] {
+            let mut file = path.clone().into_os_string();
+            file.push(ending);
+            // What cannot be removed is in the folder for temporary files.
+            let _ = std::fs::remove_file(file);
+        }
     }
 }

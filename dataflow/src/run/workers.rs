@@ -77,6 +77,8 @@ fn work(worker: &mut Worker, shared: &Shared) {
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);
+    // All processes are there: the workers wait for each other before this.
+    shared.board.set_ready();
     while !pipeline.is_done() {
         if shared.ending.is_stopping() {
             pipeline.stop();

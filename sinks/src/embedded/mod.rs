@@ -55,6 +55,10 @@ impl Storage for Embedded {
         self.store.prepare()
     }
 
+    fn finish(&self) -> Result<(), SinkError> {
+        self.store.finish()
+    }
+
     fn writer(&self) -> Result<Box<dyn Writer>, SinkError> {
         Ok(Box::new(writer::EmbeddedWriter::new(Arc::clone(
             &self.store,

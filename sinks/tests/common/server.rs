@@ -202,7 +202,7 @@ impl Drop for Server {
 }
 
 fn launch(directory: &tempfile::TempDir, port: u16, arguments: &[String]) -> Child {
-    Command::new(super::service("TIDEMARK_MONGOD"))
+    Command::new(super::service("MONGOD"))
         .arg("--dbpath")
         .arg(directory.path())
         .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1"])
@@ -211,5 +211,5 @@ fn launch(directory: &tempfile::TempDir, port: u16, arguments: &[String]) -> Chi
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("TIDEMARK_MONGOD names the program mongod")
+        .expect("MONGOD names the program mongod")
 }
