@@ -3,7 +3,9 @@
 //! These tests break the services that all tests share, so they take turns; and
 //! they are in a binary of their own, because cargo runs those one by one.
 
+use end_to_end::http::get;
 use end_to_end::pipeline::Run;
+use end_to_end::process::free_port;
 use end_to_end::samples::shop;
 use end_to_end::services::Outage;
 use end_to_end::{Scene, TOPICS, eventually};
@@ -92,6 +94,58 @@ fn mongodb_is_frozen() {
     outage.end();
     scene.await_caught_up();
     scene.check();
+    run.drain();
+}
+
+/// The sum of a metric over all its labels.
+fn metric(address: &str, name: &str) -> Result<f64, String> {
+    let (_, text) = get(address, "/metrics")?;
+    let values = text
+        .lines()
+        .filter(|line| {
+            line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} "))
+        })
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    Ok(values.sum())
+}
+
+#[test]
+fn reading_waits_for_a_database_that_is_away() {
+    const IN_FLIGHT: u32 = 500;
+    let _turn = my_turn();
+    let scene = Scene::new("backpressure", 2);
+    scene.produce(&shop(7, 10));
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut run = scene
+        .pipeline()
+        .workers(2)
+        .flag("--max-in-flight", &IN_FLIGHT.to_string())
+        .flag("--http", &address)
+        .start();
+    scene.await_caught_up();
+    let outage = Outage::kill(&scene.services, "mongodb-1");
+    scene.produce(&shop(8, 2_000));
+    let paused = || metric(&address, "tidemark_partition_paused");
+    eventually("partitions are paused", PATIENCE, || {
+        run.assert_running();
+        match paused()? {
+            0.0 => Err("none is".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    // Of the ten thousand that wait, no worker has taken up more than it may.
+    let in_flight = metric(&address, "tidemark_in_flight_events").expect("metrics");
+    assert!(
+        in_flight > 0.0 && in_flight <= f64::from(2 * IN_FLIGHT),
+        "{in_flight} in flight"
+    );
+    outage.end();
+    scene.await_caught_up();
+    scene.check();
+    eventually("partitions go on", PATIENCE, || match paused()? {
+        0.0 => Ok(()),
+        some => Err(format!("{some} are paused")),
+    });
     run.drain();
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// At most about `limit` events, until the frontier of `written` passes them.
+    /// At most `limit` events, until the frontier of `written` passes them.
     pub(super) fn new(written: probe::Handle<Epoch>, limit: u64) -> Flight {
         Flight {
             written,
@@ -58,6 +58,11 @@ impl Flight {
                 self.limit
             };
         self.full
+    }
+
+    /// How many more may be read.
+    pub(super) fn room(&self) -> usize {
+        usize::try_from(self.limit.saturating_sub(self.events)).unwrap_or(usize::MAX)
     }
 
     /// Events in flight.

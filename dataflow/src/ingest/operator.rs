@@ -124,7 +124,6 @@ pub fn ingest<'scope>(
             let clock = frontiers[0].frontier().first().copied();
             if clock != Some(now.epoch) {
                 outputs.finish_epoch(now, &mut reading, source.as_mut());
-                board.in_flight(worker, flight.events());
                 match clock {
                     Some(next) => now.advance(next),
                     None => open = None,
@@ -134,7 +133,8 @@ pub fn ingest<'scope>(
 
             let full = flight.is_full();
             source.pause(full);
-            let budget = if full { 0 } else { BUDGET };
+            board.in_flight(worker, flight.events());
+            let budget = if full { 0 } else { BUDGET.min(flight.room()) };
             let mut weight = 0;
             let turn = source.read(budget, &mut |message| {
                 weight += reading.take(&message, now.epoch);

@@ -212,10 +212,10 @@ impl Board {
         }
     }
 
-    /// How many events a worker of this process (counted from 0) has read that
-    /// are not yet written.
+    /// How many events a worker has read that are not yet written. Workers are
+    /// counted over all processes, of which each has as many as this one.
     pub fn in_flight(&self, worker: usize, events: u64) {
-        if let Some(in_flight) = self.in_flight.get(worker) {
+        if let Some(in_flight) = self.in_flight.get(worker % self.in_flight.len().max(1)) {
             in_flight.store(events, Relaxed);
         }
     }

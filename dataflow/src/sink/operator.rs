@@ -109,6 +109,7 @@ fn report(board: &Board, batch: &Batch, took: Duration) {
         board.busiest(row.id.table, row);
     }
     for row in &batch.deletes {
+        board.forget(row);
         tables.entry(row.table).or_default().1 += 1;
     }
     for (table, (puts, deletes)) in tables {
