@@ -3,7 +3,7 @@
 use super::contributions::Contributions;
 use super::definition::Definition;
 use super::plan::{Plan, TooMany};
-use super::view::{EventTime, KAFKA_TIME, View};
+use super::view::{EventTime, KAFKA_TIME, View, times};
 use super::window::{Lateness, Window};
 use events::{Malformed, Timestamp, Topic};
 use std::collections::BTreeMap;
@@ -145,10 +145,4 @@ fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(),
         };
     }
     Ok(())
-}
-
-/// How configuration may name the time of a topic's events.
-pub(super) fn times<T: Topic>() -> Vec<&'static str> {
-    let fields = T::TIMES.iter().map(|field| field.name);
-    [KAFKA_TIME].into_iter().chain(fields).collect()
 }

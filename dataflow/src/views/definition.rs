@@ -1,7 +1,7 @@
 //! A view as everybody but its events sees it: names, types, windows, and how a
 //! row's accumulated [`Sums`](super::sums::Sums) become its fields.
 
-use super::view::{AggregateOf, View};
+use super::view::{AggregateOf, View, times};
 use super::window::{Lateness, Window};
 use events::Topic;
 use sinks::{Column, Kind, Role, Table};
@@ -76,7 +76,7 @@ impl Definition {
             about: view.about,
             topic: T::NAME,
             time: view.time_name(),
-            times: super::catalog::times::<T>(),
+            times: times::<T>(),
             window: view.window,
             lateness: view.lateness,
             groups: view.groups.iter().map(|group| group.name).collect(),

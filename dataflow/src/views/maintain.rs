@@ -1,6 +1,7 @@
 //! The dataflow that keeps every row of every view.
 
 use super::batcher::{EpochBatcher, Updates};
+use super::changes::{LatestChange, MemberChange, SumsChange};
 use super::key::Key;
 use super::rows::{Became, rows};
 use super::sums::Sums;
@@ -18,13 +19,6 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concatenate, Exchange as _};
-
-/// A change of a row's sums. The empty value makes it an update of an arrangement.
-pub type SumsChange = ((Key, ()), Epoch, Sums);
-/// A member that a row has seen.
-pub type MemberChange = ((Key, Id), Epoch, isize);
-/// A latest time that a worker has seen of a row, or that is so no more.
-pub type LatestChange = ((Key, i64), Epoch, isize);
 
 /// What events contribute, on the worker that read them.
 pub struct Contributed<'scope> {

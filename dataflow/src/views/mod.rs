@@ -18,6 +18,7 @@
 mod batcher;
 mod batches;
 pub mod catalog;
+pub mod changes;
 pub mod contributions;
 mod customer_analysis;
 pub mod definition;

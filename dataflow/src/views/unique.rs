@@ -8,8 +8,8 @@
 //! under its key, and live with the row.
 
 use super::batches::on_batches;
+use super::changes::SumsChange;
 use super::key::Key;
-use super::maintain::SumsChange;
 use super::sums::Sums;
 use crate::Epoch;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};

@@ -178,3 +178,9 @@ impl<T: Topic> View<T> {
 
 /// How configuration names the timestamp of the Kafka message.
 pub const KAFKA_TIME: &str = "kafka";
+
+/// How configuration may name the time of a topic's events.
+pub(super) fn times<T: Topic>() -> Vec<&'static str> {
+    let fields = T::TIMES.iter().map(|field| field.name);
+    [KAFKA_TIME].into_iter().chain(fields).collect()
+}
