@@ -223,3 +223,59 @@ proptest! {
         prop_assert_eq!(letters, events.iter().filter(|event| event.is_broken).count());
     }
 }
+
+#[test]
+fn any_kafka_timestamp_has_a_window() {
+    let catalog = Arc::new(catalog(&BTreeMap::new()).unwrap());
+    let sale = Event {
+        is_sale: true,
+        partition: 0,
+        time: 0,
+        customer: 0,
+        group: 0,
+        quantity: i64::MAX,
+        is_broken: false,
+    };
+    let mut log = log(&catalog, &[sale]);
+    let kept = log[0].messages[0].clone();
+    let times = [
+        i64::MIN,
+        i64::MIN / 1_000,
+        -1,
+        0,
+        i64::MAX / 1_000,
+        i64::MAX,
+    ];
+    let at = |timestamp| Kept {
+        timestamp,
+        ..kept.clone()
+    };
+    // Twice, so that sums go beyond 64 bits too.
+    log[0].messages = Arc::new(times.into_iter().chain(times).map(at).collect());
+    let seen = Arc::<Seen>::default();
+    let replay = Replay {
+        workers: 1,
+        tick: Duration::ZERO,
+        turn: 1,
+    };
+    replay.run(&catalog, &log, &seen).unwrap();
+    let rows = seen.rows.lock().unwrap();
+    for (key, (epoch, sums)) in rows.iter() {
+        let definition = &catalog.definitions[usize::from(key.slot.view())];
+        let values = row(definition, key, sums, *epoch).values;
+        let [
+            Value::Date(start),
+            Value::Date(end),
+            ..,
+            Value::Long(quantity),
+            _,
+        ] = values[..]
+        else {
+            panic!("{values:?}");
+        };
+        assert_eq!((end - start, quantity), (HOUR, i64::MAX));
+    }
+    let windows: BTreeSet<_> = rows.keys().map(|key| key.slot.index()).collect();
+    // Beyond 64 bits of microseconds, times are the nearest that there is.
+    assert_eq!(windows.len(), 4);
+}

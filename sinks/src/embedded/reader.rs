@@ -111,9 +111,7 @@ fn select(
             let detail = format!("{} has no windows to choose from", table.name);
             return Err(SinkError::bad_query(detail));
         };
-        let moment = text::date(moment)
-            .ok_or_else(|| SinkError::bad_query(format!("{moment} is no time in milliseconds")))?;
-        arguments.push(moment.into());
+        arguments.push(text::date(moment).into());
         conditions.push(format!("{window} {operator} ?{}", arguments.len()));
     }
     for (group, text) in &query.groups {

@@ -5,43 +5,38 @@ use jiff::civil::DateTime;
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 /// After so many years the calendar repeats itself,
-const CYCLE_YEARS: i32 = 400;
+const CYCLE_YEARS: i64 = 400;
 /// which are so many milliseconds.
 const CYCLE_MILLIS: i64 = 146_097 * 86_400_000;
 
-/// Milliseconds since the UNIX epoch as `2024-11-02T13:00:00.000Z`; `None`
-/// outside of the years -9999 to 10399.
+/// Milliseconds since the UNIX epoch as `2024-11-02T13:00:00.000Z`.
 ///
-/// The window of the last day that a time can name ends in the year 10000: years
-/// of five digits are written as ISO 8601 expands them, `+010000-01-01T…`.
-pub(super) fn date(millis: i64) -> Option<String> {
-    let at = |millis| EPOCH.checked_add(SignedDuration::from_millis(millis)).ok();
-    match at(millis) {
-        Some(moment) => Some(format!("{moment:.3}Z")),
-        None => {
-            let earlier = at(millis.checked_sub(CYCLE_MILLIS)?)?;
-            let year = i32::from(earlier.year()) + CYCLE_YEARS;
-            let rest = earlier.strftime("%m-%dT%H:%M:%S%.3f");
-            (millis > 0).then(|| format!("+{year:06}-{rest}Z"))
-        }
+/// Every moment has a text, since the timestamp of a Kafka message may be any
+/// number: years that do not have four digits are written as ISO 8601 expands
+/// them, `+010000-01-01T…`.
+pub(super) fn date(millis: i64) -> String {
+    // The moment that stands at the same place in the years 1970 to 2369.
+    let alike = SignedDuration::from_millis(millis.rem_euclid(CYCLE_MILLIS));
+    let alike = EPOCH.saturating_add(alike);
+    let year = i64::from(alike.year()) + millis.div_euclid(CYCLE_MILLIS) * CYCLE_YEARS;
+    let rest = alike.strftime("%m-%dT%H:%M:%S%.3fZ");
+    if (0..=9_999).contains(&year) {
+        format!("{year:04}-{rest}")
+    } else {
+        format!("{year:+07}-{rest}")
     }
 }
 
 /// The other way.
 pub(super) fn millis(date: &str) -> Option<i64> {
-    let since_epoch = |moment: &str| {
-        let moment: DateTime = moment.parse().ok()?;
-        i64::try_from(moment.duration_since(EPOCH).as_millis()).ok()
-    };
-    let moment = date.strip_suffix('Z')?;
-    match moment.strip_prefix('+') {
-        None => since_epoch(moment),
-        Some(expanded) => {
-            let (year, rest) = expanded.split_once('-')?;
-            let year = year.parse::<i32>().ok()? - CYCLE_YEARS;
-            Some(since_epoch(&format!("{year:04}-{rest}"))? + CYCLE_MILLIS)
-        }
-    }
+    let sign = usize::from(date.starts_with(['+', '-']));
+    let (year, rest) = date.split_at_checked(sign + date.get(sign..)?.find('-')?)?;
+    let year: i64 = year.parse().ok()?;
+    let cycles = (year - 1_970).div_euclid(CYCLE_YEARS);
+    let alike = format!("{}{}", year - cycles * CYCLE_YEARS, rest.strip_suffix('Z')?);
+    let alike: DateTime = alike.parse().ok()?;
+    let millis = i64::try_from(alike.duration_since(EPOCH).as_millis()).ok()?;
+    cycles.checked_mul(CYCLE_MILLIS)?.checked_add(millis)
 }
 
 /// `unscaled / 10^scale` in full: `-12.50`.
@@ -71,22 +66,17 @@ mod tests {
 
     #[test]
     fn dates() {
-        assert_eq!(date(0).unwrap(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(date(-1).unwrap(), "1969-12-31T23:59:59.999Z");
-        assert_eq!(date(1_730_552_400_000).unwrap(), "2024-11-02T13:00:00.000Z");
-        assert_eq!(
-            date(253_402_300_799_999).unwrap(),
-            "9999-12-31T23:59:59.999Z"
-        );
-        assert_eq!(
-            date(253_402_300_800_000).unwrap(),
-            "+010000-01-01T00:00:00.000Z"
-        );
+        assert_eq!(date(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(date(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(date(1_730_552_400_000), "2024-11-02T13:00:00.000Z");
+        assert_eq!(date(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+        assert_eq!(date(253_402_300_800_000), "+010000-01-01T00:00:00.000Z");
         assert_eq!(
             millis("+010000-01-01T00:00:00.000Z"),
             Some(253_402_300_800_000)
         );
-        assert_eq!(date(i64::MAX), None);
+        assert_eq!(date(-62_167_219_200_001), "-000001-12-31T23:59:59.999Z");
+        assert_eq!(date(i64::MAX), "+292278994-08-17T07:12:55.807Z");
         assert_eq!(millis("x"), None);
     }
 
@@ -106,7 +96,7 @@ mod tests {
         #[test]
         fn come_back(value: i128, scale in 0u32..50, moment in -1i64<<45..1<<47) {
             proptest::prop_assert_eq!(unscaled(&decimal(value, scale)), Some((value, scale)));
-            let text = date(moment).unwrap();
+            let text = date(moment);
             proptest::prop_assert_eq!(millis(&text), Some(moment));
         }
 

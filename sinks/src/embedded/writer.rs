@@ -35,7 +35,7 @@ impl Writer for EmbeddedWriter {
         }
         let (store, dates) = (&*self.store, &mut self.dates);
         store.transaction(|connection| {
-            let updated_at = dates.text(store, batch.made_at)?.to_owned();
+            let updated_at = dates.text(batch.made_at).to_owned();
             for row in &batch.puts {
                 put(store, connection, dates, row, &updated_at)?;
             }
@@ -59,7 +59,7 @@ impl Writer for EmbeddedWriter {
         let (store, dates) = (&*self.store, &mut self.dates);
         let offsets = serde_json::to_string(&progress.offsets)
             .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
-        let updated_at = dates.text(store, progress.updated_at)?;
+        let updated_at = dates.text(progress.updated_at);
         store.transaction(|connection| {
             connection
                 .execute(
@@ -122,7 +122,7 @@ fn put(
             Value::Long(value) => ToSqlOutput::from(*value),
             Value::Double(value) => ToSqlOutput::from(*value),
             Value::Text(value) => borrowed(value),
-            Value::Date(millis) => borrowed(dates.text(store, *millis)?),
+            Value::Date(millis) => borrowed(dates.text(*millis)),
             Value::Decimal { unscaled, scale } => {
                 ToSqlOutput::from(text::decimal(*unscaled, *scale))
             }
@@ -147,7 +147,7 @@ fn put_letter(
         letter.topic,
         letter.partition,
         letter.offset,
-        dates.text(store, letter.timestamp)?,
+        dates.text(letter.timestamp),
         letter.reason.as_str(),
         letter.detail,
         letter.view,
@@ -174,22 +174,13 @@ struct Dates {
 }
 
 impl Dates {
-    fn text(&mut self, store: &Store, millis: i64) -> Result<&str, SinkError> {
+    fn text(&mut self, millis: i64) -> &str {
         const MOST: usize = 4_096;
         if self.known.len() >= MOST && !self.known.contains_key(&millis) {
             self.known.clear();
         }
-        match self.known.entry(millis) {
-            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let text = text::date(millis).ok_or_else(|| {
-                    SinkError::refused(
-                        store.describe(),
-                        format!("{millis} ms lie outside of the years -9999 to 10399"),
-                    )
-                })?;
-                Ok(entry.insert(text))
-            }
-        }
+        self.known
+            .entry(millis)
+            .or_insert_with(|| text::date(millis))
     }
 }
