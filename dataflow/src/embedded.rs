@@ -90,7 +90,7 @@ impl Shop {
         options.quiet = true;
         let stop = Arc::clone(&self.stop);
         let run = move || {
-            let limit = || board.snapshot().events() + UNREAD;
+            let limit = || board.events() + UNREAD;
             let control = generator::Control {
                 stop: &stop,
                 limit: &limit,

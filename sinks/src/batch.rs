@@ -98,6 +98,14 @@ impl DeadLetter {
             None => place,
         }
     }
+
+    /// About how many bytes of memory it takes.
+    pub fn size(&self) -> usize {
+        let texts =
+            self.topic.len() + self.detail.len() + self.view.as_ref().map_or(0, String::len);
+        let bytes = self.value.len() + self.key.as_ref().map_or(0, Vec::len);
+        size_of::<DeadLetter>() + texts + bytes
+    }
 }
 
 /// How far the whole pipeline has come: everything through `epoch` is in the

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Batch, Progress, SinkError, Storage, Writer};
+use crate::{Batch, Progress, SinkError, Writer};
 
 /// Told of each failed attempt, and its number within the outage, from 1 on.
 pub type Observer = Arc<dyn Fn(&SinkError, u32) + Send + Sync>;
@@ -118,23 +118,23 @@ impl Writer for Retrying {
     }
 }
 
-/// Waits until `storage` is there and prepared, for `timeout` at the most; one
-/// line for each attempt that fails.
+/// Asks the database until it answers, for `timeout` at the most; one line for
+/// each attempt that fails.
 ///
 /// # Errors
 ///
 /// The last [`SinkError::Unavailable`] when `timeout` is over or `abandon` has
 /// been set; anything else at once, since waiting would not help.
-pub fn wait_until_available(
-    storage: &dyn Storage,
+pub fn wait_for<T>(
+    ask: impl Fn() -> Result<T, SinkError>,
     timeout: Duration,
     abandon: &AtomicBool,
-) -> Result<(), SinkError> {
+) -> Result<T, SinkError> {
     let start = Instant::now();
     let mut attempt = 0;
     loop {
-        let error = match storage.prepare() {
-            Ok(()) => return Ok(()),
+        let error = match ask() {
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         attempt += 1;

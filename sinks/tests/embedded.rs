@@ -174,6 +174,22 @@ fn writers_take_turns_and_readers_do_not_wait() {
 }
 
 #[test]
+fn a_fresh_file_is_opened_by_several_at_once() {
+    for _ in 0..20 {
+        let file = File::new();
+        let all_there = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    all_there.wait();
+                    file.open();
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn somebody_else_writing_for_long_is_temporary() {
     let file = File::new();
     let mut writer = file.open().writer().unwrap();

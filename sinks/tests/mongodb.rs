@@ -377,6 +377,23 @@ fn what_the_database_refuses_is_final_and_names_what_it_is() {
     assert_eq!(database.documents("customer_analysis").len(), 2);
 }
 
+/// A unique index of somebody else's that the rows do not fit: sending them
+/// again would not help.
+#[test]
+fn a_foreign_unique_index_is_final() {
+    let database = Database::new("unique");
+    let storage = open(&database);
+    storage.prepare().unwrap();
+    let index = doc! {"key": {"gender": 1}, "name": "mine", "unique": true};
+    database.command(doc! {"createIndexes": "customer_analysis", "indexes": [index]});
+    let mut writer = storage.writer().unwrap();
+    let error = writer
+        .write(&puts(vec![customers(0, "x", 1), customers(1, "x", 1)]))
+        .unwrap_err();
+    assert!(!error.is_temporary(), "{error}");
+    assert!(error.to_string().contains("mine"), "{error}");
+}
+
 #[test]
 fn nobody_there_shows_within_seconds() {
     // Port 9 of this machine: nobody listens, and nobody will.

@@ -8,14 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::server::{Database, Server};
+use common::server::{Database, REPLICATED, Server};
 use common::{customers, puts, tables};
 use mongodb::bson::doc;
 use sinks::mongodb::{MongoDb, Timeouts};
-use sinks::retry::{Retrying, wait_until_available};
+use sinks::retry::{Retrying, wait_for};
 use sinks::{Progress, SinkError, Storage, Writer};
-
-const REPLICATED: [&str; 2] = ["--replSet", "own"];
 
 fn open(database: &Database) -> MongoDb {
     let timeouts = Timeouts {
@@ -86,7 +84,7 @@ fn killed_and_started_again() {
             server.kill();
             std::thread::sleep(Duration::from_millis(1_500));
             server.restart();
-            wait_until_available(&storage, Duration::from_secs(60), &stop).unwrap();
+            wait_for(|| storage.prepare(), Duration::from_secs(60), &stop).unwrap();
         }
         stop.store(true, Ordering::Relaxed);
         writing.join().unwrap()
@@ -129,14 +127,42 @@ fn away_at_the_start() {
     let storage = open(&database);
     let never = AtomicBool::new(false);
     let start = Instant::now();
-    let error = wait_until_available(&storage, Duration::from_secs(2), &never).unwrap_err();
+    let error = wait_for(|| storage.prepare(), Duration::from_secs(2), &never).unwrap_err();
     assert!(error.is_temporary(), "{error}");
     assert!(start.elapsed() < Duration::from_secs(6));
     server.restart();
-    wait_until_available(&storage, Duration::from_secs(60), &never).unwrap();
+    wait_for(|| storage.prepare(), Duration::from_secs(60), &never).unwrap();
     let (mut writer, _) = patient(&storage);
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     assert_eq!(database.documents("customer_analysis").len(), 1);
+}
+
+/// Compose files start a server and initiate its set some seconds later.
+#[test]
+fn a_set_is_one_before_it_is_initiated() {
+    let counting = "reportOpWriteConcernCountersInServerStatus=true";
+    let server = Server::start_uninitiated(&["--setParameter", counting]);
+    let database = Database::at_unready(&server.uri(), "early");
+    let storage = open(&database);
+    let never = AtomicBool::new(false);
+    let error = wait_for(|| storage.prepare(), Duration::from_secs(1), &never).unwrap_err();
+    assert!(error.is_temporary(), "{error}");
+    server.initiate();
+    wait_for(|| storage.prepare(), Duration::from_secs(60), &never).unwrap();
+    let mut writer = storage.writer().unwrap();
+    writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+    writer.publish(&Progress::default()).unwrap();
+
+    // Both writes waited for a majority, and both were numbered.
+    let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
+    let counters = status.get_document("opWriteConcernCounters").unwrap();
+    let updates = counters.get_document("update").unwrap();
+    assert_eq!(updates.get_i64("wmajority").unwrap(), 2, "{counters}");
+    let sessions = Database::config(&server.uri()).documents("transactions");
+    let numbered = sessions
+        .iter()
+        .filter(|session| session.contains_key("txnNum"));
+    assert_eq!(numbered.count(), 2, "{sessions:?}");
 }
 
 #[test]
@@ -144,7 +170,12 @@ fn a_server_that_is_no_replica_set_works() {
     let server = Server::start();
     let database = Database::at(&server.uri(), "alone");
     let storage = open(&database);
-    wait_until_available(&storage, Duration::from_secs(60), &AtomicBool::new(false)).unwrap();
+    wait_for(
+        || storage.prepare(),
+        Duration::from_secs(60),
+        &AtomicBool::new(false),
+    )
+    .unwrap();
     let mut writer = storage.writer().unwrap();
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     writer.publish(&Progress::default()).unwrap();

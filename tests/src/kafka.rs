@@ -42,10 +42,28 @@ pub struct Log {
 
 /// A connection for making, filling and reading topics.
 pub struct Kafka {
+    brokers: String,
     admin: AdminClient<DefaultClientContext>,
     producer: BaseProducer,
     /// Is in a group by name only: it commits nothing and takes what it asks for.
     consumer: BaseConsumer,
+}
+
+impl Log {
+    /// The same log as it was when its partitions ended there; those that are
+    /// not named had nothing yet.
+    #[must_use]
+    pub fn until(mut self, ends: &BTreeMap<(String, i32), i64>) -> Log {
+        for (topic, partitions) in &mut self.bounds {
+            for (partition, (low, end)) in partitions {
+                *end = *ends.get(&(topic.clone(), *partition)).unwrap_or(low);
+            }
+        }
+        let bounds = &self.bounds;
+        self.messages
+            .retain(|message| message.offset < bounds[&message.topic][&message.partition].1);
+        self
+    }
 }
 
 impl Kafka {
@@ -73,6 +91,7 @@ impl Kafka {
             .set("fetch.wait.max.ms", "10");
         let consumer = consuming.create().expect("a consumer");
         Kafka {
+            brokers: brokers.to_owned(),
             admin,
             producer,
             consumer,
@@ -161,10 +180,36 @@ impl Kafka {
         record.timestamp = timestamp;
         record.key = key;
         record.payload = value;
-        self.producer
-            .send(record)
-            .unwrap_or_else(|(fault, _)| panic!("{topic}: {fault}"));
-        self.producer.poll(Duration::ZERO);
+        send(&self.producer, record);
+    }
+
+    /// Sends messages (full topic, value) in one transaction, to partition 0, and
+    /// commits or aborts it.
+    ///
+    /// # Panics
+    /// When Kafka does not do as it is told.
+    pub fn transact(&self, id: &str, messages: &[(String, Vec<u8>)], commit: bool) {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("transactional.id", id)
+            .create()
+            .expect("a transactional producer");
+        producer.init_transactions(PATIENCE).expect("transactions");
+        producer.begin_transaction().expect("a transaction");
+        for (topic, value) in messages {
+            let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+            record.partition = Some(0);
+            record.payload = Some(value);
+            send(&producer, record);
+        }
+        // Also what is aborted shall lie in the log.
+        producer.flush(PATIENCE).expect("acknowledgements");
+        let ended = if commit {
+            producer.commit_transaction(PATIENCE)
+        } else {
+            producer.abort_transaction(PATIENCE)
+        };
+        ended.expect("the end of the transaction");
     }
 
     /// Waits until all queued messages are acknowledged.
@@ -244,6 +289,13 @@ impl Kafka {
     }
 }
 
+fn send(producer: &BaseProducer, record: BaseRecord<'_, [u8], [u8]>) {
+    producer
+        .send(record)
+        .unwrap_or_else(|(fault, record)| panic!("{}: {fault}", record.topic));
+    producer.poll(Duration::ZERO);
+}
+
 fn options() -> AdminOptions {
     AdminOptions::new()
         .operation_timeout(Some(PATIENCE))
@@ -294,7 +346,7 @@ fn read_topic(
                         topic: topic.to_owned(),
                         partition,
                         offset,
-                        timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                        timestamp: message.timestamp().to_millis().unwrap_or(0),
                         key: message.key().map(<[u8]>::to_vec),
                         value: message.payload().map(<[u8]>::to_vec),
                     });

@@ -1,5 +1,6 @@
 //! Running the pipeline as a user would.
 
+use crate::poll::eventually;
 use crate::process::{Process, free_port};
 use crate::scene::Scene;
 use std::io::Write;
@@ -178,6 +179,21 @@ impl Run {
     /// Never: there is at least one.
     pub fn last(&mut self) -> &mut Process {
         self.processes.last_mut().expect("a process")
+    }
+
+    /// Waits until the first process has named something in its output.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub fn says(&mut self, what: &str) {
+        eventually(&format!("it says {what:?}"), PATIENCE, || {
+            let output = self.process().output();
+            if output.contains(what) {
+                Ok(())
+            } else {
+                Err(output)
+            }
+        });
     }
 
     /// # Panics

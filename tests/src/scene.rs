@@ -1,7 +1,7 @@
 //! What one test has for itself: topics, a database, and a way to compare them.
 
 use crate::TOPICS;
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, Log};
 use crate::mongo::Mongo;
 use crate::oracle::{self, Store};
 use crate::pipeline::{PATIENCE, Pipeline};
@@ -148,13 +148,29 @@ impl Scene {
         self.check_in(&self.mongo);
     }
 
+    /// Compares everything in the database with what the topics held at the
+    /// offsets that it names itself.
+    ///
+    /// # Panics
+    /// When something differs.
+    pub fn check_so_far(&self) {
+        let progress = self.mongo.progress().expect("the database answers");
+        let progress = progress.expect("there is progress");
+        let offsets = oracle::offsets(&progress).expect("it names offsets");
+        let log = self.kafka.read(&self.topics()).until(&offsets);
+        self.compare(&log, &self.mongo);
+    }
+
     /// Compares everything in another database with what the topics hold.
     ///
     /// # Panics
     /// When something differs.
     pub fn check_in(&self, store: &dyn Store) {
-        let log = self.kafka.read(&self.topics());
-        if let Err(differences) = oracle::compare(&log, &self.prefix, store) {
+        self.compare(&self.kafka.read(&self.topics()), store);
+    }
+
+    fn compare(&self, log: &Log, store: &dyn Store) {
+        if let Err(differences) = oracle::compare(log, &self.prefix, store) {
             panic!(
                 "{}: {} messages: {differences}",
                 self.name,

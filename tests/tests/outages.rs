@@ -4,7 +4,6 @@
 //! they are in a binary of their own, because cargo runs those one by one.
 
 use end_to_end::http::get;
-use end_to_end::pipeline::Run;
 use end_to_end::process::free_port;
 use end_to_end::samples::shop;
 use end_to_end::services::Outage;
@@ -36,15 +35,7 @@ fn mongodb_is_away_at_the_start() {
     scene.produce(&shop(1, 100));
     let outage = Outage::kill(&scene.services, "mongodb-1");
     let mut run = scene.pipeline().workers(2).start();
-    eventually("it says what it waits for", PATIENCE, || {
-        run.assert_running();
-        let output = run.process().output();
-        if output.to_lowercase().contains("mongodb") {
-            Ok(())
-        } else {
-            Err(output)
-        }
-    });
+    run.says("mongodb");
     run.assert_running();
     outage.end();
     scene.await_caught_up();
@@ -95,6 +86,26 @@ fn mongodb_is_frozen() {
     scene.await_caught_up();
     scene.check();
     run.drain();
+}
+
+#[test]
+fn a_second_interrupt_does_not_wait_for_the_database() {
+    let _turn = my_turn();
+    let scene = Scene::new("stubborn", 2);
+    scene.produce(&shop(11, 100));
+    let mut run = scene.pipeline().workers(2).start();
+    scene.await_caught_up();
+    let outage = Outage::pause(&scene.services, "mongodb-1");
+    scene.produce(&shop(12, 100));
+    // The first is heard, and what has been read has nowhere to go.
+    run.process().interrupt();
+    run.says("Ctrl-C again");
+    run.says("the same write again");
+    run.process().interrupt();
+    assert_eq!(run.process().exit_code(PATIENCE), Some(1));
+    run.says("stopped at once");
+    outage.end();
+    scene.run_and_check(&scene.pipeline().workers(2));
 }
 
 /// The sum of a metric over all its labels.
@@ -177,7 +188,7 @@ fn the_only_broker_of_a_partition_is_away() {
     let mut run = scene.pipeline().workers(2).start();
     scene.await_caught_up();
     let outage = Outage::kill(&scene.services, "kafka-2");
-    says(&mut run, &second_broker(&scene));
+    run.says(&second_broker(&scene));
     run.assert_running();
     outage.end();
     scene.produce(&shop(9, 100));
@@ -197,7 +208,7 @@ fn the_only_broker_of_a_partition_is_away_at_the_start() {
         .workers(2)
         .flag("--connect-timeout", "120s")
         .start();
-    says(&mut run, &second_broker(&scene));
+    run.says(&second_broker(&scene));
     run.assert_running();
     outage.end();
     scene.await_caught_up();
@@ -209,17 +220,4 @@ fn the_only_broker_of_a_partition_is_away_at_the_start() {
 fn second_broker(scene: &Scene) -> String {
     let second = scene.services.brokers.split(',').nth(1);
     second.expect("two brokers").to_owned()
-}
-
-/// Waits until the pipeline has named something in its output.
-fn says(run: &mut Run, what: &str) {
-    eventually("it says what is away", PATIENCE, || {
-        run.assert_running();
-        let output = run.process().output();
-        if output.contains(what) {
-            Ok(())
-        } else {
-            Err(output)
-        }
-    });
 }

@@ -3,6 +3,7 @@
 use end_to_end::pipeline::PATIENCE;
 use end_to_end::samples::shop;
 use end_to_end::{Scene, eventually};
+use mongodb::bson::{DateTime, Document};
 
 #[test]
 fn documents_are_replaced_and_none_doubled() {
@@ -22,12 +23,15 @@ fn killed_at_any_moment() {
     scene.produce(&shop(3, 3000));
     for batch in 4..7 {
         // Once it has written something, and so probably in the middle of more.
+        let started = DateTime::now();
         let mut run = scene.pipeline().workers(2).flag("--epoch", "10ms").start();
         eventually("something is written", PATIENCE, || {
             run.assert_running();
-            match scene.documents("sales_analysis").len() {
-                0 => Err("no sales yet".to_owned()),
-                _ => Ok(()),
+            let sales = scene.documents("sales_analysis");
+            let is_new = |row: &Document| row.get_datetime("updated_at").unwrap() >= &started;
+            match sales.iter().any(is_new) {
+                true => Ok(()),
+                false => Err("no sales of this run yet".to_owned()),
             }
         });
         run.kill();
@@ -57,7 +61,9 @@ fn a_process_does_not_wait_for_ever_for_one_that_is_gone() {
 fn interrupted_in_the_middle() {
     let scene = Scene::new("interrupted", 3);
     scene.produce(&shop(10, 2000));
-    let run = scene.pipeline().workers(2).start();
+    // A little at a time, so that there is a middle.
+    let pipeline = scene.pipeline().workers(2).flag("--epoch", "10ms");
+    let run = pipeline.flag("--max-in-flight", "200").start();
     eventually("something is written", PATIENCE, || {
         match scene.mongo.progress()? {
             None => Err("no progress yet".to_owned()),
@@ -65,5 +71,16 @@ fn interrupted_in_the_middle() {
         }
     });
     run.drain();
+    // What is written is what was read, no more and no less.
+    scene.check_so_far();
+    let epoch = |scene: &Scene| {
+        let progress = scene.mongo.progress().expect("the database answers");
+        progress
+            .expect("progress")
+            .get_i64("epoch")
+            .expect("a long")
+    };
+    let before = epoch(&scene);
     scene.run_and_check(&scene.pipeline().workers(2));
+    assert!(epoch(&scene) > before, "epochs grow through restarts");
 }

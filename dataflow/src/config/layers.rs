@@ -175,6 +175,9 @@ fn environment(
         let key = key.to_lowercase();
         if let Some(property) = name.strip_prefix(KAFKA_PREFIX) {
             let property = property.to_lowercase().replace('_', ".");
+            if is_of_kubernetes(&property) {
+                continue;
+            }
             kafka.insert(property, Value::from(value.as_str()));
         } else if names.contains(&key) {
             dict.insert(key, Value::from(value.as_str()));
@@ -191,6 +194,13 @@ fn environment(
         dict.insert("kafka".to_owned(), Value::from(kafka));
     }
     dict
+}
+
+/// Kubernetes tells every process where a service named `tidemark-kafka` is, by
+/// variables such as `TIDEMARK_KAFKA_SERVICE_HOST` and `TIDEMARK_KAFKA_PORT`.
+/// librdkafka has no property with such a name.
+fn is_of_kubernetes(property: &str) -> bool {
+    property == "port" || property.starts_with("port.") || property.starts_with("service.")
 }
 
 /// The settings of the command line.

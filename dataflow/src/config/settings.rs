@@ -236,7 +236,7 @@ impl Settings {
             discover_interval: options
                 .discover_interval
                 .map_or(Duration::from_secs(5), |d| d.value),
-            max_in_flight: options.max_in_flight.map_or(2_000_000, |n| n.value.get()),
+            max_in_flight: options.max_in_flight.map_or(500_000, |n| n.value.get()),
             views,
             http: options.http.map_or_else(Http::default, |h| h.value),
             status: options.status.map_or_else(Status::default, |s| s.value),

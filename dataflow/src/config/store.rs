@@ -30,6 +30,12 @@ pub(super) fn source(options: &Options, layers: &Layers) -> Result<Source, Confi
                 "a librdkafka property is of use with a real Kafka only; give --brokers",
             ));
         }
+        if options.until_caught_up.as_ref().is_some_and(|b| b.value) {
+            return Err(layers.error(
+                "until_caught_up",
+                "the built-in shop never ends; give --brokers",
+            ));
+        }
         return Ok(Source::Embedded {
             rate: options.rate.as_ref().map_or(1000, |rate| rate.value.get()),
             seed: options.seed.as_ref().map_or(1, |seed| seed.value),
@@ -91,6 +97,13 @@ pub(super) fn store(options: &Options, layers: &Layers) -> Result<Store, ConfigE
                 format!(
                     "{database:?}: it takes a name without space and without any of / \\ . \" $"
                 ),
+            ));
+        }
+        if options.brokers.is_none() {
+            return Err(layers.error(
+                key,
+                "without --brokers events are made up, and they would replace the rows of real \
+                 ones; give --brokers, or --sqlite for a trial",
             ));
         }
         return Ok(Store::Mongodb { uri, database });

@@ -68,7 +68,7 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.epoch, Duration::from_millis(100));
     assert_eq!(settings.connect_timeout, Duration::from_secs(30));
     assert_eq!(settings.discover_interval, Duration::from_secs(5));
-    assert_eq!(settings.max_in_flight, 2_000_000);
+    assert_eq!(settings.max_in_flight, 500_000);
     assert_eq!(settings.on_expired, OnExpired::Error);
     assert_eq!(settings.http, Http::Default);
     assert_eq!(settings.log.as_str(), "info");
@@ -99,6 +99,10 @@ fn every_flag_is_also_a_variable() {
         ("TIDEMARK_ON_EXPIRED", "skip"),
         ("TIDEMARK_HTTP", "off"),
         ("TIDEMARK_KAFKA_SASL_PASSWORD", "hunter2"),
+        // As Kubernetes sets for a service of this name.
+        ("TIDEMARK_KAFKA_SERVICE_HOST", "10.0.0.1"),
+        ("TIDEMARK_KAFKA_PORT", "tcp://10.0.0.1:9092"),
+        ("TIDEMARK_KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1"),
         ("TIDEMARK_LOG", "warn"),
     ];
     let settings = settings(&[], &env);
@@ -111,6 +115,7 @@ fn every_flag_is_also_a_variable() {
     };
     assert_eq!(brokers, "a:1,b:2");
     assert_eq!(properties["sasl.password"].expose(), "hunter2");
+    assert_eq!(properties.len(), 1, "{properties:?}");
     let Store::Mongodb { database, .. } = &settings.store else {
         panic!("{:?}", settings.store)
     };
@@ -149,7 +154,7 @@ fn the_file_has_views_and_properties() {
 
 #[test]
 fn a_store_hides_those_of_lower_layers() {
-    let (_file, path) = file("mongodb_uri = 'mongodb://file/'\n");
+    let (_file, path) = file("brokers = 'k:1'\nmongodb_uri = 'mongodb://file/'\n");
     let from_file = settings(&["--config", &path], &[]);
     assert!(matches!(from_file.store, Store::Mongodb { .. }));
     let env = [("TIDEMARK_MONGODB_URI", "mongodb://env/")];
@@ -164,7 +169,7 @@ fn a_store_hides_those_of_lower_layers() {
 #[test]
 fn the_uri_may_be_in_a_file_of_its_own() {
     let (_file, path) = file("mongodb://ann:hunter2@db/\n");
-    let settings = settings(&["--mongodb-uri-file", &path], &[]);
+    let settings = settings(&["--brokers", "k:1", "--mongodb-uri-file", &path], &[]);
     let Store::Mongodb { uri, .. } = &settings.store else {
         panic!("{:?}", settings.store)
     };
@@ -386,6 +391,16 @@ fn an_error_elsewhere_names_the_variable_or_the_flag() {
             vec!["--mongodb-uri", "mongodb://d/", "--database", "a.b"],
             &[],
             "--database: \"a.b\": it takes a name without space",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/"],
+            &[("TIDEMARK_BROKERS", "")],
+            "--mongodb-uri: without --brokers events are made up",
+        ),
+        (
+            vec!["--until-caught-up"],
+            &[],
+            "--until-caught-up: the built-in shop never ends",
         ),
     ];
     for (args, env, expected) in cases {

@@ -2,11 +2,13 @@
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaConfRes;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,20 +34,43 @@ const FIXED: [(&str, &str); 4] = [
     ("enable.partition.eof", "true"),
 ];
 
+/// What a reader may fetch ahead, over all its partitions: the client's own
+/// limits are for each partition.
+const AHEAD_KBYTES: usize = 128 * 1_024;
+const AHEAD_MESSAGES: usize = 400_000;
+
 impl Connection {
-    /// The configuration of a consumer.
-    pub fn consumer(&self) -> ClientConfig {
+    /// The configuration of a consumer that reads so many partitions, and is
+    /// polled all the time.
+    pub fn reader(&self, partitions: usize) -> ClientConfig {
+        let share = |all: usize, least, most| (all / partitions.max(1)).clamp(least, most);
+        let kbytes = share(AHEAD_KBYTES, 256, 32_768);
+        let messages = share(AHEAD_MESSAGES, 1_000, 100_000);
+        self.consumer(&[
+            ("statistics.interval.ms", "1000".to_owned()),
+            ("queued.max.messages.kbytes", kbytes.to_string()),
+            ("queued.min.messages", messages.to_string()),
+        ])
+    }
+
+    /// The configuration of a consumer that only asks questions.
+    pub fn prober(&self) -> ClientConfig {
+        self.consumer(&[])
+    }
+
+    fn consumer(&self, defaults: &[(&str, String)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("client.id", "tidemark")
             // Needed by the client, though no group is ever joined.
             .set("group.id", "tidemark")
-            .set("statistics.interval.ms", "1000")
-            .set("queued.max.messages.kbytes", "32768")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
             .set("allow.auto.create.topics", "false");
+        for (key, value) in defaults {
+            config.set(*key, value);
+        }
         for (key, value) in &self.properties {
             config.set(key, value);
         }
@@ -57,11 +82,12 @@ impl Connection {
         config
     }
 
-    /// Checks the properties that the user gave, one by one.
+    /// Checks the properties that the user gave, one by one and all together.
     ///
     /// # Errors
     /// The first property that does not exist, does not take its value, or may
-    /// not be changed; its value, which may be a secret, is not told.
+    /// not be changed; its value, which may be a secret, is not told. Else what
+    /// is wrong with all of them together, by the words of the client.
     pub fn check(&self) -> Result<(), PropertyError> {
         for (name, value) in &self.properties {
             let wrong = |problem: String| PropertyError {
@@ -79,16 +105,27 @@ impl Connection {
                 Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
                     return Err(wrong("librdkafka has no such property".to_owned()));
                 }
-                Err(_) => return Err(wrong("librdkafka does not take its value".to_owned())),
+                Err(_) => {
+                    let problem = "librdkafka does not take its value, or is built without it";
+                    return Err(wrong(problem.to_owned()));
+                }
             }
         }
-        Ok(())
+        let whole = self.prober().create_with_context(Context::default());
+        let consumer: Result<BaseConsumer<Context>, _> = whole;
+        match consumer {
+            Ok(_) => Ok(()),
+            Err(error) => Err(PropertyError {
+                name: "values".to_owned(),
+                problem: format!("they do not fit together: {error}"),
+            }),
+        }
     }
 }
 
 /// A property of the Kafka client that cannot be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("-X {name}: {problem}")]
+#[error("Kafka property {name}: {problem}")]
 pub struct PropertyError {
     name: String,
     problem: String,
@@ -101,6 +138,28 @@ pub struct Context {
     complaints: Mutex<HashMap<String, Instant>>,
     /// Topic → partition → the end of the partition, as last heard.
     ends: Mutex<HashMap<String, HashMap<i32, i64>>>,
+    /// How much has been heard.
+    heard: AtomicU64,
+}
+
+/// Lets a client say what it has to say, and calls `each` with what comes
+/// through its main queue.
+///
+/// What the client tells its context (statistics) is `None` to whoever polls,
+/// as if nothing had come: without a look at the context, more of it might be
+/// queued than is ever taken out.
+pub fn serve(
+    consumer: &BaseConsumer<Context>,
+    mut each: impl FnMut(Result<BorrowedMessage<'_>, KafkaError>),
+) {
+    loop {
+        let heard = consumer.context().heard.load(Ordering::Relaxed);
+        match consumer.poll(Duration::ZERO) {
+            Some(event) => each(event),
+            None if consumer.context().heard.load(Ordering::Relaxed) == heard => return,
+            None => {}
+        }
+    }
 }
 
 impl Context {
@@ -117,8 +176,8 @@ impl Context {
 const QUIET: Duration = Duration::from_secs(10);
 
 impl Context {
-    /// Whether a complaint is new, or old enough to be repeated.
-    fn is_news(&self, complaint: &str) -> bool {
+    /// Whether a complaint is new, or old enough to be repeated. Notes it.
+    pub fn is_news(&self, complaint: &str) -> bool {
         let mut complaints = self
             .complaints
             .lock()
@@ -135,6 +194,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -149,6 +209,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         // The end of a partition comes to its reader as well; it is no error.
         if matches!(
             error.rdkafka_error_code(),
@@ -164,6 +225,7 @@ impl ClientContext for Context {
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, topic) in statistics.topics {
             let known = ends.entry(name).or_default();
@@ -199,15 +261,15 @@ mod tests {
         assert_eq!(check("enable.auto.commit", "false"), "fine");
         assert_eq!(
             check("enable.auto.commit", "true"),
-            "-X enable.auto.commit: it has to be false"
+            "Kafka property enable.auto.commit: it has to be false"
         );
         assert_eq!(
             check("sasl.pasword", "hunter2"),
-            "-X sasl.pasword: librdkafka has no such property"
+            "Kafka property sasl.pasword: librdkafka has no such property"
         );
         assert_eq!(
             check("fetch.wait.max.ms", "hunter2"),
-            "-X fetch.wait.max.ms: librdkafka does not take its value"
+            "Kafka property fetch.wait.max.ms: librdkafka does not take its value, or is built without it"
         );
     }
 }

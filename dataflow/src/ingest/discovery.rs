@@ -4,9 +4,10 @@
 //! that all of them share ([`owner`]); so a partition that is added while the
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
-use super::client::{Connection, Context};
+use super::client::{Connection, Context, serve};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -60,6 +61,21 @@ pub enum DiscoveryError {
         /// What the client said last.
         detail: String,
     },
+    /// It answered, but not for all topics and partitions.
+    #[error(
+        "Kafka at {brokers} did not tell about {what} within {seconds} s ({detail}). Check that \
+         it has a leader and may be read; --connect-timeout sets how long to wait"
+    )]
+    Incomplete {
+        /// The brokers asked.
+        brokers: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// The topic, or the partition.
+        what: String,
+        /// What the client said last.
+        detail: String,
+    },
     /// The client does not take its configuration.
     #[error("the Kafka client does not take its configuration: {0}")]
     Configuration(KafkaError),
@@ -107,7 +123,7 @@ impl Prober {
     /// When the client does not take its configuration.
     pub fn new(connection: &Connection, topics: Arc<[String]>) -> Result<Prober, DiscoveryError> {
         let consumer = connection
-            .consumer()
+            .prober()
             .create_with_context(Context::default())
             .map_err(DiscoveryError::Configuration)?;
         let (known, said_missing) = (vec![0; topics.len()], vec![false; topics.len()]);
@@ -134,26 +150,34 @@ impl Prober {
         let started = Instant::now();
         loop {
             // The client reports why it cannot connect when it is polled.
-            while self.consumer.poll(Duration::ZERO).is_some() {}
+            serve(&self.consumer, |_| {});
             let left = timeout.saturating_sub(started.elapsed());
-            let error = match self.probe(discovery, left.clamp(Duration::from_millis(100), ATTEMPT))
-            {
+            let left = left.clamp(Duration::from_millis(100), ATTEMPT);
+            let problem = match self.probe(discovery, left, stopping) {
                 Ok(()) => return Ok(()),
-                Err(error) => error,
+                Err(problem) => problem,
             };
             let brokers = &self.brokers;
             if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
-                let seconds = timeout.as_secs();
-                let (brokers, detail) = (brokers.clone(), error.to_string());
-                return Err(DiscoveryError::Away {
-                    brokers,
-                    seconds,
-                    detail,
+                let (brokers, seconds) = (brokers.clone(), timeout.as_secs());
+                let detail = problem.error.to_string();
+                return Err(match problem.of {
+                    Some(what) => DiscoveryError::Incomplete {
+                        brokers,
+                        seconds,
+                        what,
+                        detail,
+                    },
+                    None => DiscoveryError::Away {
+                        brokers,
+                        seconds,
+                        detail,
+                    },
                 });
             }
             let left = timeout.saturating_sub(started.elapsed()).as_secs();
             tracing::warn!(
-                "Kafka at {brokers} does not answer yet ({error}); trying for another {left} s"
+                "Kafka at {brokers} does not answer yet ({problem}); trying for another {left} s"
             );
             std::thread::sleep(PAUSE);
         }
@@ -163,9 +187,11 @@ impl Prober {
     pub fn watch(mut self, discovery: Arc<Discovery>, interval: Duration) -> std::io::Result<()> {
         let watch = move || loop {
             std::thread::sleep(interval);
-            while self.consumer.poll(Duration::ZERO).is_some() {}
-            if let Err(error) = self.probe(&discovery, ANSWER) {
-                tracing::debug!("looking for new partitions: {error}");
+            serve(&self.consumer, |_| {});
+            if let Err(error) = self.probe(&discovery, ANSWER, &AtomicBool::new(false))
+                && self.consumer.context().is_news(&error.to_string())
+            {
+                tracing::warn!("looking for new partitions: {error}");
             }
         };
         std::thread::Builder::new()
@@ -174,37 +200,108 @@ impl Prober {
             .map(drop)
     }
 
-    /// Asks once for every topic.
-    fn probe(&mut self, discovery: &Discovery, timeout: Duration) -> Result<(), KafkaError> {
-        let mut found = Vec::new();
+    /// Asks once for every topic. What is found of one does not wait for another.
+    ///
+    /// # Errors
+    /// The first that Kafka did not answer for.
+    fn probe(
+        &mut self,
+        discovery: &Discovery,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<(), Problem> {
+        let mut outcome = Ok(());
         for topic in 0..self.topics.len() {
-            let name = &self.topics[topic];
-            let count = partitions(&self.consumer, name, timeout)?;
-            if count == 0 && !self.said_missing[topic] {
-                self.said_missing[topic] = true;
-                tracing::info!("topic {name} does not exist yet; it is read as soon as it does");
-            }
-            for partition in self.known[topic]..count {
-                let (low, high) = self.consumer.fetch_watermarks(name, partition, timeout)?;
-                found.push(Found {
-                    topic,
-                    partition,
-                    low,
-                    high,
-                });
-            }
-            if count > self.known[topic] {
+            let mut found = Vec::new();
+            let probed = self.probe_topic(topic, timeout, stopping, &mut found);
+            self.known[topic] += i32::try_from(found.len()).unwrap_or(0);
+            if !found.is_empty() {
+                let (name, count) = (&self.topics[topic], self.known[topic]);
                 tracing::info!(partitions = count, "topic {name}");
             }
+            discovery.add(found);
+            if outcome.is_ok() {
+                outcome = probed;
+            }
+            let away = |problem: &Problem| problem.of.is_none();
+            if outcome.as_ref().is_err_and(away) || stopping.load(Ordering::Relaxed) {
+                break;
+            }
         }
-        for &Found {
-            topic, partition, ..
-        } in &found
-        {
-            self.known[topic] = self.known[topic].max(partition + 1);
+        outcome
+    }
+
+    /// Asks for one topic. Partitions are found in the order of their numbers, up
+    /// to the first that has no answer.
+    fn probe_topic(
+        &mut self,
+        topic: usize,
+        timeout: Duration,
+        stopping: &AtomicBool,
+        found: &mut Vec<Found>,
+    ) -> Result<(), Problem> {
+        let name = &self.topics[topic];
+        let count = partitions(&self.consumer, name, timeout)
+            .map_err(|error| Problem::new(error, || format!("topic {name}")))?;
+        if count == 0 && !self.said_missing[topic] {
+            self.said_missing[topic] = true;
+            tracing::info!("topic {name} does not exist yet; it is read as soon as it does");
         }
-        discovery.add(found);
+        for partition in self.known[topic]..count {
+            if stopping.load(Ordering::Relaxed) {
+                break;
+            }
+            let (low, high) = self
+                .consumer
+                .fetch_watermarks(name, partition, timeout)
+                .map_err(|error| {
+                    Problem::new(error, || format!("topic {name} partition {partition}"))
+                })?;
+            found.push(Found {
+                topic,
+                partition,
+                low,
+                high,
+            });
+        }
         Ok(())
+    }
+}
+
+/// What Kafka did not answer.
+#[derive(Debug)]
+struct Problem {
+    /// The topic or partition that was asked for, when it is about that and not
+    /// about the whole of Kafka.
+    of: Option<String>,
+    error: KafkaError,
+}
+
+impl Problem {
+    fn new(error: KafkaError, what: impl FnOnce() -> String) -> Problem {
+        use RDKafkaErrorCode as Code;
+        let away = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                Code::BrokerTransportFailure
+                    | Code::AllBrokersDown
+                    | Code::OperationTimedOut
+                    | Code::Resolve
+                    | Code::Authentication
+                    | Code::SSL
+            )
+        );
+        let of = (!away).then(what);
+        Problem { of, error }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            Some(what) => write!(f, "{what}: {}", self.error),
+            None => self.error.fmt(f),
+        }
     }
 }
 

@@ -6,16 +6,16 @@
 //! consumer's position, or the partition's end when that is reached, and not the
 //! last message: the last offsets may hold nothing that a consumer sees.
 
-use super::client::{Connection, Context};
-use super::discovery::{Discovery, owner};
+use super::client::{Connection, Context, serve};
+use super::discovery::{Discovery, Found, owner};
+use super::partition::Partition;
 use super::source::{Message, Position, Source, SourceError, Turn};
 use crate::observe::Board;
-use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use rdkafka::{Offset, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 use timely::scheduling::SyncActivator;
@@ -67,32 +67,17 @@ pub struct KafkaSource {
     paused: bool,
 }
 
-/// One partition that this worker reads.
-struct Partition {
-    topic: usize,
-    partition: i32,
-    /// Next offset to read.
-    next: i64,
-    /// Whether anything has been read of it: before, its first offset is
-    /// wherever its log begins.
-    started: bool,
-    /// Its end when it was found.
-    found_end: i64,
-    /// Whether the end has been reached since it was found.
-    reached_end: bool,
-    moved: bool,
-    queue: Option<PartitionQueue<Context>>,
-}
-
 impl KafkaSource {
     /// A source that reads the partitions of `share.worker`.
     ///
     /// # Errors
     /// When the client does not take its configuration.
     pub fn new(share: Share) -> Result<KafkaSource, SourceError> {
+        let found = share.discovery.found();
+        let mine = |f: &&Found| owner(f.topic, f.partition, share.peers) == share.worker;
         let consumer = share
             .connection
-            .consumer()
+            .reader(found.iter().filter(mine).count())
             .create_with_context(Context::default())
             .map_err(|error| SourceError::Client(error.to_string()))?;
         Ok(KafkaSource {
@@ -134,6 +119,7 @@ impl KafkaSource {
                     started: false,
                     found_end: found.high,
                     reached_end: found.low >= found.high,
+                    at_end: false,
                     moved: true,
                     queue: None,
                 });
@@ -148,27 +134,25 @@ impl KafkaSource {
 
     /// Reads all partitions from where they stand.
     fn assign(&mut self) -> Result<(), SourceError> {
-        for partition in &mut self.partitions {
-            partition.queue = None;
-        }
         self.consumer.assign(&self.list(true)?).map_err(client)?;
-        // The client makes its queues anew with each assignment. Whatever
-        // arrives before a queue is split off comes through the main queue,
-        // which `read` empties first.
+        // A queue stays split off through later assignments. What arrives before
+        // it is comes through the main queue, see `serve_client`.
         for partition in &mut self.partitions {
+            if partition.queue.is_some() {
+                continue;
+            }
             let topic = &self.share.topics[partition.topic];
             let queue = self
                 .consumer
                 .split_partition_queue(topic, partition.partition);
-            partition.queue = queue.map(|mut queue| {
-                if let Some(wake) = self.wake.clone() {
-                    queue.set_nonempty_callback(move || {
-                        // Fails when the worker has ended: nobody is left to wake.
-                        let _ = wake.activate();
-                    });
-                }
-                queue
-            });
+            let mut queue = queue.ok_or_else(|| client("a partition has no queue"))?;
+            if let Some(wake) = self.wake.clone() {
+                queue.set_nonempty_callback(move || {
+                    // Fails when the worker has ended: nobody is left to wake.
+                    let _ = wake.activate();
+                });
+            }
+            partition.queue = Some(queue);
         }
         if self.paused {
             self.consumer.pause(&self.list(false)?).map_err(client)?;
@@ -193,29 +177,52 @@ impl KafkaSource {
 
     /// Serves the client's own events, and whatever came before the queues were
     /// split off.
-    fn serve_client(&mut self, each: &mut dyn FnMut(Message<'_>)) -> Result<(), SourceError> {
-        let consumer = Arc::clone(&self.consumer);
-        while let Some(event) = consumer.poll(Duration::ZERO) {
-            match event {
-                Ok(message) => {
-                    let topic = self
-                        .share
-                        .topics
-                        .iter()
-                        .position(|name| name == message.topic());
-                    let place = (topic, message.partition());
-                    let partition = self
-                        .partitions
-                        .iter_mut()
-                        .find(|p| (Some(p.topic), p.partition) == place);
-                    if let Some(partition) = partition {
-                        partition.take(&message, each);
-                    }
+    fn serve_client(
+        &mut self,
+        each: &mut dyn FnMut(Message<'_>) -> usize,
+    ) -> Result<(), SourceError> {
+        let KafkaSource {
+            share, partitions, ..
+        } = self;
+        let mut again = false;
+        let mut fatal = Ok(());
+        serve(&self.consumer, |event| match event {
+            Ok(message) => {
+                let mut topics = share.topics.iter();
+                let topic = topics.position(|name| name == message.topic());
+                let place = (topic, message.partition());
+                let partition = partitions
+                    .iter_mut()
+                    .find(|p| (Some(p.topic), p.partition) == place);
+                if let Some(partition) = partition {
+                    partition.take(&message, each);
                 }
-                Err(KafkaError::MessageConsumptionFatal(code)) => return Err(client(code)),
-                Err(KafkaError::PartitionEOF(_)) => {}
-                // The context has told it, and the client goes on by itself.
-                Err(error) => tracing::debug!("Kafka: {error}"),
+            }
+            // Of which topic is not said: with a new assignment it comes again,
+            // through the queue of its partition.
+            Err(KafkaError::PartitionEOF(_)) => again = true,
+            Err(KafkaError::MessageConsumptionFatal(code)) => fatal = Err(client(code)),
+            // The context has told it, and the client goes on by itself.
+            Err(error) => tracing::debug!("Kafka: {error}"),
+        });
+        fatal?;
+        if again { self.assign() } else { Ok(()) }
+    }
+
+    /// Moves on past what a consumer does not see, the markers of transactions,
+    /// where all of a partition has been read.
+    fn pass_markers(&mut self) -> Result<(), SourceError> {
+        let positions = self.consumer.position().map_err(client)?;
+        for partition in self.partitions.iter_mut().filter(|p| p.at_end) {
+            partition.at_end = false;
+            let topic = &self.share.topics[partition.topic];
+            let position = positions.find_partition(topic, partition.partition);
+            if let Some(Offset::Offset(next)) = position.map(|position| position.offset())
+                && next > partition.next
+            {
+                partition.next = next;
+                partition.started = true;
+                partition.moved = true;
             }
         }
         Ok(())
@@ -233,7 +240,7 @@ impl KafkaSource {
             // Kafka is away just now: reading on will bring us here again.
             return self.assign();
         };
-        if partition.started && (low > partition.next) {
+        if partition.started && low > partition.next {
             let error = SourceError::Expired {
                 topic: topic.clone(),
                 partition: partition.partition,
@@ -244,10 +251,14 @@ impl KafkaSource {
                 return Err(error);
             }
             tracing::warn!("{error}; going on at {low}, as --on-expired=skip says");
-        } else if partition.started && high < partition.next {
-            let detail =
-                format!("the partition ends at {high}: was the topic deleted and made again?");
-            return Err(refused(topic, partition, &detail));
+        } else if partition.started {
+            // The client has found that the log is not the one it has read.
+            let detail = format!(
+                "it has offsets {low} to {high} now, and what was read before is no part of them: \
+                 the topic was deleted and made again, or a broker has lost messages. Start \
+                 again to read what there is now"
+            );
+            return Err(partition.refused(topic, detail));
         }
         partition.next = partition.next.max(low);
         partition.moved = true;
@@ -259,12 +270,13 @@ impl Source for KafkaSource {
     fn read(
         &mut self,
         mut budget: usize,
-        each: &mut dyn FnMut(Message<'_>),
+        each: &mut dyn FnMut(Message<'_>) -> usize,
     ) -> Result<Turn, SourceError> {
         self.look_for_partitions()?;
         self.serve_client(each)?;
 
         let mut more = false;
+        let mut at_end = false;
         let count = self.partitions.len();
         for step in 0..count {
             let index = (self.first + step) % count;
@@ -280,13 +292,17 @@ impl Source for KafkaSource {
                 match queue.poll(Duration::ZERO) {
                     None => break,
                     Some(Ok(message)) => {
-                        partition.take(&message, each);
-                        read += 1;
+                        read += partition.take(&message, each);
                     }
-                    Some(Err(KafkaError::PartitionEOF(_))) => partition.reached_end = true,
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        partition.reached_end = true;
+                        partition.at_end = true;
+                        at_end = true;
+                    }
                     Some(Err(error)) => {
                         let topic = &self.share.topics[partition.topic];
-                        expired = partition.complain(topic, &error)?;
+                        let context = self.consumer.context();
+                        expired = partition.complain(topic, &error, context)?;
                     }
                 }
             }
@@ -295,10 +311,13 @@ impl Source for KafkaSource {
                 self.expired(index)?;
                 break;
             }
-            more |= read == turn && turn > 0;
-            budget -= read;
+            more |= read >= turn && turn > 0;
+            budget = budget.saturating_sub(read);
         }
         self.first = (self.first + 1) % count.max(1);
+        if at_end {
+            self.pass_markers()?;
+        }
 
         let done = |p: &Partition| p.reached_end || p.next >= p.found_end;
         if self.share.until_caught_up && self.partitions.iter().all(done) {
@@ -358,62 +377,7 @@ impl Source for KafkaSource {
     }
 }
 
-impl Partition {
-    fn take(&mut self, message: &BorrowedMessage<'_>, each: &mut dyn FnMut(Message<'_>)) {
-        let offset = message.offset();
-        if self.started && offset < self.next {
-            // Fetched twice, around a new assignment.
-            return;
-        }
-        let timestamp = match message.timestamp() {
-            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => millis,
-            Timestamp::NotAvailable => 0,
-        };
-        each(Message {
-            topic: self.topic,
-            partition: self.partition,
-            offset,
-            timestamp,
-            key: message.key(),
-            value: message.payload(),
-        });
-        self.next = offset + 1;
-        self.started = true;
-        self.moved = true;
-    }
-
-    /// Judges an error that Kafka reports of this partition: whether its
-    /// messages have expired, or else whether it can go on.
-    fn complain(&self, topic: &str, error: &KafkaError) -> Result<bool, SourceError> {
-        use RDKafkaErrorCode as Code;
-        match error.rdkafka_error_code() {
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Ok(true),
-            Some(
-                Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::SaslAuthenticationFailed
-                | Code::UnsupportedSASLMechanism,
-            ) => Err(refused(topic, self, error)),
-            _ => {
-                let partition = self.partition;
-                tracing::warn!(topic, partition, "Kafka: {error}; going on when it is back");
-                Ok(false)
-            }
-        }
-    }
-}
-
 #[allow(clippy::needless_pass_by_value, reason = "a function for `map_err`")]
 fn client(error: impl ToString) -> SourceError {
     SourceError::Client(error.to_string())
-}
-
-fn refused(topic: &str, partition: &Partition, detail: &impl ToString) -> SourceError {
-    SourceError::Refused {
-        topic: topic.to_owned(),
-        partition: partition.partition,
-        offset: partition.next,
-        detail: detail.to_string(),
-    }
 }

@@ -53,24 +53,28 @@ impl Source for MemorySource {
     fn read(
         &mut self,
         mut budget: usize,
-        each: &mut dyn FnMut(Message<'_>),
+        each: &mut dyn FnMut(Message<'_>) -> usize,
     ) -> Result<Turn, SourceError> {
         while budget > 0 {
             let Some((part, from)) = self.reading.pop_front() else {
                 return Ok(Turn::Finished);
             };
-            let until = part.messages.len().min(from + self.turn.min(budget));
-            for (kept, offset) in part.messages[from..until].iter().zip(from..) {
-                each(Message {
+            let turn = self.turn.min(budget);
+            let (mut until, mut read) = (from, 0);
+            while read < turn
+                && let Some(kept) = part.messages.get(until)
+            {
+                read += each(Message {
                     topic: part.topic,
                     partition: part.partition,
-                    offset: offset.cast_signed() as i64,
+                    offset: until.cast_signed() as i64,
                     timestamp: kept.timestamp,
                     key: kept.key.as_deref(),
                     value: kept.value.as_deref(),
                 });
+                until += 1;
             }
-            budget -= until - from;
+            budget = budget.saturating_sub(read);
             self.moved.push(Position {
                 topic: part.topic,
                 partition: part.partition,

@@ -18,5 +18,6 @@ mod flight;
 pub mod kafka;
 pub mod memory;
 pub mod operator;
+mod partition;
 mod reading;
 pub mod source;

@@ -28,7 +28,7 @@ use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::maintain::Contributed;
 use sinks::DeadLetter;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -117,17 +117,25 @@ pub fn ingest<'scope>(
             epoch: 0,
         });
         let mut broken = false;
+        let mut armed: Option<Instant> = None;
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
             let (Some(now), false) = (&mut open, broken) else {
                 return;
             };
             let clock = frontiers[0].frontier().first().copied();
+            if clock == Some(Epoch::MIN) {
+                // Not all workers are there: the clock has not opened an epoch.
+                return;
+            }
             if clock != Some(now.epoch) {
                 outputs.finish_epoch(now, &mut reading, source.as_mut());
                 match clock {
                     Some(next) => now.advance(next),
-                    None => open = None,
+                    None => {
+                        board.set_stopping();
+                        open = None;
+                    }
                 }
             }
             let Some(now) = &open else { return };
@@ -138,16 +146,25 @@ pub fn ingest<'scope>(
             let budget = if full { 0 } else { BUDGET.min(flight.room()) };
             let mut weight = 0;
             let turn = source.read(budget, &mut |message| {
-                weight += reading.take(&message, now.epoch);
+                let weighs = reading.take(&message, now.epoch);
+                weight += weighs;
+                weighs
             });
-            flight.add(now.epoch, weight);
+            flight.add(now.epoch, weight as u64);
             reading.report();
             outputs.send_letters(now, &mut reading);
             if reading.contributions.len() > KEEP {
                 outputs.send_contributions(now, &mut reading);
             }
             match turn {
-                Ok(_) if full => activator.activate_after(HELD_BACK),
+                Ok(_) if full => {
+                    // One alarm at a time: each would set the next for ever.
+                    let now = Instant::now();
+                    if armed.is_none_or(|at| at <= now) {
+                        armed = Some(now + HELD_BACK);
+                        activator.activate_after(HELD_BACK);
+                    }
+                }
                 Ok(Turn::More) => activator.activate(),
                 Ok(Turn::Idle) => {}
                 Ok(Turn::Finished) => {

@@ -44,7 +44,7 @@ impl Reading {
     }
 
     /// Takes up one message. Returns what it weighs in flight, in events.
-    pub(super) fn take(&mut self, message: &Message<'_>, epoch: Epoch) -> u64 {
+    pub(super) fn take(&mut self, message: &Message<'_>, epoch: Epoch) -> usize {
         let counts = &mut self.counts[message.topic];
         counts.events += 1;
         let Some(value) = message.value else {
@@ -55,10 +55,10 @@ impl Reading {
         let route = &self.catalog.routes[message.topic];
         let kafka = Timestamp::from_millis(message.timestamp);
         match route.apply(value, kafka, &mut self.contributions) {
-            Ok(()) => 1,
+            Ok(()) => 1 + value.len() / BYTES_OF_AN_EVENT,
             Err(malformed) => {
                 counts.malformed += 1;
-                self.letters.push(DeadLetter {
+                let letter = DeadLetter {
                     topic: self.topics[message.topic].clone(),
                     partition: message.partition,
                     offset: message.offset,
@@ -69,8 +69,10 @@ impl Reading {
                     key: message.key.map(<[u8]>::to_vec),
                     value: value.to_vec(),
                     epoch,
-                });
-                1 + value.len() as u64 / BYTES_AN_EVENT
+                };
+                let bytes = letter.size();
+                self.letters.push(letter);
+                1 + bytes / BYTES_OF_A_LETTER
             }
         }
     }
@@ -97,6 +99,9 @@ impl Reading {
     }
 }
 
+/// Of an event its row's group is kept, which may be most of it: so many bytes
+/// of a message weigh as much as a usual event.
+const BYTES_OF_AN_EVENT: usize = 4_096;
 /// A dead letter holds its message whole: so many bytes of it weigh as much as
 /// an event whose sums alone are kept.
-const BYTES_AN_EVENT: u64 = 256;
+const BYTES_OF_A_LETTER: usize = 128;

@@ -47,7 +47,8 @@ pub struct Position {
 /// Within a partition messages come in the order of their offsets; partitions
 /// take turns, so that none starves.
 pub trait Source {
-    /// Reads up to `budget` messages. Never blocks.
+    /// Reads messages until what they weigh is `budget`. `each` says what a
+    /// message weighs: most weigh 1. Does not wait for messages.
     ///
     /// # Errors
     /// When the log cannot be read any further without losing something. What
@@ -56,7 +57,7 @@ pub trait Source {
     fn read(
         &mut self,
         budget: usize,
-        each: &mut dyn FnMut(Message<'_>),
+        each: &mut dyn FnMut(Message<'_>) -> usize,
     ) -> Result<Turn, SourceError>;
 
     /// Stops (or goes on) fetching, because what has been read is not written

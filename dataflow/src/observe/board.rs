@@ -112,6 +112,12 @@ impl Board {
         }
     }
 
+    /// Messages read of all topics.
+    pub fn events(&self) -> u64 {
+        let read = |topic: &Topic| topic.events.load(Relaxed);
+        self.topics.iter().map(read).sum()
+    }
+
     /// `n` of the messages read of a topic had no value.
     pub fn tombstones(&self, topic: usize, n: u64) {
         if let Some(topic) = self.topics.get(topic) {

@@ -26,6 +26,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 pub(super) struct Ending {
     stopping: Arc<AtomicBool>,
     abandoned: Arc<AtomicBool>,
+    /// Whether a worker has begun.
+    begun: Arc<AtomicBool>,
     outcome: Sender<Result<(), RunError>>,
 }
 
@@ -36,6 +38,7 @@ impl Ending {
         let ending = Ending {
             stopping: Arc::default(),
             abandoned: Arc::default(),
+            begun: Arc::default(),
             outcome,
         };
         (ending, outcomes)
@@ -44,6 +47,12 @@ impl Ending {
     /// Whether workers shall write what they have read, and stop.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Workers of all processes are there, and may have something to finish
+    /// before the run ends.
+    pub(super) fn set_begun(&self) {
+        self.begun.store(true, Ordering::Relaxed);
     }
 
     /// Set when workers shall write what they have read, and stop.
@@ -84,9 +93,14 @@ impl Ending {
         let ending = self.clone();
         let listen = async move {
             signal().await;
-            tracing::info!("stopping: writing what has been read; Ctrl-C again stops at once");
+            tracing::info!("stopping: what has been read is written; Ctrl-C again stops at once");
             ending.stopping.store(true, Ordering::Relaxed);
             stopping();
+            if !ending.begun.load(Ordering::Relaxed) {
+                // Nothing has been read, and nobody would notice: the start waits
+                // for something, or for the other processes.
+                ending.end(Ok(()));
+            }
             // Whoever signals a process and its group means it once.
             tokio::time::sleep(ONE_SIGNAL).await;
             signal().await;

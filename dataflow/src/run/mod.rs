@@ -21,7 +21,7 @@ use crate::ingest::kafka::Share;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::serve;
 use ending::Ending;
-use sinks::retry::wait_until_available;
+use sinks::retry::wait_for;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -77,6 +77,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             source,
         })?;
 
+    let _temporary = Temporary(&settings.store);
     let storage = setup::storage(&settings.store, tables)?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
@@ -87,9 +88,9 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         infos,
     )?;
     board.set_waiting(storage.describe());
-    if let Err(error) =
-        wait_until_available(&*storage, settings.connect_timeout, &ending.stopping())
-    {
+    let stopping = ending.stopping();
+    let prepared = wait_for(|| storage.prepare(), settings.connect_timeout, &stopping);
+    if let Err(error) = prepared {
         return ending.unless_stopping(error.into());
     }
     tracing::info!("writing to {}", storage.describe());
@@ -100,7 +101,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         None => shop.insert(Shop::open(&topics)?).connection(),
     };
     board.set_waiting(format!("Kafka at {}", connection.brokers));
-    let discovery = match discover(settings, &connection, &topics, &ending.stopping()) {
+    let discovery = match discover(settings, &connection, &topics, &stopping) {
         Ok(discovery) => discovery,
         Err(error) => return ending.unless_stopping(error),
     };
@@ -108,7 +109,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }
 
-    let first_epoch = reader.progress()?.map_or(1, |progress| progress.epoch + 1);
+    let progress = wait_for(|| reader.progress(), settings.connect_timeout, &stopping);
+    let first_epoch = match progress {
+        Ok(progress) => progress.map_or(1, |progress| progress.epoch + 1),
+        Err(error) => return ending.unless_stopping(error.into()),
+    };
     board.set_waiting("the workers of all processes".to_owned());
     workers::start(
         timely,
@@ -151,7 +156,6 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         storage.finish()?;
         farewell(&board, started);
     }
-    clean_up(&settings.store);
     outcome
 }
 
@@ -188,18 +192,22 @@ fn farewell(board: &Board, started: Instant) {
     );
 }
 
-/// Removes what nobody asked to keep.
-fn clean_up(store: &Store) {
-    if let Store::Sqlite {
-        path,
-        temporary: true,
-    } = store
-    {
-        for ending in ["", "-wal", "-shm"] {
-            let mut file = path.clone().into_os_string();
-            file.push(ending);
-            // What cannot be removed is in the folder for temporary files.
-            let _ = std::fs::remove_file(file);
+/// Removes what nobody asked to keep, when the run ends.
+struct Temporary<'a>(&'a Store);
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if let Store::Sqlite {
+            path,
+            temporary: true,
+        } = self.0
+        {
+            for ending in ["", "-wal", "-shm"] {
+                let mut file = path.clone().into_os_string();
+                file.push(ending);
+                // What cannot be removed is in the folder for temporary files.
+                let _ = std::fs::remove_file(file);
+            }
         }
     }
 }

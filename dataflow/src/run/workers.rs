@@ -14,6 +14,10 @@ use std::time::Duration;
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
+/// How long a worker sleeps at the most, so that a stop is heard although an
+/// epoch is long and nothing comes.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// What all workers of this process share.
 pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
@@ -48,6 +52,7 @@ pub(super) fn start(config: timely::Config, shared: Shared) -> std::io::Result<(
 
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
+    shared.ending.set_begun();
     let (publisher, writer) = match (writer(shared), writer(shared)) {
         (Ok(publisher), Ok(writer)) => (publisher, writer),
         (Err(error), _) | (_, Err(error)) => return shared.ending.end(Err(error.into())),
@@ -84,7 +89,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
             pipeline.stop();
         }
         let pause = pipeline.tick();
-        worker.step_or_park(Some(pause));
+        worker.step_or_park(Some(pause.min(LOOK_UP)));
     }
     pipeline.close();
 }

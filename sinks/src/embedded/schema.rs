@@ -5,7 +5,7 @@
 //! | long | INTEGER |
 //! | double | REAL |
 //! | text | TEXT |
-//! | date | TEXT, `2024-11-02T13:00:00.000Z`: reads well and sorts right |
+//! | date | TEXT, `2024-11-02T13:00:00.000Z`: reads well, and sorts right from year 0 to 9999 |
 //! | decimal | TEXT, all digits: REAL would round |
 //!
 //! Columns are named as in MongoDB, with `_` for dots. The indexes are those of

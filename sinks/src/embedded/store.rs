@@ -7,9 +7,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::errors;
 use super::schema::{self, Schema};
@@ -17,6 +17,24 @@ use crate::{SinkError, Table};
 
 /// How long to wait for another process that is writing.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Switches to a write-ahead log. Whoever opens a fresh file at the same time
+/// does so too, and SQLite does not wait by itself for that.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // The answer is the mode: a row, where others have none.
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
+}
 
 /// The file, with its one connection for writing.
 #[derive(Debug)]
@@ -70,8 +88,7 @@ impl Store {
         let connection = self.writing();
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(64);
-        // The answer is the mode: a row, where others have none.
-        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+        use_write_ahead_log(&connection)?;
         // What a writer says is written has to survive a power cut: NORMAL
         // would lose the last commits then, with progress already published.
         connection.pragma_update(None, "synchronous", "FULL")?;

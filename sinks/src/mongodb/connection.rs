@@ -102,7 +102,9 @@ impl Connection {
         let hello = self.run_code(rawdoc! {"hello": 1}).await;
         let hello = hello.map_err(|failure| failure.error)?;
         let is_router = hello.get_str("msg").is_ok_and(|text| text == "isdbgrid");
-        let replicated = is_router || hello.contains_key("setName");
+        // A set that nobody has initiated yet has no name, but says that it is one.
+        let is_set = hello.contains_key("setName") || hello.contains_key("isreplicaset");
+        let replicated = is_router || is_set;
         Ok(*self.replicated.get_or_init(|| replicated))
     }
 

@@ -41,7 +41,6 @@ const TEMPORARY: &[i32] = &[
     9001,  // SocketException
     10058, // LegacyNotPrimary
     10107, // NotWritablePrimary
-    11000, // DuplicateKey: two upserts of one `_id` met, the next finds the document
     11600, // InterruptedAtShutdown
     11601, // Interrupted
     11602, // InterruptedDueToReplStateChange
@@ -62,14 +61,29 @@ pub(super) fn is_lost_history(code: i32) -> bool {
     matches!(code, 217 | 225)
 }
 
+/// DuplicateKey. Where the key is `_id`, two upserts of it met, and the next
+/// finds the document; where it is another, the collection has a unique index
+/// that the rows do not fit.
+pub(super) const DUPLICATE_KEY: i32 = 11000;
+
 /// The code of an error that the server sent, if it is one.
 pub(super) fn code(error: &Error) -> Option<i32> {
     match &*error.kind {
+        // A server that is stepping down or shutting down says so also to those
+        // who log in, and then it is not their password.
+        ErrorKind::Authentication { .. } => cause(error).and_then(code),
         ErrorKind::Command(command) => Some(command.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(error)) => Some(error.code),
         ErrorKind::Write(WriteFailure::WriteError(error)) => Some(error.code),
         _ => None,
     }
+}
+
+/// The error of the driver that an error of the driver came from.
+fn cause(error: &Error) -> Option<&Error> {
+    let source = std::error::Error::source(error)?;
+    let boxed = || source.downcast_ref::<Box<Error>>().map(|error| &**error);
+    source.downcast_ref::<Error>().or_else(boxed)
 }
 
 /// What to tell of an error of the driver, and whether it passes.
@@ -141,10 +155,10 @@ mod tests {
 
     #[test]
     fn codes() {
-        for code in [10107, 11602, 189, 91, 64, 50, 11000] {
+        for code in [10107, 11602, 189, 91, 64, 50] {
             assert!(is_temporary(code), "{code}");
         }
-        for code in [13, 18, 121, 10334, 14031, 2, 9] {
+        for code in [13, 18, 121, 10334, 14031, 2, 9, DUPLICATE_KEY] {
             assert!(!is_temporary(code), "{code}");
         }
     }

@@ -78,8 +78,19 @@ pub(super) fn check_concern(
 fn worst(problems: &[Bson]) -> Option<&Document> {
     let mut problems = problems.iter().filter_map(Bson::as_document);
     let first = problems.clone().next();
-    let lasting = problems.find(|problem| !errors::is_temporary(code(problem)));
+    let lasting = problems.find(|problem| !is_temporary(problem));
     lasting.or(first)
+}
+
+/// Whether the same write may pass later.
+fn is_temporary(problem: &Document) -> bool {
+    let code = code(problem);
+    if code == errors::DUPLICATE_KEY {
+        // Old servers do not name the key.
+        let by_id = |key: &Document| key.keys().eq(["_id"]);
+        return problem.get_document("keyPattern").map_or(true, by_id);
+    }
+    errors::is_temporary(code)
 }
 
 fn code(problem: &Document) -> i32 {
@@ -94,7 +105,7 @@ fn failure(database: &str, problem: &Document, subject: &str) -> Failure {
     let detail = errors::shorten(&format!("{subject}: {said} ({code})"));
     Failure {
         code: Some(code),
-        error: if errors::is_temporary(code) {
+        error: if is_temporary(problem) {
             SinkError::unavailable(database, detail)
         } else {
             SinkError::refused(database, detail)

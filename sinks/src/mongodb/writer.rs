@@ -10,7 +10,9 @@
 //! 2. A command that was given up (a connection that went silent, a server that
 //!    froze) cannot wake up later and put an old row over a newer one: sent
 //!    again under its number it is done by then, or its session has moved on
-//!    and refuses it.
+//!    and refuses it. (A server remembers only what changed something: a delete
+//!    that found nothing is done again when it comes again. No view deletes rows
+//!    today; one that does has to move the session on before it goes on.)
 //!
 //! The numbers cost the server about half as much again as plain writes, since it
 //! keeps a record of each. One transaction a command costs the same and has a

@@ -24,15 +24,24 @@ impl Database {
     }
 
     pub fn at(uri: &str, test: &str) -> Database {
-        let name = format!("sinks_{test}_{}", std::process::id());
-        let database = Database::called(uri, name);
+        let database = Database::at_unready(uri, test);
         database.command(doc! {"dropDatabase": 1});
         database
+    }
+
+    /// At a server that need not be ready.
+    pub fn at_unready(uri: &str, test: &str) -> Database {
+        Database::called(uri, format!("sinks_{test}_{}", std::process::id()))
     }
 
     /// The database `admin` of a server that need not be ready, left as it is.
     pub fn admin(uri: &str) -> Database {
         Database::called(uri, "admin".into())
+    }
+
+    /// What the server keeps for itself, left as it is.
+    pub fn config(uri: &str) -> Database {
+        Database::called(uri, "config".into())
     }
 
     fn called(uri: &str, name: String) -> Database {
@@ -97,11 +106,14 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // A test may have left its server dead.
-        if self.name != "admin" {
+        if !["admin", "config"].contains(&self.name.as_str()) {
             drop(self.try_command(doc! {"dropDatabase": 1}));
         }
     }
 }
+
+/// What makes a server the member of a set.
+pub const REPLICATED: [&str; 2] = ["--replSet", "own"];
 
 /// A replica set of one, of a test's own, to be killed and frozen at will.
 pub struct Server {
@@ -136,7 +148,16 @@ impl Server {
         server
     }
 
-    fn initiate(&self) {
+    /// The member of a set that nobody has initiated yet.
+    pub fn start_uninitiated(arguments: &[&str]) -> Server {
+        let mut server = Server::start_with(arguments);
+        server.arguments.extend(REPLICATED.map(str::to_owned));
+        server.kill();
+        server.restart();
+        server
+    }
+
+    pub fn initiate(&self) {
         let database = Database::admin(&self.uri());
         let member = format!("127.0.0.1:{}", self.port);
         // Quick: the only member of its set need not wait for votes.

@@ -107,7 +107,7 @@ fn bookkeeping(document: &Document) -> Vec<&'static str> {
     if document.get("final") != Some(&Bson::Boolean(false)) {
         complaints.push("final is not false");
     }
-    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch >= 0) {
+    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
         complaints.push("epoch is no long");
     }
     if !matches!(document.get("updated_at"), Some(Bson::DateTime(_))) {

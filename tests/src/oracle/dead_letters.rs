@@ -97,7 +97,7 @@ fn complaints(reject: &Reject, document: &Document) -> Vec<String> {
     if !matches!(document.get("_id"), Some(Bson::String(_))) {
         complaints.push("_id is no string".to_owned());
     }
-    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch >= 0) {
+    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
         complaints.push("epoch is no long".to_owned());
     }
     let detail = document.get_str("detail").unwrap_or_default();

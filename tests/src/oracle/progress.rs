@@ -46,7 +46,7 @@ pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String>
     if progress.get("_id") != Some(&Bson::from("tidemark")) {
         differences.add(format!("_id is {:?}", progress.get("_id")));
     }
-    if !matches!(progress.get("epoch"), Some(Bson::Int64(epoch)) if *epoch >= 0) {
+    if !matches!(progress.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
         differences.add(format!("epoch is {:?}", progress.get("epoch")));
     }
     if !matches!(progress.get("updated_at"), Some(Bson::DateTime(_))) {
