@@ -36,9 +36,33 @@ fn patient(storage: &MongoDb) -> (Retrying, Arc<AtomicU32>) {
     (Retrying::new(writer, observer, Arc::default()), failures)
 }
 
+/// What a writer and whoever disturbs it know of each other.
+#[derive(Default)]
+struct Work {
+    stop: AtomicBool,
+    /// Rounds written.
+    rounds: AtomicU32,
+}
+
+impl Work {
+    /// Waits until some more rounds are written.
+    fn wait_for_rounds(&self, more: u32) {
+        wait_for_more(&self.rounds, more);
+    }
+}
+
+fn wait_for_more(count: &AtomicU32, more: u32) {
+    let until = count.load(Ordering::Relaxed) + more;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count.load(Ordering::Relaxed) < until {
+        assert!(Instant::now() < deadline, "no progress within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Writes rounds of the same rows until told to stop, and some more then;
 /// returns the last round.
-fn keep_writing(writer: &mut Retrying, stop: &AtomicBool) -> i64 {
+fn keep_writing(writer: &mut Retrying, work: &Work) -> i64 {
     let mut round = 0;
     let mut left = 5;
     while left > 0 {
@@ -53,7 +77,8 @@ fn keep_writing(writer: &mut Retrying, stop: &AtomicBool) -> i64 {
                 ..Progress::default()
             })
             .unwrap();
-        left -= i32::from(stop.load(Ordering::Relaxed));
+        work.rounds.fetch_add(1, Ordering::Relaxed);
+        left -= i32::from(work.stop.load(Ordering::Relaxed));
     }
     round
 }
@@ -76,20 +101,19 @@ fn killed_and_started_again() {
     let storage = open(&database);
     storage.prepare().unwrap();
     let (mut writer, failures) = patient(&storage);
-    let stop = AtomicBool::new(false);
+    let work = Work::default();
     let last = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| keep_writing(&mut writer, &stop));
+        let writing = scope.spawn(|| keep_writing(&mut writer, &work));
         for _ in 0..2 {
-            std::thread::sleep(Duration::from_millis(700));
+            work.wait_for_rounds(3);
             server.kill();
-            std::thread::sleep(Duration::from_millis(1_500));
+            wait_for_more(&failures, 2);
             server.restart();
-            wait_for(|| storage.prepare(), Duration::from_secs(60), &stop).unwrap();
         }
-        stop.store(true, Ordering::Relaxed);
+        work.wait_for_rounds(3);
+        work.stop.store(true, Ordering::Relaxed);
         writing.join().unwrap()
     });
-    assert!(failures.load(Ordering::Relaxed) > 0);
     everything_arrived(&database, last);
 }
 
@@ -100,22 +124,21 @@ fn frozen_and_thawed() {
     let storage = open(&database);
     storage.prepare().unwrap();
     let (mut writer, failures) = patient(&storage);
-    let stop = AtomicBool::new(false);
+    let work = Work::default();
     let last = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| keep_writing(&mut writer, &stop));
+        let writing = scope.spawn(|| keep_writing(&mut writer, &work));
         for _ in 0..2 {
-            std::thread::sleep(Duration::from_millis(700));
+            work.wait_for_rounds(3);
             server.freeze();
-            // Longer than a command may take: it is given up and sent again,
-            // and both reach the server when it thaws.
-            std::thread::sleep(Duration::from_millis(5_000));
+            // A command is given up and sent again, and both reach the server
+            // when it thaws.
+            wait_for_more(&failures, 2);
             server.thaw();
         }
-        std::thread::sleep(Duration::from_millis(500));
-        stop.store(true, Ordering::Relaxed);
+        work.wait_for_rounds(3);
+        work.stop.store(true, Ordering::Relaxed);
         writing.join().unwrap()
     });
-    assert!(failures.load(Ordering::Relaxed) > 0);
     everything_arrived(&database, last);
 }
 

@@ -114,6 +114,9 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         Ok(progress) => progress.map_or(1, |progress| progress.epoch + 1),
         Err(error) => return ending.unless_stopping(error.into()),
     };
+    if ending.is_stopping() {
+        return Ok(());
+    }
     board.set_waiting("the workers of all processes".to_owned());
     workers::start(
         timely,
