@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod embedded;
+mod epochs;
 pub mod ingest;
 pub mod observe;
 pub mod pipeline;

@@ -179,6 +179,11 @@ fn a_rate_is_kept() {
     let sent = u32::try_from(report.sent()).unwrap();
     let least = Duration::from_secs_f64(f64::from(sent - 12) / 500.0);
     assert!(report.elapsed >= least, "{sent} in {:?}", report.elapsed);
+    assert!(
+        report.elapsed < least + Duration::from_secs(2),
+        "{:?}",
+        report.elapsed
+    );
 }
 
 #[test]
@@ -212,7 +217,10 @@ fn it_repeats_a_batch() {
     });
     assert!(report.is_complete());
     let rounds = report.topics[5].sent;
-    assert!(rounds.is_multiple_of(10) && rounds >= 30, "{rounds}");
+    assert!(
+        rounds.is_multiple_of(10) && (30..=60).contains(&rounds),
+        "{rounds}"
+    );
     // Three batches are two intervals.
     assert!(report.elapsed >= Duration::from_millis(600));
 }

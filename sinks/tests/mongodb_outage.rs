@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::server::{Database, REPLICATED, Server};
+use common::server::{Database, Server};
 use common::{customers, puts, tables};
 use mongodb::bson::doc;
 use sinks::mongodb::{MongoDb, Timeouts};
 use sinks::retry::{Retrying, wait_for};
 use sinks::{Progress, SinkError, Storage, Writer};
+
+const REPLICATED: [&str; 2] = ["--replSet", "own"];
 
 fn open(database: &Database) -> MongoDb {
     let timeouts = Timeouts {
@@ -44,13 +46,7 @@ struct Work {
     rounds: AtomicU32,
 }
 
-impl Work {
-    /// Waits until some more rounds are written.
-    fn wait_for_rounds(&self, more: u32) {
-        wait_for_more(&self.rounds, more);
-    }
-}
-
+/// Waits until something was counted some more times.
 fn wait_for_more(count: &AtomicU32, more: u32) {
     let until = count.load(Ordering::Relaxed) + more;
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -105,12 +101,13 @@ fn killed_and_started_again() {
     let last = std::thread::scope(|scope| {
         let writing = scope.spawn(|| keep_writing(&mut writer, &work));
         for _ in 0..2 {
-            work.wait_for_rounds(3);
+            wait_for_more(&work.rounds, 3);
             server.kill();
             wait_for_more(&failures, 2);
             server.restart();
+            wait_for(|| storage.prepare(), Duration::from_secs(60), &work.stop).unwrap();
         }
-        work.wait_for_rounds(3);
+        wait_for_more(&work.rounds, 3);
         work.stop.store(true, Ordering::Relaxed);
         writing.join().unwrap()
     });
@@ -128,14 +125,14 @@ fn frozen_and_thawed() {
     let last = std::thread::scope(|scope| {
         let writing = scope.spawn(|| keep_writing(&mut writer, &work));
         for _ in 0..2 {
-            work.wait_for_rounds(3);
+            wait_for_more(&work.rounds, 3);
             server.freeze();
             // A command is given up and sent again, and both reach the server
             // when it thaws.
             wait_for_more(&failures, 2);
             server.thaw();
         }
-        work.wait_for_rounds(3);
+        wait_for_more(&work.rounds, 3);
         work.stop.store(true, Ordering::Relaxed);
         writing.join().unwrap()
     });
@@ -164,7 +161,8 @@ fn away_at_the_start() {
 #[test]
 fn a_set_is_one_before_it_is_initiated() {
     let counting = "reportOpWriteConcernCountersInServerStatus=true";
-    let server = Server::start_uninitiated(&["--setParameter", counting]);
+    let arguments = [&REPLICATED[..], &["--setParameter", counting]].concat();
+    let server = Server::start_uninitiated(&arguments);
     let database = Database::at_unready(&server.uri(), "early");
     let storage = open(&database);
     let never = AtomicBool::new(false);

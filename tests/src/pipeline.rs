@@ -98,10 +98,7 @@ impl Pipeline {
                 _hosts: None,
             };
         }
-        let mut hosts = NamedTempFile::new().expect("a host file");
-        for _ in 0..self.processes {
-            writeln!(hosts, "127.0.0.1:{}", free_port()).expect("a host file");
-        }
+        let hosts = host_file(self.processes);
         let path = hosts.path().to_string_lossy().into_owned();
         let start = |index: usize| {
             let mut arguments = common.clone();
@@ -133,6 +130,18 @@ impl Pipeline {
     pub fn run(&self) {
         self.start().succeed();
     }
+}
+
+/// A file that names an address of this machine for each process.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn host_file(processes: usize) -> NamedTempFile {
+    let mut hosts = NamedTempFile::new().expect("a host file");
+    for _ in 0..processes {
+        writeln!(hosts, "127.0.0.1:{}", free_port()).expect("a host file");
+    }
+    hosts
 }
 
 impl Run {

@@ -1,10 +1,8 @@
 //! The command line: what it accepts, what it says, how it ends.
 
-use end_to_end::pipeline::PATIENCE;
-use end_to_end::process::free_port;
+use end_to_end::pipeline::{PATIENCE, host_file};
 use end_to_end::samples::shop;
 use end_to_end::{Pipeline, Process, Scene};
-use std::io::Write as _;
 
 /// Exit code and output of a command that ends by itself.
 fn ended(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -259,10 +257,7 @@ fn an_interrupt_ends_what_waits_for_the_other_processes() {
     let scene = Scene::new("lonely", 1);
     // The first of two; the second never comes.
     let pipeline = Pipeline::of(&scene).flag("-n", "2").flag("-p", "0");
-    let mut hosts = tempfile::NamedTempFile::new().expect("a host file");
-    for _ in 0..2 {
-        writeln!(hosts, "127.0.0.1:{}", free_port()).expect("a host file");
-    }
+    let hosts = host_file(2);
     let mut run = pipeline.flag("-h", &hosts.path().to_string_lossy()).start();
     run.says("writing to");
     run.drain();

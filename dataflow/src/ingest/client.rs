@@ -131,6 +131,10 @@ pub struct PropertyError {
     problem: String,
 }
 
+/// A complaint is not repeated within this time: a client that cannot connect
+/// says so many times a second.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Hears what a client says by itself.
 #[derive(Default)]
 pub struct Context {
@@ -169,13 +173,7 @@ impl Context {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.get(topic)?.get(&partition).copied()
     }
-}
 
-/// A complaint is not repeated within this time: a client that cannot connect
-/// says so many times a second.
-const QUIET: Duration = Duration::from_secs(10);
-
-impl Context {
     /// Whether a complaint is new, or old enough to be repeated. Notes it.
     pub fn is_news(&self, complaint: &str) -> bool {
         let mut complaints = self

@@ -2,9 +2,9 @@
 //!
 //! Nothing is subscribed to and no group is joined: which worker reads which
 //! partition follows from [`owner`], and where to go on is known by whoever
-//! holds the results. What tells how far a partition has been read is the
-//! consumer's position, or the partition's end when that is reached, and not the
-//! last message: the last offsets may hold nothing that a consumer sees.
+//! holds the results. What tells how far a partition has been read is, at its
+//! end, the consumer's position and not the last message: the last offsets may
+//! hold nothing that a consumer sees.
 
 use super::client::{Connection, Context, serve};
 use super::discovery::{Discovery, Found, owner};
@@ -55,6 +55,13 @@ pub struct Share {
     pub board: Arc<Board>,
 }
 
+impl Share {
+    /// Whether this worker is the one that reads a partition.
+    fn has(&self, found: &Found) -> bool {
+        owner(found.topic, found.partition, self.peers) == self.worker
+    }
+}
+
 /// Reads a worker's partitions.
 pub struct KafkaSource {
     share: Share,
@@ -74,10 +81,9 @@ impl KafkaSource {
     /// When the client does not take its configuration.
     pub fn new(share: Share) -> Result<KafkaSource, SourceError> {
         let found = share.discovery.found();
-        let mine = |f: &&Found| owner(f.topic, f.partition, share.peers) == share.worker;
         let consumer = share
             .connection
-            .reader(found.iter().filter(mine).count())
+            .reader(found.iter().filter(|found| share.has(found)).count())
             .create_with_context(Context::default())
             .map_err(|error| SourceError::Client(error.to_string()))?;
         Ok(KafkaSource {
@@ -106,12 +112,11 @@ impl KafkaSource {
         self.version = version;
         let before = self.partitions.len();
         for found in self.share.discovery.found() {
-            let mine = owner(found.topic, found.partition, self.share.peers) == self.share.worker;
             let known = self
                 .partitions
                 .iter()
                 .any(|p| (p.topic, p.partition) == (found.topic, found.partition));
-            if mine && !known {
+            if self.share.has(&found) && !known {
                 self.partitions.push(Partition {
                     topic: found.topic,
                     partition: found.partition,
@@ -119,7 +124,6 @@ impl KafkaSource {
                     started: false,
                     found_end: found.high,
                     reached_end: found.low >= found.high,
-                    at_end: false,
                     moved: true,
                     queue: None,
                 });
@@ -209,12 +213,10 @@ impl KafkaSource {
         if again { self.assign() } else { Ok(()) }
     }
 
-    /// Moves on past what a consumer does not see, the markers of transactions,
-    /// where all of a partition has been read.
+    /// Moves on past what a consumer does not see: the markers of transactions.
     fn pass_markers(&mut self) -> Result<(), SourceError> {
         let positions = self.consumer.position().map_err(client)?;
-        for partition in self.partitions.iter_mut().filter(|p| p.at_end) {
-            partition.at_end = false;
+        for partition in &mut self.partitions {
             let topic = &self.share.topics[partition.topic];
             let position = positions.find_partition(topic, partition.partition);
             if let Some(Offset::Offset(next)) = position.map(|position| position.offset())
@@ -296,7 +298,6 @@ impl Source for KafkaSource {
                     }
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         partition.reached_end = true;
-                        partition.at_end = true;
                         at_end = true;
                     }
                     Some(Err(error)) => {

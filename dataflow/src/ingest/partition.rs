@@ -21,8 +21,6 @@ pub(super) struct Partition {
     pub(super) found_end: i64,
     /// Whether the end has been reached since it was found.
     pub(super) reached_end: bool,
-    /// Whether the end has been reached in this turn.
-    pub(super) at_end: bool,
     /// Whether `next` has moved since positions were taken.
     pub(super) moved: bool,
     pub(super) queue: Option<PartitionQueue<Context>>,
@@ -151,7 +149,6 @@ mod tests {
             started: true,
             found_end: 20,
             reached_end: false,
-            at_end: false,
             moved: false,
             queue: None,
         };

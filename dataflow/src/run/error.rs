@@ -60,7 +60,6 @@ impl RunError {
             RunError::Config(_)
             | RunError::View(_)
             | RunError::Property(_)
-            | RunError::Discovery(DiscoveryError::Configuration(_))
             | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

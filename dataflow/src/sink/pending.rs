@@ -1,6 +1,7 @@
 //! Changes of rows that wait to be written.
 
 use crate::Epoch;
+use crate::epochs::take_before;
 use crate::views::definition::Definition;
 use crate::views::key::Key;
 use crate::views::row::{row, row_id};
@@ -50,17 +51,12 @@ impl Pending {
         definitions: &[Definition],
         made_at: i64,
     ) -> Option<Batch> {
-        let later = match frontier {
-            Some(frontier) => self.epochs.split_off(&frontier),
-            None => BTreeMap::new(),
-        };
-        let taken = std::mem::replace(&mut self.epochs, later);
         let mut batch = Batch {
             made_at,
             ..Batch::default()
         };
         let mut became: HashMap<Key, (Epoch, Sums), FixedState> = HashMap::default();
-        for (epoch, changes) in taken {
+        for (epoch, changes) in take_before(&mut self.epochs, frontier) {
             batch.epoch = epoch;
             batch.dead_letters.extend(changes.letters);
             became.extend(

@@ -9,6 +9,7 @@ use super::WriteError;
 use super::background::Background;
 use super::operator::earliest;
 use crate::Epoch;
+use crate::epochs::take_before;
 use crate::observe::Board;
 use sinks::{Progress, Writer};
 use std::collections::BTreeMap;
@@ -28,12 +29,8 @@ struct Positions {
 impl Positions {
     /// Takes in all positions before `frontier`. Returns whether any has moved.
     fn advance(&mut self, frontier: Option<Epoch>, topics: &[String]) -> bool {
-        let later = match frontier {
-            Some(frontier) => self.coming.split_off(&frontier),
-            None => BTreeMap::new(),
-        };
         let mut moved = false;
-        for (epoch, positions) in std::mem::replace(&mut self.coming, later) {
+        for (epoch, positions) in take_before(&mut self.coming, frontier) {
             self.reached.epoch = epoch;
             for (topic, partition, next) in positions {
                 let offsets = self

@@ -9,6 +9,7 @@
 //! hold what cancels out.)
 
 use crate::Epoch;
+use crate::epochs::take_before;
 use differential_dataflow::batcher::{Batcher, Extract};
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::difference::Semigroup;
@@ -80,11 +81,7 @@ impl<D: Ord, R: Semigroup, B> Extract for EpochBatcher<D, R, B> {
         &'a mut self,
         upper: AntichainRef<'_, Epoch>,
     ) -> (Option<B>, AntichainRef<'a, Epoch>) {
-        let later = match upper.first() {
-            Some(upper) => self.epochs.split_off(upper),
-            None => BTreeMap::new(),
-        };
-        let complete = std::mem::replace(&mut self.epochs, later);
+        let complete = take_before(&mut self.epochs, upper.first().copied());
         self.earliest.clear();
         self.earliest.extend(self.epochs.keys().next().copied());
 

@@ -78,8 +78,7 @@ impl Store {
     /// Moves everything from the write-ahead log into the file, so that a copy of
     /// the file alone is complete.
     pub(super) fn finish(&self) -> Result<(), SinkError> {
-        let connection = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        connection
+        self.writing()
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| self.failed(&error))
     }

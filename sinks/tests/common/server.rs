@@ -112,9 +112,6 @@ impl Drop for Database {
     }
 }
 
-/// What makes a server the member of a set.
-pub const REPLICATED: [&str; 2] = ["--replSet", "own"];
-
 /// A replica set of one, of a test's own, to be killed and frozen at will.
 pub struct Server {
     directory: tempfile::TempDir,
@@ -129,6 +126,15 @@ impl Server {
     }
 
     pub fn start_with(arguments: &[&str]) -> Server {
+        let server = Server::start_uninitiated(arguments);
+        if arguments.contains(&"--replSet") {
+            server.initiate();
+        }
+        server
+    }
+
+    /// Like [`Server::start_with`], but nobody initiates its set.
+    pub fn start_uninitiated(arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -136,25 +142,12 @@ impl Server {
             .port();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let process = launch(&directory, port, &arguments);
-        let server = Server {
+        Server {
             directory,
             port,
             arguments,
             process,
-        };
-        if server.arguments.iter().any(|one| one == "--replSet") {
-            server.initiate();
         }
-        server
-    }
-
-    /// The member of a set that nobody has initiated yet.
-    pub fn start_uninitiated(arguments: &[&str]) -> Server {
-        let mut server = Server::start_with(arguments);
-        server.arguments.extend(REPLICATED.map(str::to_owned));
-        server.kill();
-        server.restart();
-        server
     }
 
     pub fn initiate(&self) {

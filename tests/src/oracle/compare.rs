@@ -1,6 +1,7 @@
 //! The documents of a view against the rows it must have: field by field, in
 //! their order, type by type; none missing, none too many, none twice.
 
+use super::has_epoch;
 use super::views::{Field, Key, Rows, View};
 use mongodb::bson::{Bson, DateTime, Document};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +108,7 @@ fn bookkeeping(document: &Document) -> Vec<&'static str> {
     if document.get("final") != Some(&Bson::Boolean(false)) {
         complaints.push("final is not false");
     }
-    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
+    if !has_epoch(document) {
         complaints.push("epoch is no long");
     }
     if !matches!(document.get("updated_at"), Some(Bson::DateTime(_))) {

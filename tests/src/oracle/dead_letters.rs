@@ -2,6 +2,7 @@
 
 use super::compare::Differences;
 use super::decode::Reject;
+use super::has_epoch;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, Document};
 use std::collections::BTreeMap;
@@ -97,7 +98,7 @@ fn complaints(reject: &Reject, document: &Document) -> Vec<String> {
     if !matches!(document.get("_id"), Some(Bson::String(_))) {
         complaints.push("_id is no string".to_owned());
     }
-    if !matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
+    if !has_epoch(document) {
         complaints.push("epoch is no long".to_owned());
     }
     let detail = document.get_str("detail").unwrap_or_default();

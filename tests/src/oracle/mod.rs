@@ -27,12 +27,17 @@ pub use time::parse as parse_time;
 pub use views::{Field, Key, Rows, VIEWS, View, expected};
 
 use crate::kafka::Log;
-use mongodb::bson::Document;
+use mongodb::bson::{Bson, Document};
 
 /// A database that the pipeline has written.
 pub trait Store {
     /// Everything in a collection, or in a table, as documents.
     fn documents(&self, collection: &str) -> Vec<Document>;
+}
+
+/// Whether a document says in which epoch it was written: epochs begin with 1.
+fn has_epoch(document: &Document) -> bool {
+    matches!(document.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0)
 }
 
 /// Compares everything that the pipeline wrote with what `log` says.

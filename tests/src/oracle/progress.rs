@@ -1,6 +1,7 @@
 //! How far the pipeline says it has come, against where the log ends.
 
 use super::compare::Differences;
+use super::has_epoch;
 use crate::kafka::Log;
 use mongodb::bson::{Bson, Document};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String>
     if progress.get("_id") != Some(&Bson::from("tidemark")) {
         differences.add(format!("_id is {:?}", progress.get("_id")));
     }
-    if !matches!(progress.get("epoch"), Some(Bson::Int64(epoch)) if *epoch > 0) {
+    if !has_epoch(progress) {
         differences.add(format!("epoch is {:?}", progress.get("epoch")));
     }
     if !matches!(progress.get("updated_at"), Some(Bson::DateTime(_))) {
