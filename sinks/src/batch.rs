@@ -53,6 +53,10 @@ pub struct Row {
 pub enum Reason {
     /// It could not be decoded.
     Malformed,
+    /// Its window had closed.
+    Late,
+    /// Its time lies further ahead of its message than is believed.
+    FromTheFuture,
 }
 
 impl Reason {
@@ -60,6 +64,8 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Malformed => "malformed",
+            Reason::Late => "late",
+            Reason::FromTheFuture => "from_the_future",
         }
     }
 }
@@ -116,6 +122,18 @@ pub struct Progress {
     pub epoch: u64,
     /// Topic → partition → the next offset to read.
     pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// View → how far its event time has come; views without a watermark yet are
+    /// not there.
+    pub views: BTreeMap<String, ViewProgress>,
     /// When it was written, in milliseconds since the UNIX epoch.
     pub updated_at: i64,
+}
+
+/// How far the event time of a view has come. In milliseconds since the UNIX epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewProgress {
+    /// The watermark: every window that ends at or before it is final.
+    pub watermark: i64,
+    /// The end of the last final window.
+    pub final_until: i64,
 }

@@ -23,7 +23,7 @@ pub mod mongodb;
 pub mod retry;
 mod table;
 
-pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId};
+pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use table::{Column, Kind, Role, Table, Value};
 

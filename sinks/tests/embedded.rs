@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables};
+use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables, views};
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
@@ -211,6 +211,7 @@ fn pages_and_progress_come_back() {
     let progress = Progress {
         epoch: 7,
         offsets: offsets(),
+        views: views(),
         updated_at: START,
     };
     writer.publish(&progress).unwrap();

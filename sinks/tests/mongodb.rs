@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::server::Database;
-use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables};
+use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables, views};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, doc};
 use sinks::mongodb::MongoDb;
@@ -246,6 +246,7 @@ fn progress_comes_back() {
     let mut progress = Progress {
         epoch: 7,
         offsets: offsets(),
+        views: views(),
         updated_at: START,
     };
     for epoch in [7, 8] {
@@ -259,6 +260,10 @@ fn progress_comes_back() {
             "_id": "tidemark",
             "epoch": 8_i64,
             "offsets": {"empty": {}, "shop.orders.v1": {"0": 12_i64, "17": 1_i64 << 50}},
+            "views": {"interaction_analysis": {
+                "watermark": DateTime::from_millis(START + 1),
+                "final_until": DateTime::from_millis(START),
+            }},
             "updated_at": DateTime::from_millis(START),
         }]
     );

@@ -1,5 +1,6 @@
 //! Reads the last committed state, on a connection of its own.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::ValueRef;
@@ -8,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::schema::{name, quote};
 use super::store::Store;
 use super::text;
-use crate::{Column, Kind, Progress, Query, Reader, SinkError, StoredRow, Table, Value};
+use crate::{
+    Column, Kind, Progress, Query, Reader, SinkError, StoredRow, Table, Value, ViewProgress,
+};
 
 /// A way to read the file.
 #[derive(Debug)]
@@ -70,21 +73,23 @@ impl Reader for EmbeddedReader {
     }
 
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        let sql = r#"SELECT "epoch", "offsets", "updated_at" FROM "progress" WHERE "_id" = ?1"#;
-        let found: Option<(i64, String, String)> = self
+        let sql = r#"SELECT "epoch", "offsets", "views", "updated_at" FROM "progress"
+            WHERE "_id" = ?1"#;
+        let found: Option<(i64, String, String, String)> = self
             .connection()
             .query_row(sql, [super::PROGRESS_ID], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })
             .optional()
             .map_err(|error| self.store.failed(&error))?;
-        let Some((epoch, offsets, updated_at)) = found else {
+        let Some((epoch, offsets, views, updated_at)) = found else {
             return Ok(None);
         };
         let wrong = |field| self.unreadable("progress", field);
         Ok(Some(Progress {
             epoch: u64::try_from(epoch).map_err(|_| wrong("epoch"))?,
             offsets: serde_json::from_str(&offsets).map_err(|_| wrong("offsets"))?,
+            views: stored_views(&views).ok_or_else(|| wrong("views"))?,
             updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
         }))
     }
@@ -95,6 +100,19 @@ impl Reader for EmbeddedReader {
             .query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
             .map_err(|error| self.store.failed(&error))
     }
+}
+
+/// The views of the progress, as the writer put them.
+fn stored_views(json: &str) -> Option<BTreeMap<String, ViewProgress>> {
+    let found: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(json).ok()?;
+    let view = |(view, dates): (String, BTreeMap<String, String>)| {
+        let reached = ViewProgress {
+            watermark: text::millis(dates.get("watermark")?)?,
+            final_until: text::millis(dates.get("final_until")?)?,
+        };
+        Some((view, reached))
+    };
+    found.into_iter().map(view).collect()
 }
 
 /// The statement for a page, and its arguments.

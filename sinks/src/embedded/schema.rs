@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS "progress" (
     "_id" TEXT PRIMARY KEY NOT NULL,
     "epoch" INTEGER NOT NULL,
     "offsets" TEXT NOT NULL, -- JSON: {topic: {partition: next offset}}
+    "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date}}
     "updated_at" TEXT NOT NULL
 );
 "#;
@@ -62,9 +63,16 @@ pub(super) const PUT_LETTER: &str = r#"INSERT OR REPLACE INTO "dead_letters"
     ("_id", "topic", "partition", "offset", "timestamp", "reason", "detail", "view", "key",
      "value", "epoch") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"#;
 
-/// Puts the progress: `_id`, epoch, offsets, updated_at.
+/// Whether the progress has a place for views: it had none before there were
+/// watermarks.
+pub(super) const HAS_VIEWS: &str =
+    "SELECT count(*) FROM pragma_table_info('progress') WHERE name = 'views'";
+pub(super) const ADD_VIEWS: &str =
+    r#"ALTER TABLE "progress" ADD COLUMN "views" TEXT NOT NULL DEFAULT '{}'"#;
+
+/// Puts the progress: `_id`, epoch, offsets, views, updated_at.
 pub(super) const PUT_PROGRESS: &str = r#"INSERT OR REPLACE INTO "progress"
-    ("_id", "epoch", "offsets", "updated_at") VALUES (?1, ?2, ?3, ?4)"#;
+    ("_id", "epoch", "offsets", "views", "updated_at") VALUES (?1, ?2, ?3, ?4, ?5)"#;
 
 impl Schema {
     /// How `table` is kept, or why it cannot be.

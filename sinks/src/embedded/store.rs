@@ -137,6 +137,12 @@ impl Store {
                     .map_err(|error| self.failed(&error))
             };
             run(schema::COMMON)?;
+            let has_views = connection
+                .query_row(schema::HAS_VIEWS, [], |row| row.get::<_, i64>(0))
+                .map_err(|error| self.failed(&error))?;
+            if has_views == 0 {
+                run(schema::ADD_VIEWS)?;
+            }
             for (table, schema) in self.tables.iter().zip(&self.schemas) {
                 run(&schema.create)?;
                 schema.check(connection, table, &self.describe)?;

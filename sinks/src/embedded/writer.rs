@@ -59,6 +59,15 @@ impl Writer for EmbeddedWriter {
         let (store, dates) = (&*self.store, &mut self.dates);
         let offsets = serde_json::to_string(&progress.offsets)
             .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+        let mut views = BTreeMap::new();
+        for (view, reached) in &progress.views {
+            let watermark = dates.text(reached.watermark).to_owned();
+            let final_until = dates.text(reached.final_until).to_owned();
+            let reached = [("watermark", watermark), ("final_until", final_until)];
+            views.insert(view, BTreeMap::from(reached));
+        }
+        let views = serde_json::to_string(&views)
+            .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
         let updated_at = dates.text(progress.updated_at);
         store.transaction(|connection| {
             connection
@@ -68,6 +77,7 @@ impl Writer for EmbeddedWriter {
                         super::PROGRESS_ID,
                         long(progress.epoch),
                         offsets,
+                        views,
                         updated_at
                     ],
                 )

@@ -8,7 +8,7 @@
 //!   dead letter  {_id, topic, partition: int, offset: long, timestamp: date, reason,
 //!                 detail, view: string|null, key: binary|null, value: binary, epoch: long}
 //!   progress     {_id: "tidemark", epoch: long, offsets: {topic: {"0": long}},
-//!                 updated_at: date}
+//!                 views: {view: {watermark: date, final_until: date}}, updated_at: date}
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use ::mongodb::bson::{DateTime, RawBinaryRef};
 
 use super::decimal;
 use super::layout::{Content, Field, Layout};
-use crate::{Column, DeadLetter, Progress, Row, StoredRow, Table, Value};
+use crate::{Column, DeadLetter, Progress, Row, StoredRow, Table, Value, ViewProgress};
 
 /// What a document may measure at the most, in bytes: the server's limit.
 pub(super) const LARGEST: usize = 16 * 1024 * 1024;
@@ -192,10 +192,24 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
             .map_err(|error| format!("topic {topic:?}: {error}"))?;
         offsets.append(&topic, of_topic);
     }
+    let mut views = RawDocumentBuf::new();
+    for (view, reached) in &progress.views {
+        let ViewProgress {
+            watermark,
+            final_until,
+        } = *reached;
+        let mut of_view = RawDocumentBuf::new();
+        of_view.append(cstr!("watermark"), DateTime::from_millis(watermark));
+        of_view.append(cstr!("final_until"), DateTime::from_millis(final_until));
+        let view =
+            CString::try_from(view.as_str()).map_err(|error| format!("view {view:?}: {error}"))?;
+        views.append(&view, of_view);
+    }
     let mut document = RawDocumentBuf::new();
     document.append(cstr!("_id"), PROGRESS_ID);
     document.append(cstr!("epoch"), long(progress.epoch));
     document.append(cstr!("offsets"), offsets);
+    document.append(cstr!("views"), views);
     document.append(
         cstr!("updated_at"),
         DateTime::from_millis(progress.updated_at),
@@ -285,11 +299,38 @@ pub(super) fn stored_progress(document: &RawDocument) -> Result<Progress, String
     Ok(Progress {
         epoch: u64::try_from(epoch).map_err(|_| format!("epoch {epoch} is below zero"))?,
         offsets,
+        views: stored_views(document)?,
         updated_at: document
             .get_datetime("updated_at")
             .map_err(wrong)?
             .timestamp_millis(),
     })
+}
+
+/// The views of a progress document: none where it was written before there
+/// were watermarks.
+fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let mut views = BTreeMap::new();
+    let Some(found) = document.get("views").map_err(wrong)? else {
+        return Ok(views);
+    };
+    for entry in found.as_document().ok_or("views are no document")? {
+        let (view, reached) = entry.map_err(wrong)?;
+        let millis = |name| {
+            let date = reached
+                .as_document()
+                .and_then(|reached| reached.get_datetime(name).ok());
+            date.map(DateTime::timestamp_millis)
+                .ok_or_else(|| format!("{name} of {} is no date", view.as_str()))
+        };
+        let reached = ViewProgress {
+            watermark: millis("watermark")?,
+            final_until: millis("final_until")?,
+        };
+        views.insert(view.as_str().to_owned(), reached);
+    }
+    Ok(views)
 }
 
 #[cfg(test)]

@@ -203,6 +203,13 @@ fn progress_comes_back_with_dots_in_topics() {
             ("shop.orders.v1".into(), BTreeMap::from([(0, 5), (11, 7)])),
             ("empty".into(), BTreeMap::new()),
         ]),
+        views: BTreeMap::from([(
+            "sales".into(),
+            crate::ViewProgress {
+                watermark: 1_699_999_999_999,
+                final_until: -1,
+            },
+        )]),
         updated_at: 1_700_000_000_000,
     };
     let raw = progress(&before).unwrap();
@@ -212,8 +219,18 @@ fn progress_comes_back_with_dots_in_topics() {
             "_id": "tidemark",
             "epoch": 12_i64,
             "offsets": {"empty": {}, "shop.orders.v1": {"0": 5_i64, "11": 7_i64}},
+            "views": {"sales": {
+                "watermark": DateTime::from_millis(1_699_999_999_999),
+                "final_until": DateTime::from_millis(-1),
+            }},
             "updated_at": DateTime::from_millis(1_700_000_000_000),
         }
     );
     assert_eq!(stored_progress(&raw).unwrap(), before);
+
+    // As it was before there were watermarks.
+    let old = ::mongodb::bson::rawdoc! {
+        "_id": "tidemark", "epoch": 1_i64, "offsets": {}, "updated_at": DateTime::from_millis(0),
+    };
+    assert_eq!(stored_progress(&old).unwrap().views, BTreeMap::new());
 }
