@@ -24,6 +24,7 @@ use tidemark::Epoch;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
+use tidemark::views::rows::Became;
 use tidemark::views::sums::Sums;
 use tidemark::views::{Catalog, catalog};
 
@@ -176,7 +177,7 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
 struct Count(AtomicU64);
 
 impl Outcome for Count {
-    fn row(&self, _key: &Key, _epoch: Epoch, _sums: &Sums) {
+    fn row(&self, _row: &Became) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -186,11 +187,14 @@ impl Outcome for Count {
 struct Keep(Mutex<HashMap<Key, (Epoch, Sums)>>);
 
 impl Outcome for Keep {
-    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums) {
+    fn row(&self, row: &Became) {
+        let Became {
+            key, epoch, sums, ..
+        } = row;
         let mut rows = self.0.lock().expect("no worker panics");
-        let row = rows.entry(key.clone()).or_insert((epoch, *sums));
-        if epoch >= row.0 {
-            *row = (epoch, *sums);
+        let row = rows.entry(key.clone()).or_insert((*epoch, *sums));
+        if *epoch >= row.0 {
+            *row = (*epoch, *sums);
         }
     }
 }
@@ -200,6 +204,7 @@ fn replay(catalog: &Arc<Catalog>, log: &[Partition], workers: usize, outcome: &A
         workers,
         tick: TICK,
         turn: 1_024,
+        max_ahead: 86_400_000,
     };
     replay
         .run(catalog, log, outcome)

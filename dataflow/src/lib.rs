@@ -1,5 +1,6 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
+mod compaction;
 pub mod config;
 pub mod embedded;
 mod epochs;
@@ -10,6 +11,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod sink;
+pub mod time;
 pub mod views;
 
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset

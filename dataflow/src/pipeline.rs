@@ -1,10 +1,11 @@
 //! The dataflow on one worker, from the log to the database.
 //!
 //! ```text
-//!   clock ─▶ ingest ─▶ contributions ─▶ maintain ─▶ rows ───▶ write ─▶ publish
-//!              │ ├────▶ dead letters ───────────────────────▶   │         ▲
-//!              │ └────▶ positions ──────────────────────────────┼─────────┘
-//!              └◀──── what is written (backpressure) ◀──────────┘
+//!   clock ─▶ ingest ─▶ contributions ─▶ maintain ─▶ rows ──▶ write ─▶ publish
+//!            ▲ ▲ ├───▶ dead letters ─────── ▲ ──────────────▶  │         ▲
+//!            │ │ └───▶ marks ─▶ watermarks ─┤ ─────────────────┼─────────┘
+//!            │ └◀── event time ◀────────────┘                  │
+//!            └◀──── what is written (backpressure) ◀───────────┘
 //! ```
 
 use crate::Epoch;
@@ -12,17 +13,21 @@ use crate::ingest::clock::Clock;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
+use crate::observe::Times;
 use crate::sink::{self, Changes, WriteError};
-use crate::views::Catalog;
+use crate::time::{Watermarks, watermarks};
 use crate::views::maintain::maintain;
-use sinks::Writer;
+use crate::views::{Catalog, Gauge};
+use sinks::{ViewProgress, Writer};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::operators::{Input, Operator, Probe, probe};
+use timely::dataflow::operators::{ConnectLoop, Feedback, Input, Operator, Probe, probe};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
@@ -46,6 +51,10 @@ pub struct Parts<S> {
     pub tick: Duration,
     /// Events that this worker may have read that are not written yet.
     pub max_in_flight: u64,
+    /// How far an event's time may be ahead of its message's, in milliseconds.
+    pub max_ahead: i64,
+    /// What an earlier run has published of each view.
+    pub before: BTreeMap<String, ViewProgress>,
     /// Told, once, when it cannot go on.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
@@ -87,6 +96,11 @@ impl Pipeline {
             ..
         } = parts;
         let (failed_write, failed_publish) = (Arc::clone(&failed), Arc::clone(&failed));
+        let final_until = catalog.definitions.iter().map(|view| {
+            let before = parts.before.get(view.name);
+            before.map(|before| before.final_until)
+        });
+        let final_until: Vec<_> = final_until.collect();
         let (clock, published) = worker.dataflow(|scope| {
             let (clock, ticks) = Clock::new(scope, parts.first_epoch, parts.tick);
             let written = probe::Handle::new();
@@ -95,26 +109,44 @@ impl Pipeline {
                 topics: Arc::clone(&topics),
                 written: written.clone(),
                 max_in_flight: parts.max_in_flight,
+                max_ahead: parts.max_ahead,
                 board: Arc::clone(&board),
             };
+            let (heard, again) = scope.feedback(1);
             let Ingested {
                 contributed,
                 dead_letters,
-                positions,
-            } = ingest(ticks, setup, source, move |error| failed(error.into()));
+                marks,
+            } = ingest(ticks, again, setup, source, move |error| {
+                failed(error.into());
+            });
+            let marks = marks.broadcast();
+            let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
+            board.watch(Times {
+                catalog: Arc::clone(&catalog),
+                topics: Arc::clone(&topics),
+                known: Arc::clone(&known),
+            });
+            let advanced = watermarks(marks.clone(), known);
+            advanced.clone().connect_loop(heard);
+
+            let gauge = Gauge::new(Arc::clone(&board), scope.index());
             let changes = Changes {
-                rows: maintain(contributed),
+                rows: maintain(contributed, advanced, &catalog, &gauge),
                 dead_letters,
             };
-            let done = sink::write(changes, catalog, writer, Arc::clone(&board), move |error| {
+            let sinking = Arc::clone(&board);
+            let views = Arc::clone(&catalog);
+            let done = sink::write(changes, views, final_until, writer, sinking, move |error| {
                 failed_write(error.into());
             });
             let done = done.probe_with(&written);
             let publish_failed = move |error: WriteError| failed_publish(error.into());
             let (published, _) = sink::publish(
                 done,
-                positions,
-                topics,
+                marks,
+                (catalog, topics),
+                parts.before,
                 publisher,
                 Arc::clone(&board),
                 publish_failed,

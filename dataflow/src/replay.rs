@@ -2,19 +2,21 @@
 //! benchmarks measure and property tests compare.
 
 use crate::Epoch;
+use crate::compaction;
 use crate::ingest::clock::Clock;
 use crate::ingest::memory::{MemorySource, Partition};
 use crate::ingest::operator::{Setup, ingest};
 use crate::ingest::source::SourceError;
 use crate::observe::Board;
-use crate::views::Catalog;
-use crate::views::key::Key;
+use crate::time::{Watermarks, watermarks};
 use crate::views::maintain::maintain;
-use crate::views::sums::Sums;
+use crate::views::rows::Became;
+use crate::views::{Catalog, Gauge};
 use sinks::DeadLetter;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use timely::dataflow::operators::{Inspect, Probe, probe};
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{ConnectLoop, Feedback, Inspect, Probe, probe};
 
 /// How a log is replayed.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +27,20 @@ pub struct Replay {
     pub tick: Duration,
     /// Messages read of a partition before the next has its turn.
     pub turn: usize,
+    /// How far an event's time may be ahead of its message's, in milliseconds.
+    pub max_ahead: i64,
 }
 
 /// What comes out of a replay. Called by all workers, in any order between them.
 pub trait Outcome: Send + Sync + 'static {
-    /// A row became this in `epoch`; with sums of zero it is no more.
-    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums);
+    /// What a row became; with sums of zero it is no more.
+    fn row(&self, row: &Became);
 
     /// An event could not be used.
     fn dead_letter(&self, _letter: &DeadLetter) {}
+
+    /// How far views have come in the end.
+    fn watermarks(&self, _known: &Watermarks) {}
 }
 
 impl Replay {
@@ -51,11 +58,13 @@ impl Replay {
         let names = catalog.routes.iter().map(|route| route.topic().to_owned());
         let topics: Arc<[String]> = names.collect();
         let board = Arc::new(Board::new(self.workers, &topics, &[]));
-        let config = timely::Config::process(self.workers);
+        let mut config = timely::Config::process(self.workers);
+        compaction::when_idle(&mut config.worker);
         let guards = timely::execute(config, move |worker| {
             let (index, peers) = (worker.index(), worker.peers());
             let mine = log.iter().enumerate().filter(|(i, _)| i % peers == index);
             let source = MemorySource::new(mine.map(|(_, p)| p.clone()).collect(), self.turn);
+            let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
             let (mut clock, done) = worker.dataflow::<Epoch, _, _>(|scope| {
                 let (clock, ticks) = Clock::new(scope, 1, self.tick);
                 let setup = Setup {
@@ -63,17 +72,22 @@ impl Replay {
                     topics: Arc::clone(&topics),
                     written: probe::Handle::new(),
                     max_in_flight: u64::MAX,
+                    max_ahead: self.max_ahead,
                     board: Arc::clone(&board),
                 };
+                let (heard, again) = scope.feedback(1);
                 // Memory does not fail.
                 let failed = |error: SourceError| tracing::error!("{error}");
-                let ingested = ingest(ticks, setup, |_| Box::new(source), failed);
+                let ingested = ingest(ticks, again, setup, |_| Box::new(source), failed);
                 let (rows, letters) = (Arc::clone(&outcome), Arc::clone(&outcome));
+                let advanced = watermarks(ingested.marks.broadcast(), Arc::clone(&known));
+                advanced.clone().connect_loop(heard);
+                let gauge = Gauge::new(Arc::clone(&board), index);
                 ingested
                     .dead_letters
                     .inspect(move |letter| letters.dead_letter(letter));
-                let (done, _) = maintain(ingested.contributed)
-                    .inspect(move |(key, epoch, sums)| rows.row(key, *epoch, sums))
+                let (done, _) = maintain(ingested.contributed, advanced, &catalog, &gauge)
+                    .inspect(move |became| rows.row(became))
                     .probe();
                 (clock, done)
             });
@@ -82,6 +96,8 @@ impl Replay {
                 worker.step_or_park(Some(pause));
             }
             clock.close();
+            let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.watermarks(&known);
         })?;
         guards.join().into_iter().collect()
     }

@@ -10,13 +10,13 @@ use sinks::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidemark::Epoch;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
 use tidemark::views::row::row;
-use tidemark::views::sums::Sums;
-use tidemark::views::{Catalog, catalog};
+use tidemark::views::rows::Became;
+use tidemark::views::window::Lateness;
+use tidemark::views::{Catalog, Override, catalog};
 
 const HOUR: i64 = 3_600_000;
 const DAY: i64 = 24 * HOUR;
@@ -131,22 +131,17 @@ fn naive(events: &[Event]) -> Rows {
 /// What every row became last, and how many dead letters there were.
 #[derive(Default)]
 struct Seen {
-    rows: Mutex<BTreeMap<Key, (Epoch, Sums)>>,
+    rows: Mutex<BTreeMap<Key, Became>>,
     letters: Mutex<usize>,
 }
 
 impl Outcome for Seen {
-    fn row(&self, key: &Key, epoch: Epoch, sums: &Sums) {
-        let before = self
-            .rows
-            .lock()
-            .unwrap()
-            .insert(key.clone(), (epoch, *sums));
+    fn row(&self, row: &Became) {
+        let mut rows = self.rows.lock().unwrap();
+        let before = rows.insert(row.key.clone(), row.clone());
         // A row lives on one worker, and its epochs come in order.
-        assert!(
-            before.is_none_or(|(before, _)| before < epoch),
-            "twice in an epoch"
-        );
+        let earlier = before.is_none_or(|before| before.epoch < row.epoch);
+        assert!(earlier, "twice in an epoch");
     }
 
     fn dead_letter(&self, _letter: &sinks::DeadLetter) {
@@ -180,14 +175,30 @@ fn log(catalog: &Catalog, events: &[Event]) -> Vec<Partition> {
     partitions.into_iter().map(partition).collect()
 }
 
+/// All views, with windows that never close.
+fn open_for_ever() -> Catalog {
+    let forever = Override {
+        lateness: Some(Lateness::Forever),
+        ..Override::default()
+    };
+    let names = catalog(&BTreeMap::new()).unwrap().definitions;
+    let all = names
+        .iter()
+        .map(|view| (view.name.to_owned(), forever.clone()));
+    catalog(&all.collect()).unwrap()
+}
+
 fn replayed(events: &[Event], replay: Replay) -> (Rows, usize) {
-    let catalog = Arc::new(catalog(&BTreeMap::new()).unwrap());
+    let catalog = Arc::new(open_for_ever());
     let seen = Arc::<Seen>::default();
     replay.run(&catalog, &log(&catalog, events), &seen).unwrap();
     let mut rows = Rows::new();
-    for (key, (epoch, sums)) in seen.rows.lock().unwrap().iter() {
+    for (key, became) in seen.rows.lock().unwrap().iter() {
         let definition = &catalog.definitions[usize::from(key.slot.view())];
-        let values = row(definition, key, sums, *epoch).values;
+        if !definition.joins.is_empty() {
+            continue;
+        }
+        let values = row(definition, became).values;
         let [
             Value::Date(start),
             Value::Date(_),
@@ -217,7 +228,8 @@ proptest! {
         turn in 1usize..40,
         tick in 0u64..3,
     ) {
-        let replay = Replay { workers, tick: Duration::from_millis(tick), turn };
+        let tick = Duration::from_millis(tick);
+        let replay = Replay { workers, tick, turn, max_ahead: i64::MAX };
         let (rows, letters) = replayed(&events, replay);
         prop_assert_eq!(rows, naive(&events));
         prop_assert_eq!(letters, events.iter().filter(|event| event.is_broken).count());
@@ -226,7 +238,7 @@ proptest! {
 
 #[test]
 fn any_kafka_timestamp_has_a_window() {
-    let catalog = Arc::new(catalog(&BTreeMap::new()).unwrap());
+    let catalog = Arc::new(open_for_ever());
     let sale = Event {
         is_sale: true,
         partition: 0,
@@ -257,12 +269,21 @@ fn any_kafka_timestamp_has_a_window() {
         workers: 1,
         tick: Duration::ZERO,
         turn: 1,
+        max_ahead: i64::MAX,
     };
     replay.run(&catalog, &log, &seen).unwrap();
     let rows = seen.rows.lock().unwrap();
-    for (key, (epoch, sums)) in rows.iter() {
+    let rows: BTreeMap<_, _> = rows
+        .iter()
+        .filter(|(key, _)| {
+            catalog.definitions[usize::from(key.slot.view())]
+                .joins
+                .is_empty()
+        })
+        .collect();
+    for (key, became) in &rows {
         let definition = &catalog.definitions[usize::from(key.slot.view())];
-        let values = row(definition, key, sums, *epoch).values;
+        let values = row(definition, became).values;
         let [
             Value::Date(start),
             Value::Date(end),

@@ -178,6 +178,14 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) discover_interval: Option<Text<Duration>>,
 
+    /// How long a partition that is read to its end is silent before windows close without it [default: 30s]
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(super) idle_timeout: Option<Text<Duration>>,
+
+    /// How far an event's time may be ahead of its message's; beyond, it is a dead letter [default: 1d]
+    #[arg(long, value_name = "DURATION", help_heading = "Running")]
+    pub(super) max_ahead: Option<Text<Duration>>,
+
     /// Events a worker may have read that are not yet written; then it pauses [default: 500000]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(super) max_in_flight: Option<Text<NonZero<u64>>>,

@@ -31,6 +31,11 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// How often new partitions and topics are looked for.
     pub discover_interval: Duration,
+    /// How long a partition that is read to its end is silent before it no longer
+    /// holds windows open.
+    pub idle_timeout: Duration,
+    /// How far the time of an event may be ahead of its message's timestamp.
+    pub max_ahead: Duration,
     /// Events that one worker may have read and that are not yet written, at
     /// least 1; then its partitions are paused.
     pub max_in_flight: u64,
@@ -236,6 +241,12 @@ impl Settings {
             discover_interval: options
                 .discover_interval
                 .map_or(Duration::from_secs(5), |d| d.value),
+            idle_timeout: options
+                .idle_timeout
+                .map_or(Duration::from_secs(30), |d| d.value),
+            max_ahead: options
+                .max_ahead
+                .map_or(Duration::from_secs(86_400), |d| d.value),
             max_in_flight: options.max_in_flight.map_or(500_000, |n| n.value.get()),
             views,
             http: options.http.map_or_else(Http::default, |h| h.value),

@@ -68,6 +68,8 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.epoch, Duration::from_millis(100));
     assert_eq!(settings.connect_timeout, Duration::from_secs(30));
     assert_eq!(settings.discover_interval, Duration::from_secs(5));
+    assert_eq!(settings.idle_timeout, Duration::from_secs(30));
+    assert_eq!(settings.max_ahead, Duration::from_secs(86_400));
     assert_eq!(settings.max_in_flight, 500_000);
     assert_eq!(settings.on_expired, OnExpired::Error);
     assert_eq!(settings.http, Http::Default);

@@ -34,6 +34,10 @@ const FIXED: [(&str, &str); 4] = [
     ("enable.partition.eof", "true"),
 ];
 
+/// Of a reader: from its statistics it is known whether a partition's broker
+/// answers, and so whether the partition is idle.
+const STATISTICS: (&str, &str) = ("statistics.interval.ms", "1000");
+
 /// What a reader may fetch ahead, over all its partitions: the client's own
 /// limits are for each partition.
 const AHEAD_KBYTES: usize = 128 * 1_024;
@@ -47,7 +51,7 @@ impl Connection {
         let kbytes = share(AHEAD_KBYTES, 256, 32_768);
         let messages = share(AHEAD_MESSAGES, 1_000, 100_000);
         self.consumer(&[
-            ("statistics.interval.ms", "1000".to_owned()),
+            (STATISTICS.0, STATISTICS.1.to_owned()),
             ("queued.max.messages.kbytes", kbytes.to_string()),
             ("queued.min.messages", messages.to_string()),
         ])
@@ -94,7 +98,8 @@ impl Connection {
                 name: name.clone(),
                 problem,
             };
-            let fixed = FIXED.iter().find(|(key, _)| key == name);
+            let fixed = FIXED.iter().chain([&STATISTICS]);
+            let fixed = fixed.into_iter().find(|(key, _)| key == name);
             if let Some((_, needed)) = fixed.filter(|(_, needed)| needed != value) {
                 return Err(wrong(format!("it has to be {needed}")));
             }
@@ -141,10 +146,25 @@ pub struct Context {
     /// What was complained of lately, and when.
     complaints: Mutex<HashMap<String, Instant>>,
     /// Topic → partition → the end of the partition, as last heard.
-    ends: Mutex<HashMap<String, HashMap<i32, i64>>>,
+    ends: Mutex<HashMap<String, HashMap<i32, End>>>,
     /// How much has been heard.
     heard: AtomicU64,
 }
+
+/// The end of a partition, as last heard.
+#[derive(Clone, Copy)]
+struct End {
+    /// The offset that its next message will have.
+    offset: i64,
+    /// When its broker was last heard to answer.
+    heard: Option<Instant>,
+}
+
+/// A broker that is asked for messages answers at least this often, be it that
+/// there are none: in microseconds.
+const ANSWERS: i64 = 3_000_000;
+/// What was heard longer ago than this says nothing of now.
+const STALE: Duration = Duration::from_secs(5);
 
 /// Lets a client say what it has to say, and calls `each` with what comes
 /// through its main queue.
@@ -170,6 +190,18 @@ impl Context {
     /// The end of a partition (the offset that its next message will have), as
     /// last heard: about a second old. `None` before anything was heard.
     pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
+        self.heard_end(topic, partition).map(|end| end.offset)
+    }
+
+    /// Whether a partition's broker answers, and says that the partition ends here.
+    pub(super) fn is_end(&self, topic: &str, partition: i32, offset: i64) -> bool {
+        self.heard_end(topic, partition).is_some_and(|end| {
+            let heard = end.heard.is_some_and(|heard| heard.elapsed() < STALE);
+            heard && end.offset <= offset
+        })
+    }
+
+    fn heard_end(&self, topic: &str, partition: i32) -> Option<End> {
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.get(topic)?.get(&partition).copied()
     }
@@ -224,12 +256,24 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         self.heard.fetch_add(1, Ordering::Relaxed);
+        let answering: Vec<i32> = statistics
+            .brokers
+            .values()
+            .filter(|broker| broker.state == "UP" && (0..ANSWERS).contains(&broker.rxidle))
+            .map(|broker| broker.nodeid)
+            .collect();
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, topic) in statistics.topics {
             let known = ends.entry(name).or_default();
             for (partition, state) in topic.partitions {
                 if partition >= 0 && state.hi_offset >= 0 {
-                    known.insert(partition, state.hi_offset);
+                    let asked = state.fetch_state == "active";
+                    let heard = asked && answering.contains(&state.broker);
+                    let end = End {
+                        offset: state.hi_offset,
+                        heard: heard.then(Instant::now),
+                    };
+                    known.insert(partition, end);
                 }
             }
         }

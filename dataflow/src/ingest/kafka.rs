@@ -9,7 +9,7 @@
 use super::client::{Connection, Context, serve};
 use super::discovery::{Discovery, Found, owner};
 use super::partition::Partition;
-use super::source::{Message, Position, Source, SourceError, Turn};
+use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use crate::observe::Board;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -17,7 +17,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use timely::scheduling::SyncActivator;
 
 /// Messages read from one partition before the next has its turn.
@@ -51,6 +51,8 @@ pub struct Share {
     pub until_caught_up: bool,
     /// What to do about deleted messages.
     pub on_expired: OnExpired,
+    /// How long a partition is silent before it is idle.
+    pub idle_timeout: Duration,
     /// Where positions are kept for people to see.
     pub board: Arc<Board>,
 }
@@ -103,39 +105,6 @@ impl KafkaSource {
         self
     }
 
-    /// Takes up partitions that were found since the last look.
-    fn look_for_partitions(&mut self) -> Result<(), SourceError> {
-        let version = self.share.discovery.version();
-        if version == self.version {
-            return Ok(());
-        }
-        self.version = version;
-        let before = self.partitions.len();
-        for found in self.share.discovery.found() {
-            let known = self
-                .partitions
-                .iter()
-                .any(|p| (p.topic, p.partition) == (found.topic, found.partition));
-            if self.share.has(&found) && !known {
-                self.partitions.push(Partition {
-                    topic: found.topic,
-                    partition: found.partition,
-                    next: found.low,
-                    started: false,
-                    found_end: found.high,
-                    reached_end: found.low >= found.high,
-                    moved: true,
-                    queue: None,
-                });
-            }
-        }
-        if self.partitions.len() > before {
-            self.assign()
-        } else {
-            Ok(())
-        }
-    }
-
     /// Reads all partitions from where they stand.
     fn assign(&mut self) -> Result<(), SourceError> {
         self.consumer.assign(&self.list(true)?).map_err(client)?;
@@ -183,7 +152,7 @@ impl KafkaSource {
     /// split off.
     fn serve_client(
         &mut self,
-        each: &mut dyn FnMut(Message<'_>) -> usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<(), SourceError> {
         let KafkaSource {
             share, partitions, ..
@@ -224,7 +193,6 @@ impl KafkaSource {
             {
                 partition.next = next;
                 partition.started = true;
-                partition.moved = true;
             }
         }
         Ok(())
@@ -263,18 +231,40 @@ impl KafkaSource {
             return Err(partition.refused(topic, detail));
         }
         partition.next = partition.next.max(low);
-        partition.moved = true;
         self.assign()
     }
 }
 
 impl Source for KafkaSource {
+    fn find(&mut self, each: &mut dyn FnMut(usize, i32)) -> Result<(), SourceError> {
+        let version = self.share.discovery.version();
+        if version == self.version {
+            return Ok(());
+        }
+        self.version = version;
+        let before = self.partitions.len();
+        for found in self.share.discovery.found() {
+            let known = self
+                .partitions
+                .iter()
+                .any(|p| (p.topic, p.partition) == (found.topic, found.partition));
+            if self.share.has(&found) && !known {
+                each(found.topic, found.partition);
+                self.partitions.push(Partition::new(&found));
+            }
+        }
+        if self.partitions.len() > before {
+            self.assign()
+        } else {
+            Ok(())
+        }
+    }
+
     fn read(
         &mut self,
         mut budget: usize,
-        each: &mut dyn FnMut(Message<'_>) -> usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError> {
-        self.look_for_partitions()?;
         self.serve_client(each)?;
 
         let mut more = false;
@@ -284,20 +274,23 @@ impl Source for KafkaSource {
             let index = (self.first + step) % count;
             let partition = &mut self.partitions[index];
             let turn = budget.min(TURN);
-            let mut read = 0;
+            let mut read = partition.take_waiting(turn, each);
             let mut expired = false;
             // Out of the partition while it is read, so that both can be used.
             let Some(queue) = partition.queue.take() else {
                 continue;
             };
-            while read < turn && !expired {
+            while read < turn && !expired && partition.waiting.is_empty() {
                 match queue.poll(Duration::ZERO) {
                     None => break,
                     Some(Ok(message)) => {
-                        read += partition.take(&message, each);
+                        if let Taken::Weighing(weight) = partition.take(&message, each) {
+                            read += weight;
+                        }
                     }
                     Some(Err(KafkaError::PartitionEOF(_))) => {
                         partition.reached_end = true;
+                        partition.at_end = true;
                         at_end = true;
                     }
                     Some(Err(error)) => {
@@ -320,7 +313,7 @@ impl Source for KafkaSource {
             self.pass_markers()?;
         }
 
-        let done = |p: &Partition| p.reached_end || p.next >= p.found_end;
+        let done = |p: &Partition| p.waiting.is_empty() && (p.reached_end || p.next >= p.found_end);
         if self.share.until_caught_up && self.partitions.iter().all(done) {
             return Ok(Turn::Finished);
         }
@@ -332,6 +325,10 @@ impl Source for KafkaSource {
             return;
         }
         self.paused = paused;
+        for partition in &mut self.partitions {
+            // While it was paused, its silence was ours.
+            partition.heard = Instant::now();
+        }
         let Ok(list) = self.list(false) else { return };
         let result = if paused {
             self.consumer.pause(&list)
@@ -346,14 +343,17 @@ impl Source for KafkaSource {
         }
     }
 
-    fn take_positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
         let Share {
             topics,
             board,
             worker,
+            idle_timeout,
+            until_caught_up,
             ..
         } = &self.share;
-        for partition in &mut self.partitions {
+        let context = self.consumer.context();
+        for partition in &self.partitions {
             let Partition {
                 topic,
                 partition: number,
@@ -361,19 +361,15 @@ impl Source for KafkaSource {
                 ..
             } = *partition;
             let name = &topics[topic];
-            let end = self
-                .consumer
-                .context()
-                .end(name, number)
-                .unwrap_or(partition.found_end);
+            let end = context.end(name, number).unwrap_or(partition.found_end);
             board.partition(name, number, *worker, next, end.max(next), self.paused);
-            if std::mem::take(&mut partition.moved) {
-                each(Position {
-                    topic,
-                    partition: number,
-                    next,
-                });
-            }
+            let may_be_idle = !self.paused && !until_caught_up;
+            each(Position {
+                topic,
+                partition: number,
+                next,
+                idle: may_be_idle && partition.is_idle(name, *idle_timeout, context),
+            });
         }
     }
 }

@@ -1,8 +1,7 @@
 //! A log in memory, for benchmarks and property tests: the dataflow cannot tell
 //! it from Kafka.
 
-use super::source::{Message, Position, Source, SourceError, Turn};
-use std::collections::VecDeque;
+use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use std::sync::Arc;
 
 /// A message kept in memory.
@@ -29,72 +28,89 @@ pub struct Partition {
 
 /// Reads partitions in turns, then is finished.
 pub struct MemorySource {
-    reading: VecDeque<(Partition, usize)>,
-    moved: Vec<Position>,
+    /// With the next offset of each.
+    partitions: Vec<(Partition, usize)>,
+    found: bool,
+    /// Whose turn it is.
+    first: usize,
     turn: usize,
 }
 
 impl MemorySource {
     /// Reads `partitions`, at most `turn` messages of each before the next.
     pub fn new(partitions: Vec<Partition>, turn: usize) -> MemorySource {
-        let reading = partitions
-            .into_iter()
-            .map(|partition| (partition, 0))
-            .collect();
         MemorySource {
-            reading,
-            moved: Vec::new(),
+            partitions: partitions.into_iter().map(|part| (part, 0)).collect(),
+            found: false,
+            first: 0,
             turn: turn.max(1),
         }
     }
 }
 
 impl Source for MemorySource {
+    fn find(&mut self, each: &mut dyn FnMut(usize, i32)) -> Result<(), SourceError> {
+        if !std::mem::replace(&mut self.found, true) {
+            for (part, _) in &self.partitions {
+                each(part.topic, part.partition);
+            }
+        }
+        Ok(())
+    }
+
     fn read(
         &mut self,
         mut budget: usize,
-        each: &mut dyn FnMut(Message<'_>) -> usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError> {
-        while budget > 0 {
-            let Some((part, from)) = self.reading.pop_front() else {
-                return Ok(Turn::Finished);
-            };
+        let count = self.partitions.len();
+        let mut silent = 0;
+        while budget > 0 && silent < count {
+            let (part, next) = &mut self.partitions[self.first];
             let turn = self.turn.min(budget);
-            let (mut until, mut read) = (from, 0);
+            let mut read = 0;
             while read < turn
-                && let Some(kept) = part.messages.get(until)
+                && let Some(kept) = part.messages.get(*next)
             {
-                read += each(Message {
+                let taken = each(Message {
                     topic: part.topic,
                     partition: part.partition,
-                    offset: until.cast_signed() as i64,
+                    offset: next.cast_signed() as i64,
                     timestamp: kept.timestamp,
                     key: kept.key.as_deref(),
                     value: kept.value.as_deref(),
                 });
-                until += 1;
+                let Taken::Weighing(weight) = taken else {
+                    break;
+                };
+                read += weight;
+                *next += 1;
             }
+            silent = if read == 0 { silent + 1 } else { 0 };
             budget = budget.saturating_sub(read);
-            self.moved.push(Position {
-                topic: part.topic,
-                partition: part.partition,
-                next: until.cast_signed() as i64,
-            });
-            if until < part.messages.len() {
-                self.reading.push_back((part, until));
-            }
+            self.first = (self.first + 1) % count;
         }
-        Ok(if self.reading.is_empty() {
+        let done = |(part, next): &(Partition, usize)| *next >= part.messages.len();
+        Ok(if self.partitions.iter().all(done) {
             Turn::Finished
-        } else {
+        } else if silent < count {
             Turn::More
+        } else {
+            // None of them may be read yet.
+            Turn::Idle
         })
     }
 
     fn pause(&mut self, _paused: bool) {}
 
-    fn take_positions(&mut self, each: &mut dyn FnMut(Position)) {
-        // Later positions of a partition replace earlier ones.
-        self.moved.drain(..).for_each(each);
+    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+        for (part, next) in &self.partitions {
+            each(Position {
+                topic: part.topic,
+                partition: part.partition,
+                next: next.cast_signed() as i64,
+                idle: false,
+            });
+        }
     }
 }

@@ -18,6 +18,8 @@ mod flight;
 pub mod kafka;
 pub mod memory;
 pub mod operator;
+mod outputs;
 mod partition;
+mod partitions;
 mod reading;
 pub mod source;

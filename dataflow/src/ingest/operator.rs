@@ -7,11 +7,12 @@
 //!
 //! ```text
 //!   clock ─────────┐ (which epoch is open; no data)
+//!   event time ────┤ (which partitions may be read)
 //!                  ▼
-//!   Source ─▶ decode ─▶ Contributions ──▶ sums, members, latest
+//!   Source ─▶ decode, judge ─▶ Contributions ──▶ sums, members, latest, what is joined
 //!                  │
 //!                  ├─▶ dead letters       (as they come)
-//!                  └─▶ positions          (at the end of the epoch)
+//!                  └─▶ marks              (of each partition, at the end of the epoch)
 //! ```
 //!
 //! It holds back when too much of what it has read is not written yet: it then
@@ -19,22 +20,23 @@
 
 use super::clock::Ticks;
 use super::flight::Flight;
+use super::outputs::{Open, Outputs};
+use super::partitions::Partitions;
 use super::reading::Reading;
-use super::source::{Position, Source, SourceError, Turn};
+use super::source::{Source, SourceError, Taken, Turn};
 use crate::Epoch;
 use crate::observe::Board;
+use crate::time::{Advanced, Mark, NEVER};
 use crate::views::Catalog;
-use crate::views::changes::{LatestChange, MemberChange, SumsChange};
+use crate::views::join::Joined;
 use crate::views::maintain::Contributed;
 use sinks::DeadLetter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::{Capability, probe};
+use timely::dataflow::operators::probe;
 use timely::progress::frontier::MutableAntichain;
 use timely::scheduling::SyncActivator;
 
@@ -51,9 +53,8 @@ pub struct Ingested<'scope> {
     pub contributed: Contributed<'scope>,
     /// Events that could not be used.
     pub dead_letters: StreamVec<'scope, Epoch, DeadLetter>,
-    /// How far partitions have been read by the end of the epoch: topic,
-    /// partition, next offset.
-    pub positions: StreamVec<'scope, Epoch, (usize, i32, i64)>,
+    /// Where partitions stand at the end of the epoch.
+    pub marks: StreamVec<'scope, Epoch, Mark>,
 }
 
 /// What the operator needs to know.
@@ -66,16 +67,20 @@ pub struct Setup {
     pub written: probe::Handle<Epoch>,
     /// Events that this worker may have read that are not written yet.
     pub max_in_flight: u64,
+    /// How far an event's time may be ahead of its message's, in milliseconds.
+    pub max_ahead: i64,
     /// Where counts are kept.
     pub board: Arc<Board>,
 }
 
-/// Builds the operator. `source` is given a way to wake it.
+/// Builds the operator. `advanced` is how far event time has come, each epoch of
+/// which comes back with the next; `source` is given a way to wake the operator.
 ///
 /// When the log cannot be read any further, `failed` is called, once, and the
 /// epoch that is open then is never completed.
 pub fn ingest<'scope>(
     ticks: Ticks<'scope>,
+    advanced: StreamVec<'scope, Epoch, Advanced>,
     setup: Setup,
     source: impl FnOnce(SyncActivator) -> Box<dyn Source>,
     failed: impl Fn(SourceError) + 'static,
@@ -85,32 +90,26 @@ pub fn ingest<'scope>(
     // Not connected to the outputs: what holds an epoch open is the capability
     // that this operator holds, on each worker that still reads.
     let _ticks = builder.new_input_connection(ticks, Pipeline, []);
-    let (sums, sums_stream) = builder.new_output_connection([]);
-    let (members, members_stream) = builder.new_output_connection([]);
-    let (latest, latest_stream) = builder.new_output_connection([]);
-    let (letters, letters_stream) = builder.new_output_connection([]);
-    let (positions, positions_stream) = builder.new_output_connection([]);
+    let mut advanced = builder.new_input_connection(advanced, Pipeline, []);
+    let (outputs, streams) = Outputs::new(&mut builder);
     let address = builder.operator_info().address;
     let activator = scope.activator_for(address.clone());
     let mut source = source(scope.worker().sync_activator_for(address.to_vec()));
     let worker = scope.index();
 
     builder.build(move |capabilities| {
-        let mut outputs = Outputs {
-            sums: OutputBuilder::from(sums),
-            members: OutputBuilder::from(members),
-            latest: OutputBuilder::from(latest),
-            letters: OutputBuilder::from(letters),
-            positions: OutputBuilder::from(positions),
-        };
+        let mut outputs = outputs;
         let Setup {
             catalog,
             topics,
             written,
             max_in_flight,
+            max_ahead,
             board,
         } = setup;
-        let mut reading = Reading::new(catalog, topics, Arc::clone(&board));
+        let mut watermarks = vec![NEVER; catalog.definitions.len()];
+        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead);
+        let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions);
         let mut flight = Flight::new(written, max_in_flight);
         let mut open = Some(Open {
             capabilities,
@@ -120,6 +119,11 @@ pub fn ingest<'scope>(
         let mut armed: Option<Instant> = None;
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
+            advanced.for_each(|_, advanced| {
+                for advanced in advanced.drain(..) {
+                    watermarks[usize::from(advanced.view)] = advanced.watermark;
+                }
+            });
             let (Some(now), false) = (&mut open, broken) else {
                 return;
             };
@@ -128,8 +132,15 @@ pub fn ingest<'scope>(
                 // Not all workers are there: the clock has not opened an epoch.
                 return;
             }
+            let mut announce = |topic, partition| {
+                reading.partitions.announce(topic, partition, now.epoch);
+            };
+            if let Err(error) = source.find(&mut announce) {
+                broken = true;
+                return failed(error);
+            }
             if clock != Some(now.epoch) {
-                outputs.finish_epoch(now, &mut reading, source.as_mut());
+                outputs.finish_epoch(now, &mut reading, source.as_mut(), false);
                 match clock {
                     Some(next) => now.advance(next),
                     None => {
@@ -140,15 +151,22 @@ pub fn ingest<'scope>(
             }
             let Some(now) = &open else { return };
 
+            // What was said of an epoch comes back with the next one.
+            let heard = frontiers[1].frontier().first().copied();
+            let heard = heard.map(|next| next.saturating_sub(1));
+            reading.partitions.confirm(heard, &watermarks);
+
             let full = flight.is_full();
             source.pause(full);
             board.in_flight(worker, flight.events());
             let budget = if full { 0 } else { BUDGET.min(flight.room()) };
             let mut weight = 0;
             let turn = source.read(budget, &mut |message| {
-                let weighs = reading.take(&message, now.epoch);
-                weight += weighs;
-                weighs
+                let taken = reading.take(&message, now.epoch);
+                if let Taken::Weighing(weighs) = taken {
+                    weight += weighs;
+                }
+                taken
             });
             flight.add(now.epoch, weight as u64);
             reading.report();
@@ -168,7 +186,7 @@ pub fn ingest<'scope>(
                 Ok(Turn::More) => activator.activate(),
                 Ok(Turn::Idle) => {}
                 Ok(Turn::Finished) => {
-                    outputs.finish_epoch(now, &mut reading, source.as_mut());
+                    outputs.finish_epoch(now, &mut reading, source.as_mut(), true);
                     open = None;
                 }
                 Err(error) => {
@@ -181,95 +199,16 @@ pub fn ingest<'scope>(
 
     Ingested {
         contributed: Contributed {
-            sums: sums_stream,
-            members: members_stream,
-            latest: latest_stream,
+            sums: streams.sums,
+            members: streams.members,
+            latest: streams.latest,
+            joined: Joined {
+                sales: streams.sales,
+                customers: streams.customers,
+                products: streams.products,
+            },
         },
-        dead_letters: letters_stream,
-        positions: positions_stream,
-    }
-}
-
-/// The open epoch, and a capability for it on each output.
-struct Open {
-    capabilities: Vec<Capability<Epoch>>,
-    epoch: Epoch,
-}
-
-impl Open {
-    fn advance(&mut self, epoch: Epoch) {
-        self.epoch = epoch;
-        for capability in &mut self.capabilities {
-            capability.downgrade(&epoch);
-        }
-    }
-}
-
-type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
-
-/// The operator's outputs, in the order in which they were made.
-struct Outputs {
-    sums: Output<SumsChange>,
-    members: Output<MemberChange>,
-    latest: Output<LatestChange>,
-    letters: Output<DeadLetter>,
-    positions: Output<(usize, i32, i64)>,
-}
-
-impl Outputs {
-    /// Sends everything that belongs to the open epoch.
-    fn finish_epoch(&mut self, open: &Open, reading: &mut Reading, source: &mut dyn Source) {
-        self.send_contributions(open, reading);
-        self.send_letters(open, reading);
-        let mut output = self.positions.activate();
-        let mut session = output.session(&open.capabilities[4]);
-        source.take_positions(&mut |Position {
-                                        topic,
-                                        partition,
-                                        next,
-                                    }| {
-            session.give((topic, partition, next));
-        });
-    }
-
-    fn send_contributions(&mut self, open: &Open, reading: &mut Reading) {
-        let Open {
-            capabilities,
-            epoch,
-        } = open;
-        let contributions = &mut reading.contributions;
-        self.sums
-            .activate()
-            .session(&capabilities[0])
-            .give_iterator(
-                contributions
-                    .take_sums()
-                    .map(|(key, sums)| ((key, ()), *epoch, sums)),
-            );
-        self.members
-            .activate()
-            .session(&capabilities[1])
-            .give_iterator(
-                contributions
-                    .take_members()
-                    .map(|member| (member, *epoch, 1)),
-            );
-        self.latest
-            .activate()
-            .session(&capabilities[2])
-            .give_iterator(
-                contributions
-                    .take_latest()
-                    .map(|(key, micros, diff)| ((key, micros), *epoch, diff)),
-            );
-    }
-
-    fn send_letters(&mut self, open: &Open, reading: &mut Reading) {
-        if !reading.letters.is_empty() {
-            self.letters
-                .activate()
-                .session(&open.capabilities[3])
-                .give_iterator(reading.letters.drain(..));
-        }
+        dead_letters: streams.letters,
+        marks: streams.marks,
     }
 }

@@ -2,11 +2,14 @@
 //! Kafka reports of it.
 
 use super::client::Context;
-use super::source::{Message, SourceError};
+use super::discovery::Found;
+use super::source::{Message, SourceError, Taken};
 use rdkafka::Timestamp;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::{BorrowedMessage, OwnedMessage};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// One partition that this worker reads.
 pub(super) struct Partition {
@@ -21,28 +24,87 @@ pub(super) struct Partition {
     pub(super) found_end: i64,
     /// Whether the end has been reached since it was found.
     pub(super) reached_end: bool,
-    /// Whether `next` has moved since positions were taken.
-    pub(super) moved: bool,
+    /// Whether the end has been reached since the last message.
+    pub(super) at_end: bool,
+    /// When it was last heard of: a message, or that it may be read again.
+    pub(super) heard: Instant,
+    /// Messages that may not be taken up yet.
+    pub(super) waiting: VecDeque<OwnedMessage>,
     pub(super) queue: Option<PartitionQueue<Context>>,
 }
 
 impl Partition {
-    /// Takes a message up. Returns what it weighs.
+    /// A partition of which nothing has been read.
+    pub(super) fn new(found: &Found) -> Partition {
+        Partition {
+            topic: found.topic,
+            partition: found.partition,
+            next: found.low,
+            started: false,
+            found_end: found.high,
+            reached_end: found.low >= found.high,
+            at_end: false,
+            heard: Instant::now(),
+            waiting: VecDeque::new(),
+            queue: None,
+        }
+    }
+
+    /// Takes a message up that has come of it, or lets it wait behind those that
+    /// wait already. Returns what it weighs.
     pub(super) fn take(
         &mut self,
         message: &BorrowedMessage<'_>,
-        each: &mut dyn FnMut(Message<'_>) -> usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
+    ) -> Taken {
+        self.heard = Instant::now();
+        self.at_end = false;
+        let taken = match self.waiting.is_empty() {
+            true => self.offer(message, each),
+            false => Taken::Later,
+        };
+        if taken == Taken::Later {
+            self.waiting.push_back(message.detach());
+        }
+        taken
+    }
+
+    /// Takes up what waits, as far as it may be by now. Returns what it weighs.
+    pub(super) fn take_waiting(
+        &mut self,
+        budget: usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> usize {
+        let mut read = 0;
+        while read < budget
+            && let Some(message) = self.waiting.pop_front()
+        {
+            match self.offer(&message, each) {
+                Taken::Weighing(weight) => read += weight,
+                Taken::Later => {
+                    self.waiting.push_front(message);
+                    break;
+                }
+            }
+        }
+        read
+    }
+
+    fn offer(
+        &mut self,
+        message: &impl rdkafka::Message,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
+    ) -> Taken {
         let offset = message.offset();
         if self.started && offset < self.next {
             // Fetched twice, around a new assignment.
-            return 0;
+            return Taken::Weighing(0);
         }
         let timestamp = match message.timestamp() {
             Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => millis,
             Timestamp::NotAvailable => 0,
         };
-        let weight = each(Message {
+        let taken = each(Message {
             topic: self.topic,
             partition: self.partition,
             offset,
@@ -50,10 +112,22 @@ impl Partition {
             key: message.key(),
             value: message.payload(),
         });
-        self.next = offset + 1;
-        self.started = true;
-        self.moved = true;
-        weight
+        if let Taken::Weighing(_) = taken {
+            self.next = offset + 1;
+            self.started = true;
+        }
+        taken
+    }
+
+    /// Whether it has been read to its end and nothing has come for `timeout`.
+    ///
+    /// That nothing comes says little while its broker cannot be heard: so the
+    /// broker must have said lately that this is the end.
+    pub(super) fn is_idle(&self, topic: &str, timeout: Duration, context: &Context) -> bool {
+        self.at_end
+            && self.waiting.is_empty()
+            && self.heard.elapsed() >= timeout
+            && context.is_end(topic, self.partition, self.next)
     }
 
     /// What follows from an error that Kafka reports of this partition: whether
@@ -142,16 +216,13 @@ mod tests {
 
     #[test]
     fn what_passes_is_waited_for_and_what_does_not_is_told() {
-        let partition = Partition {
+        let mut partition = Partition::new(&Found {
             topic: 0,
             partition: 3,
-            next: 17,
-            started: true,
-            found_end: 20,
-            reached_end: false,
-            moved: false,
-            queue: None,
-        };
+            low: 17,
+            high: 20,
+        });
+        partition.started = true;
         let complain = |code| {
             let error = KafkaError::MessageConsumption(code);
             partition.complain("sales", &error, &Context::default())

@@ -19,6 +19,15 @@ pub struct Message<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+/// What was made of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// It was taken up. Most messages weigh 1.
+    Weighing(usize),
+    /// Its partition may not be read yet: the message is to be offered again.
+    Later,
+}
+
 /// What a source has left after a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
@@ -40,6 +49,8 @@ pub struct Position {
     pub partition: i32,
     /// The next offset.
     pub next: i64,
+    /// Whether the partition has been read to its end and is silent.
+    pub idle: bool,
 }
 
 /// A worker's share of the log, read in turns.
@@ -47,8 +58,16 @@ pub struct Position {
 /// Within a partition messages come in the order of their offsets; partitions
 /// take turns, so that none starves.
 pub trait Source {
-    /// Reads messages until what they weigh is `budget`. `each` says what a
-    /// message weighs: most weigh 1. Does not wait for messages.
+    /// Calls `each` with the topic and number of every partition that was found
+    /// since this was last called.
+    ///
+    /// # Errors
+    /// When the client fails.
+    fn find(&mut self, each: &mut dyn FnMut(usize, i32)) -> Result<(), SourceError>;
+
+    /// Reads messages until what they weigh is `budget`. `each` takes a message
+    /// up, or leaves it for later, and with it all that come behind it in its
+    /// partition. Does not wait for messages.
     ///
     /// # Errors
     /// When the log cannot be read any further without losing something. What
@@ -57,7 +76,7 @@ pub trait Source {
     fn read(
         &mut self,
         budget: usize,
-        each: &mut dyn FnMut(Message<'_>) -> usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError>;
 
     /// Stops (or goes on) fetching, because what has been read is not written
@@ -65,8 +84,8 @@ pub trait Source {
     /// the client stays alive.
     fn pause(&mut self, paused: bool);
 
-    /// Takes the positions that have moved since they were last taken.
-    fn take_positions(&mut self, each: &mut dyn FnMut(Position));
+    /// Calls `each` with the position of every partition.
+    fn positions(&mut self, each: &mut dyn FnMut(Position));
 }
 
 /// The log cannot be read any further.

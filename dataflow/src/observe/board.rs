@@ -19,7 +19,10 @@ use super::{
     Stage,
     busiest::Busiest,
     metrics::Metrics,
-    snapshot::{PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot},
+    snapshot::{
+        ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
+    },
+    times::{Times, ViewTime},
 };
 
 /// What one process knows about itself. Topics, tables and workers are named by
@@ -44,6 +47,9 @@ pub struct Board {
     write_retries: AtomicU64,
     dead_letters: AtomicU64,
     store: Mutex<StoreState>,
+    /// By worker and name.
+    arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
+    times: Mutex<Option<Times>>,
     metrics: Metrics,
 }
 
@@ -61,6 +67,8 @@ struct TableBoard {
     table: Table,
     puts: AtomicU64,
     deletes: AtomicU64,
+    late: AtomicU64,
+    from_the_future: AtomicU64,
     busiest: Mutex<Busiest>,
 }
 
@@ -80,6 +88,8 @@ impl Board {
         let table = |table: &Table| TableBoard {
             puts: AtomicU64::new(0),
             deletes: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            from_the_future: AtomicU64::new(0),
             busiest: Mutex::new(Busiest::new(table)),
             table: table.clone(),
         };
@@ -99,6 +109,8 @@ impl Board {
             write_retries: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             store: Mutex::new(StoreState::Unknown),
+            arrangements: Mutex::default(),
+            times: Mutex::new(None),
             metrics: Metrics::new(),
         }
     }
@@ -130,6 +142,37 @@ impl Board {
         if let Some(topic) = self.topics.get(topic) {
             topic.malformed.fetch_add(n, Relaxed);
         }
+    }
+
+    /// A view did not take so many events.
+    pub fn refused(&self, view: usize, late: u64, from_the_future: u64) {
+        if let Some(table) = self.tables.get(view) {
+            table.late.fetch_add(late, Relaxed);
+            table.from_the_future.fetch_add(from_the_future, Relaxed);
+        }
+    }
+
+    /// An arrangement of a worker holds so many updates, in so many bytes.
+    pub fn arrangement(&self, name: &'static str, worker: usize, records: usize, bytes: usize) {
+        let now = ArrangementSnapshot {
+            name,
+            worker,
+            records: records as u64,
+            bytes: bytes as u64,
+        };
+        lock(&self.arrangements).insert((worker, name), now);
+    }
+
+    /// From now on, the event time of views is known here. Of several workers' the
+    /// last counts: all know the same.
+    pub fn watch(&self, times: Times) {
+        *lock(&self.times) = Some(times);
+    }
+
+    /// The event time of every view; none before the workers have started.
+    pub fn times(&self) -> Vec<ViewTime> {
+        let times = lock(&self.times).clone();
+        times.map(|times| times.views()).unwrap_or_default()
     }
 
     /// A partition is read by `worker` (counted over all processes) and is at
@@ -288,6 +331,7 @@ impl Board {
             write_retries: self.write_retries.load(Relaxed),
             dead_letters,
             store: *lock(&self.store),
+            arrangements: lock(&self.arrangements).values().cloned().collect(),
         }
     }
 
@@ -317,6 +361,8 @@ impl TableBoard {
             table: self.table.clone(),
             puts: self.puts.load(Relaxed),
             deletes: self.deletes.load(Relaxed),
+            late: self.late.load(Relaxed),
+            from_the_future: self.from_the_future.load(Relaxed),
             busiest: lock(&self.busiest).top(),
         }
     }

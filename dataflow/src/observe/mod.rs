@@ -22,11 +22,15 @@ mod stage;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
+mod times;
 mod views;
 
 pub use board::Board;
 pub use console::Console;
 pub use screen::Screen;
-pub use snapshot::{PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot};
+pub use snapshot::{
+    ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
+};
 pub use stage::Stage;
+pub use times::{PartitionTime, Times, ViewTime};
 pub use views::{ViewInfo, print_views};

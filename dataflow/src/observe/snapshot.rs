@@ -49,6 +49,21 @@ pub struct Snapshot {
     pub dead_letters: u64,
     /// What the last write showed of the store.
     pub store: StoreState,
+    /// What the arrangements of this process hold, by worker.
+    pub arrangements: Vec<ArrangementSnapshot>,
+}
+
+/// What an arrangement of a worker holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArrangementSnapshot {
+    /// Its name.
+    pub name: &'static str,
+    /// The worker, counted over all processes.
+    pub worker: usize,
+    /// Updates.
+    pub records: u64,
+    /// Bytes that they take, without those of long texts.
+    pub bytes: u64,
 }
 
 /// What was read of a topic.
@@ -75,6 +90,10 @@ pub struct TableSnapshot {
     pub puts: u64,
     /// Rows deleted.
     pub deletes: u64,
+    /// Events that came too late for it.
+    pub late: u64,
+    /// Events whose time lay too far ahead for it.
+    pub from_the_future: u64,
     /// The rows with the greatest first aggregate in the newest window,
     /// greatest first.
     pub busiest: Vec<sinks::Row>,

@@ -22,6 +22,7 @@ use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::serve;
 use ending::Ending;
 use sinks::retry::wait_for;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -110,8 +111,9 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     }
 
     let progress = wait_for(|| reader.progress(), settings.connect_timeout, &stopping);
-    let first_epoch = match progress {
-        Ok(progress) => progress.map_or(1, |progress| progress.epoch + 1),
+    let (first_epoch, before) = match progress {
+        Ok(Some(progress)) => (progress.epoch + 1, progress.views),
+        Ok(None) => (1, BTreeMap::new()),
         Err(error) => return ending.unless_stopping(error.into()),
     };
     if ending.is_stopping() {
@@ -132,11 +134,14 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
                 peers: 1,
                 until_caught_up: settings.until_caught_up,
                 on_expired: setup::on_expired(settings),
+                idle_timeout: settings.idle_timeout,
                 board: Arc::clone(&board),
             },
             first_epoch,
             tick: settings.epoch,
             max_in_flight: settings.max_in_flight,
+            max_ahead: i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX),
+            before,
             ending,
         },
     )

@@ -1,6 +1,7 @@
 //! The workers of this process, from their start to their end.
 
 use super::{Ending, RunError};
+use crate::compaction;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
 use crate::observe::Board;
@@ -8,7 +9,8 @@ use crate::pipeline::{Parts, Pipeline};
 use crate::views::Catalog;
 use crate::{Epoch, pipeline::PipelineError};
 use sinks::retry::Retrying;
-use sinks::{SinkError, Storage, Writer};
+use sinks::{SinkError, Storage, ViewProgress, Writer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use timely::scheduling::SyncActivator;
@@ -28,12 +30,17 @@ pub(super) struct Shared {
     pub(super) first_epoch: Epoch,
     pub(super) tick: Duration,
     pub(super) max_in_flight: u64,
+    /// How far an event's time may be ahead of its message's, in milliseconds.
+    pub(super) max_ahead: i64,
+    /// What an earlier run has published of each view.
+    pub(super) before: BTreeMap<String, ViewProgress>,
     pub(super) ending: Ending,
 }
 
 /// Starts the workers on threads of their own; how they end is told to
 /// [`Shared::ending`].
-pub(super) fn start(config: timely::Config, shared: Shared) -> std::io::Result<()> {
+pub(super) fn start(mut config: timely::Config, shared: Shared) -> std::io::Result<()> {
+    compaction::when_idle(&mut config.worker);
     let ending = shared.ending.clone();
     let run = move || {
         let guards = match timely::execute(config, move |worker| work(worker, &shared)) {
@@ -79,6 +86,8 @@ fn work(worker: &mut Worker, shared: &Shared) {
         first_epoch: shared.first_epoch,
         tick: shared.tick,
         max_in_flight: shared.max_in_flight,
+        max_ahead: shared.max_ahead,
+        before: shared.before.clone(),
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);

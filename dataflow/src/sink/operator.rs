@@ -39,10 +39,14 @@ pub struct Changes<'scope> {
 /// Writes `changes` on each worker with its own `writer`, and returns a stream
 /// without data: what its frontier has passed is in the database.
 ///
+/// Windows that an earlier run has closed, by view those that end at or before
+/// `final_until`, are left alone.
+///
 /// When the database refuses, `failed` is called, once, and the frontier stays.
 pub fn write<'scope>(
     changes: Changes<'scope>,
     catalog: Arc<Catalog>,
+    final_until: Vec<Option<i64>>,
     mut writer: Box<dyn Writer>,
     board: Arc<Board>,
     failed: impl Fn(WriteError) + Clone + 'static,
@@ -56,7 +60,7 @@ pub fn write<'scope>(
     let wake = scope.worker().sync_activator_for(address.to_vec());
 
     builder.build(move |mut capabilities| {
-        let mut pending = Pending::default();
+        let mut pending = Pending::new(final_until);
         let background = Background::start("writer", wake, capabilities.pop(), move |batch| {
             let started = Instant::now();
             writer.write(&batch)?;

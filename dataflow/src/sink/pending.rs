@@ -3,10 +3,9 @@
 use crate::Epoch;
 use crate::epochs::take_before;
 use crate::views::definition::Definition;
-use crate::views::key::Key;
+use crate::views::key::{Key, Slot};
 use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
-use crate::views::sums::Sums;
 use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
 use sinks::{Batch, DeadLetter};
@@ -16,29 +15,39 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Default)]
 pub(super) struct Pending {
     epochs: BTreeMap<Epoch, Changes>,
+    /// By view: an earlier run has closed the windows that end at or before this, in
+    /// milliseconds since the UNIX epoch.
+    final_until: Vec<Option<i64>>,
 }
 
 #[derive(Default)]
 struct Changes {
-    rows: Vec<(Key, Sums)>,
+    rows: Vec<Became>,
     letters: Vec<DeadLetter>,
 }
 
 impl Pending {
+    /// Nothing yet. Windows that are final by `final_until` are left alone, whatever
+    /// becomes of their rows when the log is read again.
+    pub(super) fn new(final_until: Vec<Option<i64>>) -> Pending {
+        Pending {
+            epochs: BTreeMap::new(),
+            final_until,
+        }
+    }
+
     /// Takes in what rows became. Of a row and an epoch there is one change.
     pub(super) fn rows(&mut self, changes: impl Iterator<Item = Became>) {
-        for (key, epoch, sums) in changes {
-            self.epochs.entry(epoch).or_default().rows.push((key, sums));
+        for became in changes {
+            let changes = self.epochs.entry(became.epoch).or_default();
+            changes.rows.push(became);
         }
     }
 
     pub(super) fn letters(&mut self, letters: impl Iterator<Item = DeadLetter>) {
         for letter in letters {
-            self.epochs
-                .entry(letter.epoch)
-                .or_default()
-                .letters
-                .push(letter);
+            let changes = self.epochs.entry(letter.epoch).or_default();
+            changes.letters.push(letter);
         }
     }
 
@@ -55,33 +64,39 @@ impl Pending {
             made_at,
             ..Batch::default()
         };
-        let mut became: HashMap<Key, (Epoch, Sums), FixedState> = HashMap::default();
+        let mut last: HashMap<Key, Became, FixedState> = HashMap::default();
         for (epoch, changes) in take_before(&mut self.epochs, frontier) {
             batch.epoch = epoch;
             batch.dead_letters.extend(changes.letters);
-            became.extend(
-                changes
-                    .rows
-                    .into_iter()
-                    .map(|(key, sums)| (key, (epoch, sums))),
-            );
+            let rows = changes.rows.into_iter();
+            last.extend(rows.map(|became| (became.key.clone(), became)));
         }
-        for (key, (epoch, sums)) in became {
-            let definition = &definitions[usize::from(key.slot.view())];
-            if sums.is_zero() {
-                batch.deletes.push(row_id(definition, &key));
+        for became in last.into_values() {
+            let slot = became.key.slot;
+            let definition = &definitions[usize::from(slot.view())];
+            if self.was_final(definition, slot) {
+                continue;
+            }
+            if became.sums.is_zero() {
+                batch.deletes.push(row_id(definition, &became.key));
             } else {
-                batch.puts.push(row(definition, &key, &sums, epoch));
+                batch.puts.push(row(definition, &became));
             }
         }
         (!batch.is_empty()).then_some(batch)
+    }
+
+    fn was_final(&self, definition: &Definition, slot: Slot) -> bool {
+        let until = self.final_until.get(usize::from(slot.view())).copied();
+        let end = definition.window.end_millis(slot.index());
+        until.flatten().is_some_and(|until| end <= until)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::key::Slot;
+    use crate::views::sums::Sums;
     use events::Id;
     use proptest::prelude::*;
     use sinks::Value;
@@ -102,11 +117,32 @@ mod tests {
         crate::views::catalog(&BTreeMap::new()).unwrap().definitions
     }
 
-    fn count(count: i64) -> Sums {
-        Sums {
+    fn became(group: u8, epoch: Epoch, count: i64) -> Became {
+        let sums = Sums {
             count,
             ..Sums::default()
+        };
+        Became {
+            key: key(group),
+            epoch,
+            sums,
+            is_final: false,
         }
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_closed_is_left_alone() {
+        let view = usize::from(key(0).slot.view());
+        let written = |until| {
+            let mut final_until = vec![None; definitions().len()];
+            final_until[view] = until;
+            let mut pending = Pending::new(final_until);
+            pending.rows(std::iter::once(became(0, 1, 1)));
+            pending.take_before(None, &definitions(), 0).is_some()
+        };
+        // Its window ends at 3,600,000.
+        assert!(written(None) && written(Some(3_599_999)));
+        assert!(!written(Some(3_600_000)));
     }
 
     proptest! {
@@ -119,7 +155,7 @@ mod tests {
         ) {
             // (group, count) in an epoch: the row becomes that count, 0: none.
             let mut now: BTreeMap<u8, i64> = BTreeMap::new();
-            let mut pending = Pending::default();
+            let mut pending = Pending::new(Vec::new());
             for (epoch, changes) in (0u64..).zip(&epochs) {
                 let before = now.clone();
                 for &(group, count) in changes {
@@ -127,7 +163,7 @@ mod tests {
                 }
                 for (&group, &new) in &now {
                     if before.get(&group).copied().unwrap_or(0) != new {
-                        pending.rows([(key(group), epoch, count(new))].into_iter());
+                        pending.rows(std::iter::once(became(group, epoch, new)));
                     }
                 }
             }

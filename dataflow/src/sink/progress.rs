@@ -2,8 +2,9 @@
 //!
 //! When the frontier of what all workers have written passes an epoch, worker 0
 //! publishes that epoch, with the offsets that all partitions had reached by its
-//! end. Its own output's frontier follows what is published: when it is empty,
-//! everything that was read is written, and said to be.
+//! end, and how far event time had come in it. Its own output's frontier follows
+//! what is published: when it is empty, everything that was read is written, and
+//! said to be.
 
 use super::WriteError;
 use super::background::Background;
@@ -11,48 +12,72 @@ use super::operator::earliest;
 use crate::Epoch;
 use crate::epochs::take_before;
 use crate::observe::Board;
-use sinks::{Progress, Writer};
+use crate::time::{Frontier, Mark, NEVER, Watermarks};
+use crate::views::Catalog;
+use sinks::{Progress, ViewProgress, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
-/// Positions by the epoch at whose end they hold.
-#[derive(Default)]
-struct Positions {
-    coming: BTreeMap<Epoch, Vec<(usize, i32, i64)>>,
-    reached: Progress,
+/// What is known of partitions, by the epoch at whose end it holds.
+struct Reached {
+    catalog: Arc<Catalog>,
+    topics: Arc<[String]>,
+    coming: BTreeMap<Epoch, Vec<Mark>>,
+    known: Watermarks,
+    /// What has been published, or will be next.
+    now: Progress,
+    changed: bool,
 }
 
-impl Positions {
-    /// Takes in all positions before `frontier`. Returns whether any has moved.
-    fn advance(&mut self, frontier: Option<Epoch>, topics: &[String]) -> bool {
-        let mut moved = false;
-        for (epoch, positions) in take_before(&mut self.coming, frontier) {
-            self.reached.epoch = epoch;
-            for (topic, partition, next) in positions {
-                let offsets = self
-                    .reached
-                    .offsets
-                    .entry(topics[topic].clone())
-                    .or_default();
-                moved |= offsets.insert(partition, next) != Some(next);
+impl Reached {
+    /// Takes in all marks before `frontier`. Returns whether there is anything new
+    /// to publish.
+    fn advance(&mut self, frontier: Option<Epoch>) -> bool {
+        for (epoch, marks) in take_before(&mut self.coming, frontier) {
+            self.now.epoch = epoch;
+            for mark in &marks {
+                let name = self.topics[mark.topic].clone();
+                let offsets = self.now.offsets.entry(name).or_default();
+                self.changed |= offsets.insert(mark.partition, mark.next) != Some(mark.next);
+            }
+            self.known.update(marks, |_| {});
+        }
+        for (definition, reached) in self.catalog.definitions.iter().zip(self.known.frontiers()) {
+            let Frontier { watermark, through } = reached;
+            if through == NEVER {
+                continue;
+            }
+            let view = ViewProgress {
+                watermark: watermark.div_euclid(1_000),
+                final_until: definition.window.end_millis(through),
+            };
+            let views = &mut self.now.views;
+            // What is final stays so: an earlier run may have come further.
+            let before = views.get(definition.name);
+            if before.is_none_or(|before| before.watermark < view.watermark) {
+                views.insert(definition.name.to_owned(), view);
+                self.changed = true;
             }
         }
-        moved
+        // Before the first epoch partitions are announced, and nothing is read.
+        self.now.epoch > Epoch::MIN && std::mem::take(&mut self.changed)
     }
 }
 
 /// Publishes progress on worker 0, and returns a stream without data: what its
-/// frontier has passed is published.
+/// frontier has passed is published. `before` is what an earlier run has published
+/// of views.
 ///
 /// When the database refuses, `failed` is called, once, and the frontier stays.
 pub fn publish<'scope>(
     written: StreamVec<'scope, Epoch, ()>,
-    positions: StreamVec<'scope, Epoch, (usize, i32, i64)>,
-    topics: Arc<[String]>,
+    marks: StreamVec<'scope, Epoch, Mark>,
+    (catalog, topics): (Arc<Catalog>, Arc<[String]>),
+    before: BTreeMap<String, ViewProgress>,
     mut writer: Box<dyn Writer>,
     board: Arc<Board>,
     failed: impl Fn(WriteError) + Clone + 'static,
@@ -60,7 +85,7 @@ pub fn publish<'scope>(
     let scope = written.scope();
     let mut builder = OperatorBuilder::new("Progress".to_owned(), scope);
     let _written = builder.new_input(written, Pipeline);
-    let mut positions = builder.new_input(positions, Exchange::new(|_| 0));
+    let mut marks = builder.new_input(marks, Pipeline);
     let (_output, published) = builder.new_output::<Vec<()>>();
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
@@ -74,12 +99,23 @@ pub fn publish<'scope>(
             })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
-        let mut known = Positions::default();
+        let mut reached = Reached {
+            known: Watermarks::new(&catalog),
+            catalog,
+            topics,
+            coming: BTreeMap::new(),
+            now: Progress {
+                views: before,
+                ..Progress::default()
+            },
+            changed: false,
+        };
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            positions.for_each(|capability, positions| {
-                if let Some(epoch) = capability.least() {
-                    known.coming.entry(*epoch).or_default().append(positions);
+            marks.for_each(|capability, marks| {
+                // Everybody is told; one publishes.
+                if here && let Some(epoch) = capability.least() {
+                    reached.coming.entry(*epoch).or_default().append(marks);
                 }
             });
             let frontier = earliest(frontiers);
@@ -93,15 +129,13 @@ pub fn publish<'scope>(
                 if !thread.is_free(|()| ())? {
                     return Ok(());
                 }
-                if known.advance(frontier, &topics) {
+                if reached.advance(frontier) {
                     let updated_at = jiff::Timestamp::now().as_millisecond();
-                    return thread.give(
-                        Progress {
-                            updated_at,
-                            ..known.reached.clone()
-                        },
-                        frontier,
-                    );
+                    let progress = Progress {
+                        updated_at,
+                        ..reached.now.clone()
+                    };
+                    return thread.give(progress, frontier);
                 }
                 thread.release(frontier);
                 Ok(())

@@ -2,9 +2,11 @@
 
 use super::contributions::Contributions;
 use super::definition::Definition;
+use super::join::Stamp;
 use super::plan::{Plan, TooMany};
-use super::view::{EventTime, KAFKA_TIME, View, times};
+use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
 use super::window::{Lateness, Window};
+use crate::time::{PartitionTime, Refusal, Rule};
 use events::{Malformed, Timestamp, Topic};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -48,27 +50,58 @@ pub enum ViewError {
     TooMany(#[from] TooMany),
 }
 
+/// A message, as a route takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// Its value.
+    pub value: &'a [u8],
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Its Kafka timestamp.
+    pub kafka: Timestamp,
+}
+
+/// A view that did not take an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// Number of the view.
+    pub view: u16,
+    /// What the view's time is called.
+    pub time: &'static str,
+    /// Why not.
+    pub refusal: Refusal,
+}
+
 /// From the messages of one topic to the views that read it.
 pub trait Route: Send + Sync {
     /// Name of the topic, without a prefix.
     fn topic(&self) -> &'static str;
 
-    /// Decodes a message and adds what it contributes to each view. `kafka` is
-    /// the message's timestamp.
+    /// How each view of the topic judges events, in their order.
+    fn rules(&self) -> &[Rule];
+
+    /// Decodes a message and adds what it contributes to each view. `time` is that
+    /// of its partition, which has been told of the message. Calls `refused` for
+    /// each view that does not take it.
     ///
     /// # Errors
     /// When it cannot be decoded: then it contributes to no view at all.
     fn apply(
         &self,
-        value: &[u8],
-        kafka: Timestamp,
+        message: Taken<'_>,
+        time: &mut PartitionTime,
         into: &mut Contributions,
+        refused: &mut dyn FnMut(Refused),
     ) -> Result<(), Malformed>;
 }
 
 /// The views of one topic.
 struct TopicRoute<T: Topic> {
     plans: Vec<Plan<T>>,
+    rules: Vec<Rule>,
+    enrich: Option<Enrich<T>>,
 }
 
 impl<T: Topic> Route for TopicRoute<T> {
@@ -76,15 +109,41 @@ impl<T: Topic> Route for TopicRoute<T> {
         T::NAME
     }
 
+    fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
     fn apply(
         &self,
-        value: &[u8],
-        kafka: Timestamp,
+        message: Taken<'_>,
+        time: &mut PartitionTime,
         into: &mut Contributions,
+        refused: &mut dyn FnMut(Refused),
     ) -> Result<(), Malformed> {
+        let Taken {
+            value,
+            partition,
+            offset,
+            kafka,
+        } = message;
         let event = T::decode(value)?;
-        for plan in &self.plans {
-            plan.apply(&event, kafka, into);
+        let stamp = Stamp {
+            kafka: time.kafka(),
+            partition,
+            offset,
+        };
+        for (place, plan) in self.plans.iter().enumerate() {
+            match time.judge(place, plan.time(&event, kafka).as_micros()) {
+                Ok(index) => plan.apply(&event, index, stamp, into),
+                Err(refusal) => refused(Refused {
+                    view: plan.number(),
+                    time: plan.time_name(),
+                    refusal,
+                }),
+            }
+        }
+        if let Some(enrich) = self.enrich {
+            enrich(&event, stamp, into);
         }
         Ok(())
     }
@@ -100,22 +159,35 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Adds a topic with its views.
+    /// Adds a topic with its views, and what the views of other topics are to know
+    /// of its events.
     pub(super) fn topic<T: Topic>(
         mut self,
         views: Vec<View<T>>,
+        enrich: Option<Enrich<T>>,
         overrides: &BTreeMap<String, Override>,
     ) -> Result<Catalog, ViewError> {
         let mut plans = Vec::new();
+        let mut rules = Vec::new();
         for mut view in views {
             if let Some(change) = overrides.get(view.name) {
                 apply_override(&mut view, change)?;
             }
             let number = u16::try_from(self.definitions.len()).unwrap_or(u16::MAX);
             self.definitions.push(Definition::of(&view));
+            rules.push(Rule {
+                view: number,
+                window: view.window,
+                lateness: view.lateness,
+                notes_passing: view.join.is_some(),
+            });
             plans.push(Plan::of(view, number)?);
         }
-        self.routes.push(Box::new(TopicRoute { plans }));
+        self.routes.push(Box::new(TopicRoute {
+            plans,
+            rules,
+            enrich,
+        }));
         Ok(self)
     }
 }

@@ -10,5 +10,5 @@ use events::Id;
 pub type SumsChange = ((Key, ()), Epoch, Sums);
 /// A member that a row has seen.
 pub type MemberChange = ((Key, Id), Epoch, isize);
-/// A latest time that a worker has seen of a row, or that is so no more.
+/// A latest time that a worker has seen of a row in an epoch.
 pub type LatestChange = ((Key, i64), Epoch, isize);

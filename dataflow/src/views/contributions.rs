@@ -5,6 +5,7 @@
 //! epoch sends a thousand sums, not a hundred thousand: everything that can be
 //! added up here is added up here.
 
+use super::join::{ByCustomer, ByProduct, Sale};
 use super::key::Key;
 use super::sums::Sums;
 use differential_dataflow::difference::Semigroup;
@@ -13,7 +14,6 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 use std::collections::HashMap;
-use std::collections::hash_map;
 
 type Map<V> = HashMap<Key, V, FixedState>;
 
@@ -25,10 +25,9 @@ pub struct Contributions {
     sums: IndexMap<Key, Sums, FixedState>,
     members: Vec<(Key, Id)>,
     latest: Map<i64>,
-    /// The latest time that this worker has sent for each key, in any epoch. It
-    /// is what makes a maximum retractable: a later time is sent together with
-    /// the retraction of the one before, so that of each worker one time lives.
-    sent_latest: Map<i64>,
+    sales: Vec<(Id, Sale)>,
+    customers: Vec<(Id, ByCustomer)>,
+    products: Vec<(Id, ByProduct)>,
 }
 
 impl Contributions {
@@ -59,9 +58,28 @@ impl Contributions {
         }
     }
 
+    /// Notes a version of a sale, by its transaction's id.
+    #[inline]
+    pub fn sale(&mut self, id: Id, sale: Sale) {
+        self.sales.push((id, sale));
+    }
+
+    /// Notes a version of a customer.
+    #[inline]
+    pub fn customer(&mut self, id: Id, version: ByCustomer) {
+        self.customers.push((id, version));
+    }
+
+    /// Notes a version of a product.
+    #[inline]
+    pub fn product(&mut self, id: Id, version: ByProduct) {
+        self.products.push((id, version));
+    }
+
     /// How many entries are waiting to be sent.
     pub fn len(&self) -> usize {
-        self.sums.len() + self.members.len() + self.latest.len()
+        let joined = self.sales.len() + self.customers.len() + self.products.len();
+        self.sums.len() + self.members.len() + self.latest.len() + joined
     }
 
     /// True when nothing is waiting to be sent.
@@ -79,28 +97,24 @@ impl Contributions {
         self.members.drain(..)
     }
 
-    /// Takes the changes of latest times: `(key, time, +1 or -1)`, such that of
-    /// each key one time is live at most.
-    pub fn take_latest(&mut self) -> impl Iterator<Item = (Key, i64, isize)> + '_ {
-        let Contributions {
-            latest,
-            sent_latest,
-            ..
-        } = self;
-        latest.drain().flat_map(|(key, micros)| {
-            let changes = match sent_latest.entry(key.clone()) {
-                hash_map::Entry::Vacant(entry) => {
-                    entry.insert(micros);
-                    [None, Some((key, micros, 1))]
-                }
-                hash_map::Entry::Occupied(mut entry) if micros > *entry.get() => {
-                    let before = entry.insert(micros);
-                    [Some((key.clone(), before, -1)), Some((key, micros, 1))]
-                }
-                hash_map::Entry::Occupied(_) => [None, None],
-            };
-            changes.into_iter().flatten()
-        })
+    /// Takes the latest times, one for each row.
+    pub fn take_latest(&mut self) -> impl Iterator<Item = (Key, i64)> + '_ {
+        self.latest.drain()
+    }
+
+    /// Takes the versions of sales.
+    pub fn take_sales(&mut self) -> impl Iterator<Item = (Id, Sale)> + '_ {
+        self.sales.drain(..)
+    }
+
+    /// Takes the versions of customers.
+    pub fn take_customers(&mut self) -> impl Iterator<Item = (Id, ByCustomer)> + '_ {
+        self.customers.drain(..)
+    }
+
+    /// Takes the versions of products.
+    pub fn take_products(&mut self) -> impl Iterator<Item = (Id, ByProduct)> + '_ {
+        self.products.drain(..)
     }
 }
 
@@ -145,19 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn one_latest_time_lives_for_each_key() {
+    fn one_latest_time_is_sent_for_each_row() {
         let mut contributions = Contributions::default();
-        let mut epoch = |times: &[i64]| {
-            for &time in times {
-                contributions.latest(&key("a"), time);
-            }
-            contributions
-                .take_latest()
-                .map(|(_, time, diff)| (time, diff))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(epoch(&[5, 3]), [(5, 1)]);
-        assert_eq!(epoch(&[4]), []);
-        assert_eq!(epoch(&[7, 9]), [(5, -1), (9, 1)]);
+        for time in [5, 9, 3] {
+            contributions.latest(&key("a"), time);
+        }
+        assert_eq!(
+            contributions.take_latest().collect::<Vec<_>>(),
+            [(key("a"), 9)]
+        );
+        assert!(contributions.is_empty());
     }
 }

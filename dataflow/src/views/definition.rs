@@ -25,6 +25,9 @@ pub struct Definition {
     pub lateness: Lateness,
     /// Names of the columns it groups by.
     pub groups: Vec<&'static str>,
+    /// The topics whose events it joins, its own among them; none where it joins
+    /// nothing.
+    pub joins: Vec<&'static str>,
     /// How each aggregate is computed, in the order of its fields.
     pub outputs: Vec<Output>,
     /// Its shape in the database.
@@ -45,6 +48,8 @@ pub enum Output {
         /// The sum is in units of 10^-scale.
         scale: u32,
     },
+    /// A sum of money, in billionths.
+    Money(usize),
     /// The number of distinct members.
     Unique,
     /// The latest time.
@@ -57,10 +62,8 @@ impl Definition {
     pub fn of<T: Topic>(view: &View<T>) -> Definition {
         let mut sums = 0..;
         let mut next_sum = || sums.next().unwrap_or_default();
-        let outputs = view
-            .aggregates
-            .iter()
-            .map(|aggregate| match aggregate.of {
+        let outputs = view.aggregates.iter().map(|aggregate| {
+            let output = match aggregate.of {
                 AggregateOf::Count => Output::Count,
                 AggregateOf::Sum(_) => Output::Sum(next_sum()),
                 AggregateOf::Average { scale, .. } => Output::Average {
@@ -69,8 +72,19 @@ impl Definition {
                 },
                 AggregateOf::Unique(_) => Output::Unique,
                 AggregateOf::Latest(_) => Output::Latest,
-            })
-            .collect();
+            };
+            (aggregate.name, output)
+        });
+        let (groups, outputs, joins) = match &view.join {
+            None => {
+                let groups = view.groups.iter().map(|group| group.name).collect();
+                (groups, outputs.collect(), Vec::new())
+            }
+            Some(join) => {
+                let joins = [T::NAME].into_iter().chain(join.with.iter().copied());
+                (join.groups.to_vec(), join.outputs.to_vec(), joins.collect())
+            }
+        };
         Definition {
             name: view.name,
             about: view.about,
@@ -79,15 +93,32 @@ impl Definition {
             times: times::<T>(),
             window: view.window,
             lateness: view.lateness,
-            groups: view.groups.iter().map(|group| group.name).collect(),
-            outputs,
-            table: table(view),
+            table: table(view, &groups, &outputs),
+            outputs: outputs.into_iter().map(|(_, output)| output).collect(),
+            groups,
+            joins,
+        }
+    }
+}
+
+impl Output {
+    /// The type of its values in the database.
+    fn kind(self) -> Kind {
+        match self {
+            Output::Count | Output::Sum(_) | Output::Unique => Kind::Long,
+            Output::Average { .. } => Kind::Double,
+            Output::Money(_) => Kind::Decimal,
+            Output::Latest => Kind::Date,
         }
     }
 }
 
 /// The view's columns: its window, its groups, its aggregates.
-fn table<T: Topic>(view: &View<T>) -> Table {
+fn table<T: Topic>(
+    view: &View<T>,
+    groups: &[&'static str],
+    outputs: &[(&'static str, Output)],
+) -> Table {
     let column = |name: &str, kind, role| Column {
         name: name.to_owned(),
         kind,
@@ -99,15 +130,12 @@ fn table<T: Topic>(view: &View<T>) -> Table {
         column(end, Kind::Date, Role::WindowEnd),
     ];
     columns.extend(
-        view.groups
+        groups
             .iter()
-            .map(|g| column(g.name, Kind::Text, Role::Group)),
+            .map(|name| column(name, Kind::Text, Role::Group)),
     );
-    columns.extend(
-        view.aggregates
-            .iter()
-            .map(|a| column(a.name, a.of.kind(), Role::Aggregate)),
-    );
+    let aggregates = outputs.iter();
+    columns.extend(aggregates.map(|(name, output)| column(name, output.kind(), Role::Aggregate)));
     Table {
         name: view.name.to_owned(),
         columns,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-/// Columns that a view may group by, at the most.
+/// Columns of a view's events that a key has room for. (A view that joins may group
+/// by one more: see [`pack`].)
 pub const MAX_GROUPS: usize = 2;
 
 /// Bits of a [`Slot`] that hold the window's index.
@@ -31,6 +32,9 @@ impl Slot {
         Slot((u64::from(view) << INDEX_BITS) | (index + INDEX_BIAS).cast_unsigned())
     }
 
+    /// The least number of a window.
+    pub const FIRST: i64 = -INDEX_BIAS;
+
     /// The view's number.
     #[allow(
         clippy::cast_possible_truncation,
@@ -46,6 +50,26 @@ impl Slot {
     }
 }
 
+/// Two texts as one id: a view that groups by more columns than a key has room for
+/// packs the last of them.
+pub fn pack(one: &Id, other: &Id) -> Id {
+    let mut packed = String::new();
+    one.push_to(&mut packed);
+    let mut text = format!("{}:{packed}", packed.len());
+    other.push_to(&mut text);
+    Id::new(&text)
+}
+
+/// The two texts of which [`pack`] made an id.
+fn unpack(id: &Id) -> (String, String) {
+    let text = id.to_string();
+    let parts = text.split_once(':').and_then(|(length, rest)| {
+        let (one, other) = rest.split_at_checked(length.parse().ok()?)?;
+        Some((one.to_owned(), other.to_owned()))
+    });
+    parts.unwrap_or_else(|| (text, String::new()))
+}
+
 /// Which row: the key of every arrangement of the views.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Key {
@@ -53,6 +77,20 @@ pub struct Key {
     pub slot: Slot,
     /// Values of the columns that the view groups by; unused ones are empty.
     pub group: [Id; MAX_GROUPS],
+}
+
+impl Key {
+    /// The values of the columns that its view groups by, of which there are
+    /// `count`.
+    pub fn groups(&self, count: usize) -> Vec<String> {
+        let mut texts: Vec<_> = self.group.iter().take(count).map(Id::to_string).collect();
+        if count > MAX_GROUPS {
+            let (one, other) = unpack(&self.group[MAX_GROUPS - 1]);
+            texts.truncate(MAX_GROUPS - 1);
+            texts.extend([one, other]);
+        }
+        texts
+    }
 }
 
 /// By view, window and then group. Written out, since this is what arrangements
@@ -90,6 +128,16 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn what_is_packed_comes_apart(one in ".{0,20}", other in ".{0,20}", third in ".{0,3}") {
+            let key = Key {
+                slot: Slot::new(0, 0),
+                group: [Id::new(&third), pack(&Id::new(&one), &Id::new(&other))],
+            };
+            prop_assert_eq!(key.groups(3), [third.clone(), one, other]);
+            prop_assert_eq!(key.groups(1), [third]);
+        }
+
         #[test]
         fn a_slot_gives_back_what_it_was_made_of(view: u16, index in -INDEX_BIAS..INDEX_BIAS) {
             let slot = Slot::new(view, index);

@@ -1,24 +1,29 @@
 //! The dataflow that keeps every row of every view.
 
+use super::Catalog;
 use super::batcher::{EpochBatcher, Updates};
 use super::changes::{LatestChange, MemberChange, SumsChange};
+use super::footprint::Gauge;
+use super::join::{Joined, join};
 use super::key::Key;
+use super::latest::latest;
+use super::rounds::Outcome;
 use super::rows::{Became, rows};
 use super::sums::Sums;
-use super::unique::{Members, unique};
+use super::unique::unique;
 use crate::Epoch;
-use differential_dataflow::operators::arrange::{Arranged, arrangement::arrange_core};
+use crate::time::Advanced;
+use differential_dataflow::Hashable;
+use differential_dataflow::difference::Semigroup;
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
 use differential_dataflow::trace::Builder;
 use differential_dataflow::trace::implementations::ord_neu::{
     BuilderInput, OrdKeyBatch, OrdValBatch,
 };
-use differential_dataflow::trace::implementations::{KeyBuilder, ValBuilder, Vector};
-use differential_dataflow::{AsCollection, Hashable};
-use events::Id;
+use differential_dataflow::trace::implementations::{KeyBuilder, ValBuilder, ValSpine, Vector};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concatenate, Exchange as _};
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Exchange as _, Feedback};
 
 /// What events contribute, on the worker that read them.
 pub struct Contributed<'scope> {
@@ -26,56 +31,69 @@ pub struct Contributed<'scope> {
     pub sums: StreamVec<'scope, Epoch, SumsChange>,
     /// Members that rows have seen.
     pub members: StreamVec<'scope, Epoch, MemberChange>,
-    /// Latest times that workers have seen of rows: of each worker and row, one
-    /// at any time.
+    /// Latest times that workers have seen of rows in an epoch.
     pub latest: StreamVec<'scope, Epoch, LatestChange>,
+    /// What is joined.
+    pub joined: Joined<'scope>,
 }
 
 /// Every row of every view, as it becomes. Each lives on one worker, by the hash
-/// of its key.
-pub fn maintain(contributed: Contributed<'_>) -> StreamVec<'_, Epoch, Became> {
+/// of its key. `advanced` says how far event time has come, on every worker.
+pub fn maintain<'scope>(
+    contributed: Contributed<'scope>,
+    advanced: StreamVec<'scope, Epoch, Advanced>,
+    catalog: &Catalog,
+    gauge: &Gauge,
+) -> StreamVec<'scope, Epoch, Became> {
     let Contributed {
         sums,
         members,
-        latest,
+        latest: times,
+        joined,
     } = contributed;
+    let scope = sums.scope();
+    let (joined_sums, joined_members) = join(joined, advanced.clone(), catalog, gauge);
+
+    let (dropped, again) = scope.feedback(1);
+    let members = arrange(members.concat(joined_members).concat(again), "members");
+    let unique = unique(members, advanced.clone(), gauge.clone());
+    unique.retracted.connect_loop(dropped);
+
+    let (dropped, again) = scope.feedback(1);
+    let times = arrange(times.concat(again), "latest");
+    let latest = latest(times, advanced.clone(), gauge.clone());
+    latest.retracted.connect_loop(dropped);
+
+    let sums = sums.concat(joined_sums);
     let sums = sums.exchange(|((key, ()), _, _): &SumsChange| key.hashed());
-    let changes = [unique(arrange_members(members)), maximum(latest)];
-
+    let (dropped, again) = scope.feedback(1);
     // Everything has come to the worker of its key already: no second exchange.
-    let all = sums.scope().concatenate(changes.into_iter().chain([sums]));
-    rows(arrange_core(all, Pipeline, "Arrange: rows", |_, _| {
+    let all = scope.concatenate([sums, unique.made, latest.made, again]);
+    let changes = arrange_core(all, Pipeline, "Arrange: rows", |_, _| {
         EpochBatcher::new(seal_rows)
-    }))
+    });
+    let Outcome { made, retracted } = rows(changes, advanced, gauge.clone());
+    retracted.connect_loop(dropped);
+    made
 }
 
-fn arrange_members<'scope>(
-    members: StreamVec<'scope, Epoch, MemberChange>,
-) -> Arranged<'scope, Members> {
-    let owner = |((key, _), _, _): &MemberChange| key.hashed();
-    arrange_core(members, Exchange::new(owner), "Arrange: members", |_, _| {
-        EpochBatcher::new(seal_members)
-    })
-}
-
-/// The latest of the workers' latest times, as a sum: one time is live for each
-/// row, so that adding up what is added and retracted leaves that time.
-fn maximum<'scope>(
-    latest: StreamVec<'scope, Epoch, LatestChange>,
-) -> StreamVec<'scope, Epoch, SumsChange> {
-    latest
-        .as_collection()
-        .reduce_named("Maximum", |_key, times, output| {
-            // Values come in ascending order.
-            if let Some((micros, _)) = times.last() {
-                output.push((**micros, 1isize));
-            }
-        })
-        .inner
-        .map(|((key, micros), epoch, diff)| {
-            let micros = if diff > 0 { micros } else { -micros };
-            ((key, ()), epoch, Sums::of_latest(micros))
-        })
+/// Values by key, each on the worker of its key.
+pub(super) fn arrange<'scope, K, V, R>(
+    updates: StreamVec<'scope, Epoch, ((K, V), Epoch, R)>,
+    name: &str,
+) -> Arranged<'scope, TraceAgent<ValSpine<K, V, Epoch, R>>>
+where
+    K: differential_dataflow::ExchangeData + std::hash::Hash,
+    V: differential_dataflow::ExchangeData,
+    R: differential_dataflow::ExchangeData + Semigroup,
+{
+    let owner = |((key, _), _, _): &((K, V), Epoch, R)| key.hashed();
+    arrange_core(
+        updates,
+        Exchange::new(owner),
+        &format!("Arrange: {name}"),
+        |_, _| EpochBatcher::new(seal::<K, V, R>),
+    )
 }
 
 /// A batch of rows' changes. It is made to measure: what it holds stays.
@@ -87,12 +105,17 @@ fn seal_rows(updates: &mut Updates<(Key, ()), Sums>) -> Option<OrdKeyBatch<Vecto
     builder.done()
 }
 
-/// A batch of members, made to measure as well.
-fn seal_members(
-    updates: &mut Updates<(Key, Id), isize>,
-) -> Option<OrdValBatch<Vector<MemberChange>>> {
+/// A batch of values, made to measure as well.
+fn seal<K, V, R>(
+    updates: &mut Updates<(K, V), R>,
+) -> Option<OrdValBatch<Vector<((K, V), Epoch, R)>>>
+where
+    K: Ord + Clone + 'static,
+    V: Ord + Clone + 'static,
+    R: Ord + Semigroup + Clone + 'static,
+{
     let parts = std::slice::from_ref(updates);
-    let (keys, vals, times) = BuilderInput::<Vec<Key>, Vec<Id>>::key_val_upd_counts(parts);
+    let (keys, vals, times) = BuilderInput::<Vec<K>, Vec<V>>::key_val_upd_counts(parts);
     let mut builder = ValBuilder::with_capacity(keys, vals, times);
     builder.push(updates);
     builder.done()

@@ -1,34 +1,44 @@
 //! The views: what is kept up to date, and how.
 //!
 //! Each view is a value that one short file defines, and [`catalog()`] lists them
-//! all. None of them has dataflow of its own: what an event contributes to any
-//! view is a [`Key`](key::Key) (view, window, group) and a
-//! [`Sums`](sums::Sums), so that one dataflow maintains every row of every view:
+//! all. What an event contributes to any view is a [`Key`](key::Key) (view, window,
+//! group) and a [`Sums`](sums::Sums), so that one dataflow maintains every row of
+//! every view:
 //!
 //! ```text
 //!  where the partition is read          │  where the row lives (by hash of its key)
 //!                                       │
 //!  event ─▶ Plan ─▶ Contributions ──────┼─▶ sums ──────────────────┐
-//!                   (added up for       │                          ▼
-//!                    the epoch)   ──────┼─▶ members ─▶ unique ─▶ Σ Sums ─▶ rows
+//!           (judged (added up for       │                          ▼
+//!           by time) the epoch)   ──────┼─▶ members ─▶ unique ─▶ Σ Sums ─▶ rows
 //!                                       │                          ▲
-//!                                 ──────┼─▶ latest ─▶ maximum ─────┘
+//!                                 ──────┼─▶ times ───▶ latest ─────┤
+//!                                       │                          │
+//!                                 ──────┼─▶ join ──────────────────┘
 //! ```
+//!
+//! The one view that joins topics is fed by what [`join`] makes of them. Every
+//! operator with state works in [rounds](rounds::rounds), one an epoch, and drops
+//! what windows have when they close.
 
 mod batcher;
-mod batches;
 pub mod catalog;
 pub mod changes;
 pub mod contributions;
 mod customer_analysis;
 pub mod definition;
+mod footprint;
 mod interaction_analysis;
+pub mod join;
 pub mod key;
+mod latest;
 mod log_analysis;
 pub mod maintain;
 pub mod plan;
 mod product_analysis;
 mod product_views_analysis;
+mod revenue_analysis;
+mod rounds;
 pub mod row;
 pub mod rows;
 mod sales_analysis;
@@ -36,8 +46,10 @@ pub mod sums;
 mod unique;
 pub mod view;
 pub mod window;
+mod windows;
 
 pub use catalog::{Catalog, Override, ViewError};
+pub use footprint::Gauge;
 
 use events::{Customers, ProductViews, Products, SystemLogs, Transactions, UserInteractions};
 use std::collections::BTreeMap;
@@ -48,11 +60,14 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When configuration asks for what a view does not have.
 pub fn catalog(overrides: &BTreeMap<String, Override>) -> Result<Catalog, ViewError> {
+    let customer = Some(revenue_analysis::customer as _);
+    let product = Some(revenue_analysis::product as _);
+    let sales = vec![sales_analysis::view(), revenue_analysis::view()];
     Catalog::default()
-        .topic::<Customers>(vec![customer_analysis::view()], overrides)?
-        .topic::<Products>(vec![product_analysis::view()], overrides)?
-        .topic::<Transactions>(vec![sales_analysis::view()], overrides)?
-        .topic::<ProductViews>(vec![product_views_analysis::view()], overrides)?
-        .topic::<UserInteractions>(vec![interaction_analysis::view()], overrides)?
-        .topic::<SystemLogs>(vec![log_analysis::view()], overrides)
+        .topic::<Customers>(vec![customer_analysis::view()], customer, overrides)?
+        .topic::<Products>(vec![product_analysis::view()], product, overrides)?
+        .topic::<Transactions>(sales, None, overrides)?
+        .topic::<ProductViews>(vec![product_views_analysis::view()], None, overrides)?
+        .topic::<UserInteractions>(vec![interaction_analysis::view()], None, overrides)?
+        .topic::<SystemLogs>(vec![log_analysis::view()], None, overrides)
 }

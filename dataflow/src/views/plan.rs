@@ -1,10 +1,10 @@
 //! A view made ready to be applied to events.
 
 use super::contributions::Contributions;
+use super::join::Stamp;
 use super::key::{Key, MAX_GROUPS, Slot};
 use super::sums::{MAX_SUMS, Sums};
-use super::view::{AggregateOf, EventTime, GetId, GetNumber, GetTime, View};
-use super::window::Window;
+use super::view::{AggregateOf, EventTime, Feed, GetId, GetNumber, GetTime, KAFKA_TIME, View};
 use events::{Id, Timestamp, Topic};
 use std::array;
 
@@ -12,12 +12,21 @@ use std::array;
 /// of it goes in a row's [`Sums`].
 pub struct Plan<T: Topic> {
     number: u16,
-    window: Window,
     time: EventTime<T>,
-    groups: [Option<GetId<T>>; MAX_GROUPS],
-    sums: [Option<GetNumber<T>>; MAX_SUMS],
-    unique: Option<GetId<T>>,
-    latest: Option<GetTime<T>>,
+    what: What<T>,
+}
+
+/// What a view takes of an event.
+enum What<T: Topic> {
+    /// What it adds to its row.
+    Row {
+        groups: [Option<GetId<T>>; MAX_GROUPS],
+        sums: [Option<GetNumber<T>>; MAX_SUMS],
+        unique: Option<GetId<T>>,
+        latest: Option<GetTime<T>>,
+    },
+    /// Whatever the join takes.
+    Joined(Feed<T>),
 }
 
 /// A view asks for more than a row's key and sums have room for.
@@ -39,11 +48,15 @@ impl<T: Topic> Plan<T> {
         let View {
             name,
             time,
-            window,
             groups,
             aggregates,
+            join,
             ..
         } = view;
+        if let Some(join) = join {
+            let what = What::Joined(join.feed);
+            return Ok(Plan { number, time, what });
+        }
         let mut sums = Vec::new();
         let mut unique = Vec::new();
         let mut latest = Vec::new();
@@ -75,43 +88,69 @@ impl<T: Topic> Plan<T> {
         )?;
         check(unique.len(), "unique counts", 1)?;
         check(latest.len(), "latest times", 1)?;
-        Ok(Plan {
-            number,
-            window,
-            time,
+        let what = What::Row {
             groups: array::from_fn(|i| groups.get(i).map(|group| group.get)),
             sums: array::from_fn(|i| sums.get(i).copied()),
             unique: unique.pop(),
             latest: latest.pop(),
-        })
+        };
+        Ok(Plan { number, time, what })
     }
 
-    /// Adds what an event contributes to its row. `kafka` is the timestamp of
-    /// its message.
+    /// The time that places an event in a window. `kafka` is the timestamp of its
+    /// message.
     #[inline]
-    pub fn apply(&self, event: &T::Event<'_>, kafka: Timestamp, into: &mut Contributions) {
-        let time = match self.time {
+    pub fn time(&self, event: &T::Event<'_>, kafka: Timestamp) -> Timestamp {
+        match self.time {
             EventTime::Kafka => kafka,
             EventTime::Field(_, get) => get(event),
+        }
+    }
+
+    /// Number of the view.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// What the view's time is called.
+    pub fn time_name(&self) -> &'static str {
+        match self.time {
+            EventTime::Kafka => KAFKA_TIME,
+            EventTime::Field(name, _) => name,
+        }
+    }
+
+    /// Adds what an event contributes to the window number `index`.
+    #[inline]
+    pub fn apply(&self, event: &T::Event<'_>, index: i64, stamp: Stamp, into: &mut Contributions) {
+        let slot = Slot::new(self.number, index);
+        let (groups, gets, unique, latest) = match &self.what {
+            What::Row {
+                groups,
+                sums,
+                unique,
+                latest,
+            } => (groups, sums, unique, latest),
+            What::Joined(feed) => return feed(event, slot, stamp, into),
         };
         let key = Key {
-            slot: Slot::new(self.number, self.window.index_of(time.as_micros())),
-            group: array::from_fn(|i| match self.groups[i] {
+            slot,
+            group: array::from_fn(|i| match groups[i] {
                 Some(get) => get(event),
                 None => Id::default(),
             }),
         };
-        if let Some(get) = self.unique {
+        if let Some(get) = unique {
             into.member(&key, get(event));
         }
-        if let Some(get) = self.latest {
+        if let Some(get) = latest {
             into.latest(&key, get(event).as_micros());
         }
         let mut sums = Sums {
             count: 1,
             ..Sums::default()
         };
-        for (sum, get) in sums.sums.iter_mut().zip(&self.sums) {
+        for (sum, get) in sums.sums.iter_mut().zip(gets) {
             if let Some(get) = get {
                 *sum = i128::from(get(event));
             }

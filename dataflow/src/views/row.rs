@@ -2,26 +2,33 @@
 
 use super::definition::{Definition, Output};
 use super::key::Key;
+use super::rows::Became;
 use super::sums::{LATEST, Sums};
 use jiff::Timestamp;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
-/// The row of `key`, whose view is `definition`, as it changed in `epoch`.
-pub fn row(definition: &Definition, key: &Key, sums: &Sums, epoch: u64) -> Row {
+/// A row as it became; `definition` is its view.
+pub fn row(definition: &Definition, became: &Became) -> Row {
+    let Became {
+        key,
+        epoch,
+        sums,
+        is_final,
+    } = became;
     let index = key.slot.index();
     let window = definition.window;
     let mut values = Vec::with_capacity(definition.table.columns.len());
     values.push(Value::Date(window.start_millis(index)));
     values.push(Value::Date(window.end_millis(index)));
-    let groups = key.group.iter().take(definition.groups.len());
-    values.extend(groups.map(|id| Value::Text(id.to_string())));
+    let groups = key.groups(definition.groups.len());
+    values.extend(groups.into_iter().map(Value::Text));
     values.extend(definition.outputs.iter().map(|output| value(*output, sums)));
     Row {
         id: row_id(definition, key),
         values,
-        is_final: false,
-        epoch,
+        is_final: *is_final,
+        epoch: *epoch,
     }
 }
 
@@ -43,14 +50,12 @@ pub fn row_id(definition: &Definition, key: &Key) -> RowId {
         Ok(start) => write!(id, "{start}"),
         Err(_) => write!(id, "{start}"),
     };
-    for group in key.group.iter().take(definition.groups.len()) {
+    for group in key.groups(definition.groups.len()) {
         id.push('|');
-        let from = id.len();
-        group.push_to(&mut id);
-        if id[from..].contains(['|', '\\']) {
-            let escaped = id[from..].replace('\\', "\\\\").replace('|', "\\|");
-            id.truncate(from);
-            id.push_str(&escaped);
+        if group.contains(['|', '\\']) {
+            id.push_str(&group.replace('\\', "\\\\").replace('|', "\\|"));
+        } else {
+            id.push_str(&group);
         }
     }
     RowId {
@@ -68,8 +73,20 @@ fn value(output: Output, sums: &Sums) -> Value {
             let whole = i128::from(sums.count) * 10i128.pow(scale);
             Value::Double(quotient(sums.sums[sum], whole))
         }
+        Output::Money(sum) => money(sums.sums[sum]),
         Output::Latest => Value::Date(saturate(sums.sums[LATEST].div_euclid(1_000))),
     }
+}
+
+/// An amount of money in billionths, with as many decimals as it needs: two at the
+/// least.
+fn money(mut unscaled: i128) -> Value {
+    let mut scale = 9;
+    while scale > 2 && unscaled % 10 == 0 {
+        unscaled /= 10;
+        scale -= 1;
+    }
+    Value::Decimal { unscaled, scale }
 }
 
 /// A sum as the 64-bit integer that a document holds: beyond that range, the
@@ -148,7 +165,13 @@ mod tests {
             unique: 2,
             ..Sums::default()
         };
-        let row = row(&sales().1, &key(1, ["p", "rating"]), &sums, 7);
+        let became = Became {
+            key: key(1, ["p", "rating"]),
+            epoch: 7,
+            sums,
+            is_final: true,
+        };
+        let row = row(&sales().1, &became);
         assert_eq!(
             row.values,
             [
@@ -160,7 +183,16 @@ mod tests {
                 Value::Long(2),
             ]
         );
-        assert_eq!(row.epoch, 7);
+        assert_eq!((row.epoch, row.is_final), (7, true));
+    }
+
+    #[test]
+    fn money_has_the_decimals_it_needs() {
+        let decimal = |unscaled, scale| Value::Decimal { unscaled, scale };
+        assert_eq!(money(12_500_000_000), decimal(1_250, 2));
+        assert_eq!(money(0), decimal(0, 2));
+        assert_eq!(money(3_141_000_000), decimal(3_141, 3));
+        assert_eq!(money(-1), decimal(-1, 9));
     }
 
     #[test]

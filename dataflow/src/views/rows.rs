@@ -1,15 +1,21 @@
 //! Rows, as they become.
 //!
-//! An arrangement holds, for each key, the changes of its sums. When a batch of
-//! changes has come, each key in it has become something else: the sum of all
-//! that is known of it. Downstream writes rows whole, so it is told what a row
-//! is now, and not also what it was.
+//! An arrangement holds, for each key, the changes of its sums. When an epoch is
+//! complete, each key that changed in it has become something else: the sum of
+//! all that is known of it. Downstream writes rows whole, so it is told what a
+//! row is now, and not also what it was.
+//!
+//! When a window closes, each of its rows becomes final, once, and is forgotten.
 
-use super::batches::on_batches;
+use super::changes::SumsChange;
+use super::footprint::Gauge;
 use super::key::Key;
+use super::rounds::{Outcome, rounds};
 use super::sums::Sums;
+use super::windows::closing_values;
 use crate::Epoch;
-use differential_dataflow::difference::Semigroup;
+use crate::time::Advanced;
+use differential_dataflow::difference::{Abelian, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::KeySpine;
@@ -18,30 +24,59 @@ use timely::dataflow::StreamVec;
 /// Changes of rows' sums, by row.
 pub(super) type Changes = TraceAgent<KeySpine<Key, Epoch, Sums>>;
 
-/// What each row became: its key, the epoch in which it last changed, and its
-/// sums, which are zero when it is no more.
-pub type Became = (Key, Epoch, Sums);
+/// What a row became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Became {
+    /// Which row.
+    pub key: Key,
+    /// The epoch in which it did.
+    pub epoch: Epoch,
+    /// Its sums; when they are zero it is no more.
+    pub sums: Sums,
+    /// Whether its window has closed: then it never changes again.
+    pub is_final: bool,
+}
 
-/// Every row that changed, as it is once the batch it changed in is complete.
-pub(super) fn rows<'scope>(changes: Arranged<'scope, Changes>) -> StreamVec<'scope, Epoch, Became> {
-    on_batches(changes, "Rows", |before, batches, give| {
-        let mut before: Vec<_> = before.iter().map(|batch| (batch.cursor(), batch)).collect();
-        let (mut new, storage) = cursor_list(batches);
+/// Every row that changed in an epoch, as it is at the end of it.
+pub(super) fn rows<'scope>(
+    changes: Arranged<'scope, Changes>,
+    advanced: StreamVec<'scope, Epoch, Advanced>,
+    gauge: Gauge,
+) -> Outcome<'scope, Became, SumsChange> {
+    rounds(changes, advanced, "rows", gauge, |round, give, retract| {
+        let epoch = round.epoch;
+        let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+        let (mut new, storage) = cursor_list(round.new.to_vec());
         while let Some(key) = new.get_key(&storage) {
-            let mut sums = Sums::default();
-            for (cursor, batch) in &mut before {
-                cursor.seek_key(batch, key);
-                if cursor.get_key(batch) == Some(key) {
-                    cursor.map_times(batch, |_, change| sums.plus_equals(change));
+            // A row of a window that closes now is told below, with all others of it.
+            if !round.closed.has(key.slot) && !round.closes(key.slot) {
+                let mut sums = Sums::default();
+                for (cursor, batch) in &mut before {
+                    cursor.seek_key(batch, key);
+                    if cursor.get_key(batch) == Some(key) {
+                        cursor.map_times(batch, |_, change| sums.plus_equals(change));
+                    }
                 }
+                new.map_times(&storage, |_, change| sums.plus_equals(change));
+                give(Became {
+                    key: key.clone(),
+                    epoch,
+                    sums,
+                    is_final: false,
+                });
             }
-            let mut last = Epoch::MIN;
-            new.map_times(&storage, |epoch, change| {
-                last = last.max(*epoch);
-                sums.plus_equals(change);
-            });
-            give((key.clone(), last, sums));
             new.step_key(&storage);
         }
+        closing_values(round, |key, (), sums: Sums| {
+            let mut dropped = sums;
+            dropped.negate();
+            retract(((key.clone(), ()), epoch + 1, dropped));
+            give(Became {
+                key: key.clone(),
+                epoch,
+                sums,
+                is_final: true,
+            });
+        });
     })
 }

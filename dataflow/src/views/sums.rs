@@ -27,7 +27,8 @@ pub struct Sums {
     /// Distinct members (customers, say).
     pub unique: i64,
     /// Sums of whatever the view adds up. 128 bits: 64-bit values added without
-    /// a bound do not overflow them.
+    /// a bound do not overflow them. (Products of two such values could: they wrap
+    /// around, so that whatever is added can still be taken back exactly.)
     pub sums: [i128; MAX_SUMS],
 }
 
@@ -37,10 +38,10 @@ pub struct Sums {
 pub const LATEST: usize = MAX_SUMS - 1;
 
 impl Sums {
-    /// The change that one more time makes.
-    pub fn of_latest(micros: i64) -> Sums {
+    /// A change of the latest time.
+    pub fn of_latest(change: i128) -> Sums {
         let mut sums = Sums::default();
-        sums.sums[LATEST] = i128::from(micros);
+        sums.sums[LATEST] = change;
         sums
     }
 }
@@ -56,7 +57,7 @@ impl Semigroup for Sums {
         self.count += other.count;
         self.unique += other.unique;
         for (sum, other) in self.sums.iter_mut().zip(other.sums) {
-            *sum += other;
+            *sum = sum.wrapping_add(other);
         }
     }
 }
@@ -72,7 +73,7 @@ impl Abelian for Sums {
         self.count = -self.count;
         self.unique = -self.unique;
         for sum in &mut self.sums {
-            *sum = -*sum;
+            *sum = sum.wrapping_neg();
         }
     }
 }

@@ -5,13 +5,17 @@
 //! up (or down) by one. Only the members in the batch are looked up.
 //!
 //! It works on the values below a key, so that a row's members are stored once
-//! under its key, and live with the row.
+//! under its key, and live with the row: when its window closes, they are
+//! dropped.
 
-use super::batches::on_batches;
-use super::changes::SumsChange;
+use super::changes::{MemberChange, SumsChange};
+use super::footprint::Gauge;
 use super::key::Key;
+use super::rounds::{Outcome, rounds};
 use super::sums::Sums;
+use super::windows::closing_values;
 use crate::Epoch;
+use crate::time::Advanced;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{BatchCursor, Cursor, Navigable, cursor_list};
@@ -26,36 +30,46 @@ type MembersBatch = <Members as TraceReader>::Batch;
 /// Changes of the number of distinct members of each row.
 pub(super) fn unique<'scope>(
     members: Arranged<'scope, Members>,
-) -> StreamVec<'scope, Epoch, SumsChange> {
-    on_batches(members, "Unique", |before, batches, give| {
-        let mut before: Vec<_> = before.iter().map(Seen::new).collect();
-        let (mut new, storage) = cursor_list(batches);
-        let mut changes: Vec<(Epoch, i64)> = Vec::new();
-        while let Some(key) = new.get_key(&storage) {
-            before.iter_mut().for_each(|seen| seen.seek_key(key));
-            while let Some(member) = new.get_val(&storage) {
-                let mut weight: isize = before.iter_mut().map(|seen| seen.weight(member)).sum();
-                new.map_times(&storage, |epoch, diff| {
-                    let was = weight > 0;
-                    weight += diff;
-                    match (was, weight > 0) {
-                        (false, true) => add(&mut changes, *epoch, 1),
-                        (true, false) => add(&mut changes, *epoch, -1),
-                        _ => {}
-                    }
-                });
-                new.step_val(&storage);
+    advanced: StreamVec<'scope, Epoch, Advanced>,
+    gauge: Gauge,
+) -> Outcome<'scope, SumsChange, MemberChange> {
+    rounds(
+        members,
+        advanced,
+        "members",
+        gauge,
+        |round, give, retract| {
+            let mut before: Vec<_> = round.before.iter().map(Seen::new).collect();
+            let (mut new, storage) = cursor_list(round.new.to_vec());
+            while let Some(key) = new.get_key(&storage) {
+                if round.closed.has(key.slot) {
+                    // Its members are on their way out, and its row is final.
+                    new.step_key(&storage);
+                    continue;
+                }
+                let mut unique = 0;
+                before.iter_mut().for_each(|seen| seen.seek_key(key));
+                while let Some(member) = new.get_val(&storage) {
+                    let before: isize = before.iter_mut().map(|seen| seen.weight(member)).sum();
+                    let mut after = before;
+                    new.map_times(&storage, |_, diff| after += diff);
+                    unique += i64::from(after > 0) - i64::from(before > 0);
+                    new.step_val(&storage);
+                }
+                if unique != 0 {
+                    let sums = Sums {
+                        unique,
+                        ..Sums::default()
+                    };
+                    give(((key.clone(), ()), round.epoch, sums));
+                }
+                new.step_key(&storage);
             }
-            for (epoch, unique) in changes.drain(..) {
-                let sums = Sums {
-                    unique,
-                    ..Sums::default()
-                };
-                give(((key.clone(), ()), epoch, sums));
-            }
-            new.step_key(&storage);
-        }
-    })
+            closing_values(round, |key, member, weight: isize| {
+                retract(((key.clone(), member.clone()), round.epoch + 1, -weight));
+            });
+        },
+    )
 }
 
 /// A batch of members seen before, searched forwards.
@@ -93,13 +107,5 @@ impl<'a> Seen<'a> {
             }
         }
         weight
-    }
-}
-
-/// Adds `change` in `epoch`. A batch holds few epochs, most often one.
-fn add(changes: &mut Vec<(Epoch, i64)>, epoch: Epoch, change: i64) {
-    match changes.iter_mut().find(|(at, _)| *at == epoch) {
-        Some((_, sum)) => *sum += change,
-        None => changes.push((epoch, change)),
     }
 }

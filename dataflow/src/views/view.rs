@@ -5,9 +5,12 @@
 //! document's fields. It holds plain functions of the borrowed event, so that
 //! applying it to an event allocates nothing.
 
+use super::contributions::Contributions;
+use super::definition::Output;
+use super::join::Stamp;
+use super::key::Slot;
 use super::window::{Lateness, Window};
 use events::{Id, Timestamp, Topic};
-use sinks::Kind;
 
 /// Takes a group column's, or a counted member's, value out of an event.
 pub type GetId<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>) -> Id;
@@ -15,6 +18,11 @@ pub type GetId<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>) -> Id;
 pub type GetNumber<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>) -> i64;
 /// Takes a time out of an event.
 pub type GetTime<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>) -> Timestamp;
+
+/// Hands an event of a window to the join.
+pub type Feed<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>, Slot, Stamp, &mut Contributions);
+/// Hands an event to the join that is what others are joined with.
+pub type Enrich<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>, Stamp, &mut Contributions);
 
 /// One maintained query over one topic: one collection.
 pub struct View<T: Topic> {
@@ -34,6 +42,9 @@ pub struct View<T: Topic> {
     pub groups: Vec<Group<T>>,
     /// Aggregates, in order.
     pub aggregates: Vec<Aggregate<T>>,
+    /// What it is joined with, if it is: then it groups and aggregates what comes
+    /// of that, and nothing itself.
+    pub join: Option<Join<T>>,
 }
 
 /// Which time of an event counts.
@@ -80,15 +91,16 @@ pub enum AggregateOf<T: Topic> {
     Latest(GetTime<T>),
 }
 
-impl<T: Topic> AggregateOf<T> {
-    /// The type of its values in the database.
-    pub fn kind(&self) -> Kind {
-        match self {
-            AggregateOf::Count | AggregateOf::Sum(_) | AggregateOf::Unique(_) => Kind::Long,
-            AggregateOf::Average { .. } => Kind::Double,
-            AggregateOf::Latest(_) => Kind::Date,
-        }
-    }
+/// What a view that joins its events with other topics does with them.
+pub struct Join<T: Topic> {
+    /// The other topics.
+    pub with: &'static [&'static str],
+    /// Columns grouped by.
+    pub groups: &'static [&'static str],
+    /// Fields, and how each is computed.
+    pub outputs: &'static [(&'static str, Output)],
+    /// Hands an event of a window to the join.
+    pub feed: Feed<T>,
 }
 
 impl<T: Topic> View<T> {
@@ -104,6 +116,7 @@ impl<T: Topic> View<T> {
             window_fields: ["window_start", "window_end"],
             groups: Vec::new(),
             aggregates: Vec::new(),
+            join: None,
         }
     }
 
@@ -128,6 +141,12 @@ impl<T: Topic> View<T> {
     /// Names the fields that hold the window's start and end.
     pub fn window_fields(mut self, start: &'static str, end: &'static str) -> Self {
         self.window_fields = [start, end];
+        self
+    }
+
+    /// Joins its events with other topics.
+    pub fn joining(mut self, join: Join<T>) -> Self {
+        self.join = Some(join);
         self
     }
 

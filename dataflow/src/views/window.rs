@@ -50,6 +50,19 @@ impl Window {
         (index + 1) * (self.micros / 1_000)
     }
 
+    /// End (exclusive) of the window number `index`, in microseconds since the UNIX
+    /// epoch; the largest there is, where that is beyond 64 bits.
+    #[inline]
+    pub fn end_micros(self, index: i64) -> i64 {
+        index.saturating_add(1).saturating_mul(self.micros)
+    }
+
+    /// The number of the last window that ends at or before a time, in
+    /// microseconds since the UNIX epoch.
+    pub fn last_before(self, micros: i64) -> i64 {
+        self.index_of(micros).saturating_sub(1)
+    }
+
     /// Its size in milliseconds.
     pub fn millis(self) -> i64 {
         self.micros / 1_000
@@ -107,6 +120,9 @@ mod tests {
             let index = window.index_of(micros);
             prop_assert!(window.start_millis(index) * 1_000 <= micros);
             prop_assert!(micros < window.end_millis(index) * 1_000);
+            prop_assert_eq!(window.end_micros(index), window.end_millis(index) * 1_000);
+            let last = window.last_before(micros);
+            prop_assert!(window.end_micros(last) <= micros && micros < window.end_micros(last + 1));
             prop_assert_eq!(window.end_millis(index), window.start_millis(index + 1));
         }
     }

@@ -1,0 +1,167 @@
+//! What the operator that reads the log sends, and when.
+
+use super::reading::Reading;
+use super::source::{Position, Source};
+use crate::Epoch;
+use crate::time::Mark;
+use crate::views::changes::{LatestChange, MemberChange, SumsChange};
+use crate::views::join::{CustomerChange, Pieces, ProductChange, SaleChange};
+use sinks::DeadLetter;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+/// The open epoch, and a capability for it on each output.
+pub(super) struct Open {
+    pub(super) capabilities: Vec<Capability<Epoch>>,
+    pub(super) epoch: Epoch,
+}
+
+impl Open {
+    pub(super) fn advance(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+        for capability in &mut self.capabilities {
+            capability.downgrade(&epoch);
+        }
+    }
+}
+
+type Builder<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
+
+/// One output: how to send, and the place of its capability.
+struct Output<D: Clone + 'static> {
+    builder: Builder<D>,
+    place: usize,
+}
+
+impl<D: Clone + 'static> Output<D> {
+    fn send(&mut self, open: &Open, items: impl Iterator<Item = D>) {
+        let mut output = self.builder.activate();
+        output
+            .session(&open.capabilities[self.place])
+            .give_iterator(items);
+    }
+}
+
+/// The operator's outputs.
+pub(super) struct Outputs {
+    sums: Output<SumsChange>,
+    members: Output<MemberChange>,
+    latest: Output<LatestChange>,
+    sales: Output<SaleChange>,
+    customers: Output<CustomerChange>,
+    products: Output<ProductChange>,
+    letters: Output<DeadLetter>,
+    marks: Output<Mark>,
+}
+
+/// The streams that they make.
+pub(super) struct Streams<'scope> {
+    pub(super) sums: StreamVec<'scope, Epoch, SumsChange>,
+    pub(super) members: StreamVec<'scope, Epoch, MemberChange>,
+    pub(super) latest: StreamVec<'scope, Epoch, LatestChange>,
+    pub(super) sales: StreamVec<'scope, Epoch, SaleChange>,
+    pub(super) customers: StreamVec<'scope, Epoch, CustomerChange>,
+    pub(super) products: StreamVec<'scope, Epoch, ProductChange>,
+    pub(super) letters: StreamVec<'scope, Epoch, DeadLetter>,
+    pub(super) marks: StreamVec<'scope, Epoch, Mark>,
+}
+
+/// One more output, connected to no input.
+fn output<'scope, D: Clone + 'static>(
+    builder: &mut OperatorBuilder<'scope, Epoch>,
+) -> (Output<D>, StreamVec<'scope, Epoch, D>) {
+    let place = builder.shape().outputs();
+    let (output, stream) = builder.new_output_connection([]);
+    let builder = OutputBuilder::from(output);
+    (Output { builder, place }, stream)
+}
+
+impl Outputs {
+    /// All outputs of an operator that has none yet, and their streams.
+    pub(super) fn new<'scope>(
+        builder: &mut OperatorBuilder<'scope, Epoch>,
+    ) -> (Outputs, Streams<'scope>) {
+        let (sums, sums_stream) = output(builder);
+        let (members, members_stream) = output(builder);
+        let (latest, latest_stream) = output(builder);
+        let (sales, sales_stream) = output(builder);
+        let (customers, customers_stream) = output(builder);
+        let (products, products_stream) = output(builder);
+        let (letters, letters_stream) = output(builder);
+        let (marks, marks_stream) = output(builder);
+        let outputs = Outputs {
+            sums,
+            members,
+            latest,
+            sales,
+            customers,
+            products,
+            letters,
+            marks,
+        };
+        let streams = Streams {
+            sums: sums_stream,
+            members: members_stream,
+            latest: latest_stream,
+            sales: sales_stream,
+            customers: customers_stream,
+            products: products_stream,
+            letters: letters_stream,
+            marks: marks_stream,
+        };
+        (outputs, streams)
+    }
+
+    /// Sends everything that belongs to the open epoch. `ended`: there will be no
+    /// more.
+    pub(super) fn finish_epoch(
+        &mut self,
+        open: &Open,
+        reading: &mut Reading,
+        source: &mut dyn Source,
+        ended: bool,
+    ) {
+        self.send_contributions(open, reading);
+        self.send_letters(open, reading);
+        source.positions(&mut |Position {
+                                   topic,
+                                   partition,
+                                   next,
+                                   idle,
+                               }| {
+            reading.partitions.reached(topic, partition, next, idle);
+        });
+        self.marks.send(open, reading.partitions.marks(ended));
+    }
+
+    pub(super) fn send_contributions(&mut self, open: &Open, reading: &mut Reading) {
+        let epoch = open.epoch;
+        let contributions = &mut reading.contributions;
+        let sums = contributions.take_sums();
+        self.sums
+            .send(open, sums.map(|(key, sums)| ((key, ()), epoch, sums)));
+        let members = contributions.take_members();
+        self.members
+            .send(open, members.map(|member| (member, epoch, 1)));
+        let latest = contributions.take_latest();
+        self.latest
+            .send(open, latest.map(|latest| (latest, epoch, 1)));
+        let sales = contributions.take_sales();
+        self.sales.send(open, sales.map(|sale| (sale, epoch, 1)));
+        let customers = contributions.take_customers();
+        let customers = customers.map(|version| (version, epoch, Pieces::ONE));
+        self.customers.send(open, customers);
+        let products = contributions.take_products();
+        let products = products.map(|version| (version, epoch, Pieces::ONE));
+        self.products.send(open, products);
+    }
+
+    pub(super) fn send_letters(&mut self, open: &Open, reading: &mut Reading) {
+        if !reading.letters.is_empty() {
+            self.letters.send(open, reading.letters.drain(..));
+        }
+    }
+}

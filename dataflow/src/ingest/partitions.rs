@@ -1,0 +1,147 @@
+//! The partitions that a worker reads, and where each stands with the watermark.
+//!
+//! A partition must hold the watermark before anything of it is read, or windows
+//! could close that it still has events for. So it is *announced* first, and read
+//! from the moment on at which every worker is known to have heard of it: when the
+//! frontier of event time has passed the epoch of the announcement. The same goes
+//! for a partition that was idle and speaks again:
+//!
+//! ```text
+//!   found ─▶ announced ─▶ reading ─▶ idle
+//!                ▲                    │ a message
+//!                └────────────────────┘
+//! ```
+//!
+//! By then the watermark may have passed windows that the partition itself has not:
+//! they stay closed, and its events for them are late.
+
+use crate::Epoch;
+use crate::time::{Holding, Mark, PartitionTime};
+use crate::views::Catalog;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The partitions that a worker reads.
+pub(super) struct Partitions {
+    catalog: Arc<Catalog>,
+    worker: usize,
+    max_ahead: i64,
+    /// By topic, then by partition.
+    known: Vec<BTreeMap<i32, Partition>>,
+}
+
+struct Partition {
+    time: PartitionTime,
+    standing: Standing,
+    next: i64,
+    /// Whether there is something new to tell of it.
+    changed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Others are told in this epoch that it holds the watermark.
+    Announced(Epoch),
+    /// It is read, and holds the watermark.
+    Reading,
+    /// It is silent, and does not.
+    Idle,
+}
+
+impl Partitions {
+    /// None yet, of the topics of `catalog`. `max_ahead` is in milliseconds.
+    pub(super) fn new(catalog: Arc<Catalog>, worker: usize, max_ahead: i64) -> Partitions {
+        Partitions {
+            known: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
+            catalog,
+            worker,
+            max_ahead,
+        }
+    }
+
+    /// A partition has been found: it is announced in this epoch.
+    pub(super) fn announce(&mut self, topic: usize, partition: i32, epoch: Epoch) {
+        let rules = self.catalog.routes[topic].rules();
+        self.known[topic]
+            .entry(partition)
+            .or_insert_with(|| Partition {
+                time: PartitionTime::new(rules, self.max_ahead),
+                standing: Standing::Announced(epoch),
+                next: 0,
+                changed: true,
+            });
+    }
+
+    /// Every worker has heard what was told before the epoch `frontier`;
+    /// `watermarks` are those of the views.
+    pub(super) fn confirm(&mut self, frontier: Option<Epoch>, watermarks: &[i64]) {
+        for partition in self.known.iter_mut().flat_map(BTreeMap::values_mut) {
+            if let Standing::Announced(epoch) = partition.standing
+                && frontier.is_none_or(|frontier| epoch < frontier)
+            {
+                partition.standing = Standing::Reading;
+                partition.time.raise(watermarks);
+            }
+        }
+    }
+
+    /// The event time of a partition that a message has come of, if it may be read
+    /// now. Else it may be later.
+    #[inline]
+    pub(super) fn read(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        epoch: Epoch,
+    ) -> Option<&mut PartitionTime> {
+        let known = self.known[topic].get_mut(&partition)?;
+        match known.standing {
+            Standing::Reading => Some(&mut known.time),
+            Standing::Announced(_) => None,
+            Standing::Idle => {
+                known.standing = Standing::Announced(epoch);
+                known.changed = true;
+                None
+            }
+        }
+    }
+
+    /// A partition is read up to `next`, and is idle or not.
+    pub(super) fn reached(&mut self, topic: usize, partition: i32, next: i64, idle: bool) {
+        let Some(known) = self.known[topic].get_mut(&partition) else {
+            return;
+        };
+        if known.next != next {
+            known.next = next;
+            known.changed = true;
+        }
+        if idle && known.standing == Standing::Reading {
+            known.standing = Standing::Idle;
+            known.changed = true;
+        }
+    }
+
+    /// What there is to tell at the end of an epoch. At the end of everything
+    /// (`ended`), all of it.
+    pub(super) fn marks(&mut self, ended: bool) -> impl Iterator<Item = Mark> + '_ {
+        let worker = self.worker;
+        let all = self.known.iter_mut().enumerate();
+        let all = all.flat_map(|(topic, partitions)| {
+            partitions
+                .iter_mut()
+                .map(move |(number, known)| (topic, *number, known))
+        });
+        all.filter_map(move |(topic, number, known)| {
+            if !std::mem::take(&mut known.changed) && !ended {
+                return None;
+            }
+            let holding = match known.standing {
+                _ if ended => Holding::Ended,
+                Standing::Idle => Holding::Idle,
+                Standing::Announced(_) | Standing::Reading => Holding::Yes,
+            };
+            let next = known.next;
+            Some(known.time.mark(topic, number, worker, next, holding))
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! What operators learn of event time: which windows are closed.
+
+use super::NEVER;
+use crate::Epoch;
+use crate::views::key::Slot;
+use std::collections::BTreeMap;
+
+/// A view has come further in event time, in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advanced {
+    /// Number of the view.
+    pub view: u16,
+    /// Its watermark, in microseconds.
+    pub watermark: i64,
+    /// The number of its last closed window; [`NEVER`] before the first.
+    pub through: i64,
+    /// Of a view that joins: the moments of the windows that are closed now, as
+    /// `(through window, Kafka timestamp in milliseconds)`, ascending.
+    pub moments: Vec<(i64, i64)>,
+    /// Of a view that joins: no window that is closed later has a moment before
+    /// this one.
+    pub horizon: i64,
+}
+
+/// Which windows are closed.
+#[derive(Clone, Debug, Default)]
+pub struct Closed {
+    /// By view: the number of its last closed window.
+    through: Vec<i64>,
+}
+
+impl Closed {
+    /// Whether a window is closed.
+    #[inline]
+    pub fn has(&self, slot: Slot) -> bool {
+        let through = self.through.get(usize::from(slot.view()));
+        through.is_some_and(|through| slot.index() <= *through)
+    }
+
+    fn close(&mut self, view: u16, through: i64) -> i64 {
+        let view = usize::from(view);
+        if self.through.len() <= view {
+            self.through.resize(view + 1, NEVER);
+        }
+        std::mem::replace(&mut self.through[view], through)
+    }
+}
+
+/// Windows of a view that are closed in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Number of the view.
+    pub view: u16,
+    /// The first of the windows.
+    pub from: i64,
+    /// The last of them.
+    pub through: i64,
+    /// Their moments, where they matter: see [`Advanced::moments`].
+    pub moments: Vec<(i64, i64)>,
+}
+
+impl Closing {
+    /// The first of the windows' slots.
+    pub fn first(&self) -> Slot {
+        Slot::new(self.view, self.from.max(Slot::FIRST))
+    }
+
+    /// Whether a slot is one of them.
+    pub fn has(&self, slot: Slot) -> bool {
+        slot.view() == self.view && (self.from..=self.through).contains(&slot.index())
+    }
+
+    /// The moment of a window; [`NEVER`] where there is none.
+    pub fn moment(&self, index: i64) -> i64 {
+        let place = self
+            .moments
+            .partition_point(|(through, _)| *through < index);
+        self.moments.get(place).map_or(NEVER, |(_, moment)| *moment)
+    }
+}
+
+/// What an operator has learned of event time, by epoch.
+#[derive(Debug, Default)]
+pub struct Closings {
+    coming: BTreeMap<Epoch, Vec<Advanced>>,
+    closed: Closed,
+    horizon: Option<i64>,
+}
+
+impl Closings {
+    /// Takes in what is said of an epoch.
+    pub fn learn(&mut self, epoch: Epoch, advanced: impl IntoIterator<Item = Advanced>) {
+        self.coming.entry(epoch).or_default().extend(advanced);
+    }
+
+    /// Which windows are closed, as far as they have been taken.
+    pub fn closed(&self) -> &Closed {
+        &self.closed
+    }
+
+    /// The horizon of the view that joins: see [`Advanced::horizon`].
+    pub fn horizon(&self) -> i64 {
+        self.horizon.unwrap_or(NEVER)
+    }
+
+    /// Closes the windows that are closed in the epochs before `frontier` (all
+    /// there are, when it is `None`), and returns them.
+    pub fn take_before(&mut self, frontier: Option<Epoch>) -> Vec<Closing> {
+        let mut closings = Vec::new();
+        for (epoch, advanced) in crate::epochs::take_before(&mut self.coming, frontier) {
+            for Advanced {
+                view,
+                through,
+                moments,
+                horizon,
+                ..
+            } in advanced
+            {
+                self.horizon = self.horizon.max(Some(horizon));
+                let before = self.closed.close(view, through);
+                if through > before {
+                    closings.push(Closing {
+                        epoch,
+                        view,
+                        from: before.saturating_add(1),
+                        through,
+                        moments,
+                    });
+                }
+            }
+        }
+        closings
+    }
+}

@@ -1,0 +1,124 @@
+//! Why an event is not taken into a view.
+
+use jiff::{SignedDuration, Timestamp};
+use sinks::Reason;
+
+/// Why an event is not taken into a view. Times are in microseconds since the
+/// UNIX epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its window had closed.
+    Late {
+        /// Start of the window.
+        start: i64,
+        /// End of the window.
+        end: i64,
+        /// The watermark that had passed it.
+        watermark: i64,
+    },
+    /// Its time lies further ahead of its message's than is believed.
+    FromTheFuture {
+        /// Its time.
+        time: i64,
+        /// The message's timestamp.
+        kafka: i64,
+    },
+}
+
+impl Refusal {
+    /// The reason for a dead letter.
+    pub fn reason(self) -> Reason {
+        match self {
+            Refusal::Late { .. } => Reason::Late,
+            Refusal::FromTheFuture { .. } => Reason::FromTheFuture,
+        }
+    }
+
+    /// A sentence for a dead letter, of an event whose time is called `name`.
+    pub fn detail(self, name: &str) -> String {
+        match self {
+            Refusal::Late {
+                start,
+                end,
+                watermark,
+            } => format!(
+                "the window {} to {} had closed {} before: the watermark was {}",
+                shown(start),
+                shown(end),
+                span(watermark.saturating_sub(end)),
+                shown(watermark),
+            ),
+            Refusal::FromTheFuture { time, kafka } => format!(
+                "its {name} {} is {} ahead of its message ({}), more than --max-ahead allows",
+                shown(time),
+                span(time.saturating_sub(kafka)),
+                shown(kafka),
+            ),
+        }
+    }
+}
+
+/// A time in microseconds as people read it; as a number where no calendar has it.
+pub(crate) fn shown(micros: i64) -> String {
+    match Timestamp::from_microsecond(micros) {
+        Ok(time) => time.to_string(),
+        Err(_) => format!("{micros} µs after 1970"),
+    }
+}
+
+/// A length of time in microseconds as people read it, `1h 5m`: below a minute to
+/// the microsecond, above to the second.
+pub(crate) fn span(micros: i64) -> String {
+    let precise = SignedDuration::from_micros(micros);
+    let shown = if micros.unsigned_abs() < 60_000_000 {
+        precise
+    } else {
+        SignedDuration::from_secs(precise.as_secs())
+    };
+    format!("{shown:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000_000;
+
+    #[test]
+    fn a_letter_says_which_window_and_how_late() {
+        let late = Refusal::Late {
+            start: 0,
+            end: 60 * MINUTE,
+            watermark: 125 * MINUTE + 1,
+        };
+        assert_eq!(
+            late.detail("kafka"),
+            "the window 1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z had closed 1h 5m before: \
+             the watermark was 1970-01-01T02:05:00.000001Z"
+        );
+        let exactly = Refusal::Late {
+            start: 0,
+            end: MINUTE,
+            watermark: MINUTE,
+        };
+        assert!(exactly.detail("kafka").contains("had closed 0s before"));
+    }
+
+    #[test]
+    fn a_letter_from_the_future_says_how_far() {
+        let ahead = Refusal::FromTheFuture {
+            time: 3 * 24 * 60 * MINUTE,
+            kafka: 0,
+        };
+        assert_eq!(
+            ahead.detail("date_time"),
+            "its date_time 1970-01-04T00:00:00Z is 72h ahead of its message \
+             (1970-01-01T00:00:00Z), more than --max-ahead allows"
+        );
+        let never = Refusal::FromTheFuture {
+            time: i64::MAX,
+            kafka: i64::MIN,
+        };
+        assert!(never.detail("x").contains("µs after 1970"));
+    }
+}

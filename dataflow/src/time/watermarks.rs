@@ -1,0 +1,244 @@
+//! From what is known of partitions to the watermarks of views.
+//!
+//! A view's watermark is the least of its partitions' watermarks, and never goes
+//! back. A partition that is idle does not count; when all of them are, the
+//! watermark is the greatest they had reached.
+//!
+//! A view that joins its events with other topics waits a little longer with
+//! closing a window. The window's *moment* is the Kafka timestamp at which the
+//! last of the view's own partitions passed it. The window shall hold all that
+//! was in the log by that moment, and nothing that came later; so it is closed
+//! when every partition of every topic that is joined has been read beyond it.
+
+use super::{Advanced, Holding, Mark, NEVER};
+use crate::views::Catalog;
+use crate::views::window::Window;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The watermarks of all views, from the marks of all partitions.
+#[derive(Clone, Debug)]
+pub struct Watermarks {
+    views: Vec<View>,
+    partitions: BTreeMap<(usize, i32), Partition>,
+}
+
+/// How far a view has come. Times are in microseconds since the UNIX epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frontier {
+    /// Every window that ends at or before it is closed; [`NEVER`] before the first.
+    pub watermark: i64,
+    /// The number of the last closed window; [`NEVER`] before the first.
+    pub through: i64,
+}
+
+#[derive(Clone, Debug)]
+struct View {
+    topic: usize,
+    window: Window,
+    /// Topics whose timestamps a window's moment is compared with; none where
+    /// nothing is joined.
+    joins: Vec<usize>,
+    now: Frontier,
+    /// The least watermark of the partitions, or what stands for it.
+    passed: i64,
+    horizon: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Partition {
+    mark: Mark,
+    /// By view: windows passed and not closed yet, and by which timestamp.
+    passed: BTreeMap<u16, VecDeque<(i64, i64)>>,
+}
+
+impl Watermarks {
+    /// Those of the views of `catalog`, before anything is known.
+    pub fn new(catalog: &Catalog) -> Watermarks {
+        let number = |name: &str| {
+            catalog
+                .routes
+                .iter()
+                .position(|route| route.topic() == name)
+        };
+        let view = |view: &crate::views::definition::Definition| View {
+            // A view's topics are topics of the catalog.
+            topic: number(view.topic).unwrap_or(usize::MAX),
+            window: view.window,
+            joins: view.joins.iter().filter_map(|name| number(name)).collect(),
+            now: Frontier {
+                watermark: NEVER,
+                through: NEVER,
+            },
+            passed: NEVER,
+            horizon: NEVER,
+        };
+        Watermarks {
+            views: catalog.definitions.iter().map(view).collect(),
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    /// How far each view has come.
+    pub fn frontiers(&self) -> impl Iterator<Item = Frontier> {
+        self.views.iter().map(|view| view.now)
+    }
+
+    /// The last mark of each partition.
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.partitions.values().map(|partition| &partition.mark)
+    }
+
+    /// Takes in the marks of an epoch. Calls `each` with the views that have come
+    /// further by it.
+    pub fn update(
+        &mut self,
+        marks: impl IntoIterator<Item = Mark>,
+        mut each: impl FnMut(Advanced),
+    ) {
+        for mark in marks {
+            let place = (mark.topic, mark.partition);
+            let known = self.partitions.entry(place).or_insert_with(|| Partition {
+                mark: mark.clone(),
+                passed: BTreeMap::new(),
+            });
+            for view in mark.views.iter().filter(|view| !view.passed.is_empty()) {
+                let passed = known.passed.entry(view.view).or_default();
+                passed.extend(view.passed.iter().copied());
+            }
+            known.mark = mark;
+        }
+        for (number, view) in (0..).zip(&mut self.views) {
+            if let Some(advanced) = view.advance(number, &mut self.partitions) {
+                each(advanced);
+            }
+        }
+    }
+}
+
+impl View {
+    fn advance(
+        &mut self,
+        number: u16,
+        partitions: &mut BTreeMap<(usize, i32), Partition>,
+    ) -> Option<Advanced> {
+        let (mut least, mut greatest) = (None, NEVER);
+        for partition in of_topic(partitions, self.topic) {
+            let Some(view) = partition.mark.views.iter().find(|view| view.view == number) else {
+                continue;
+            };
+            greatest = greatest.max(view.watermark);
+            let holds = match partition.mark.holding {
+                Holding::Yes => true,
+                Holding::Idle => false,
+                Holding::Ended => view.latest != NEVER,
+            };
+            if holds {
+                least = Some(least.map_or(view.watermark, |least: i64| least.min(view.watermark)));
+            }
+        }
+        self.passed = self.passed.max(least.unwrap_or(greatest));
+        if self.passed == NEVER {
+            return None;
+        }
+        let before = (self.now, self.horizon);
+        let over = self.window.last_before(self.passed);
+        let mut moments = Vec::new();
+        if self.joins.is_empty() {
+            self.now = Frontier {
+                watermark: self.passed,
+                through: over,
+            };
+        } else {
+            moments = self.close_joined(number, over, partitions);
+            self.now.watermark = match self.now.through {
+                NEVER => NEVER,
+                // Not beyond the end of the first window that is not closed.
+                through => {
+                    let next_end = self.window.end_micros(through.saturating_add(1));
+                    self.now
+                        .watermark
+                        .max(self.passed.min(next_end.saturating_sub(1)))
+                }
+            };
+        }
+        (before != (self.now, self.horizon)).then_some(Advanced {
+            view: number,
+            watermark: self.now.watermark,
+            through: self.now.through,
+            moments,
+            horizon: self.horizon,
+        })
+    }
+
+    /// Closes those of the windows through number `over` whose moments have been
+    /// read beyond. Returns their moments: `(through window, moment)`, ascending.
+    fn close_joined(
+        &mut self,
+        number: u16,
+        over: i64,
+        partitions: &mut BTreeMap<(usize, i32), Partition>,
+    ) -> Vec<(i64, i64)> {
+        let holding = |partition: &&Partition| partition.mark.holding == Holding::Yes;
+        let read_to = self
+            .joins
+            .iter()
+            .flat_map(|topic| of_topic(partitions, *topic).filter(holding))
+            .map(|partition| partition.mark.kafka)
+            .min()
+            .unwrap_or(i64::MAX);
+
+        let own = || of_topic(partitions, self.topic);
+        let passed: Vec<_> = own().filter_map(|p| p.passed.get(&number)).collect();
+        // Between two of these numbers, all windows have the same moment.
+        let ends: BTreeSet<i64> = passed
+            .iter()
+            .flat_map(|passed| passed.iter().map(|(through, _)| *through))
+            .filter(|through| *through <= over)
+            .collect();
+        let mut moments = Vec::new();
+        let mut waiting = None;
+        for end in ends {
+            let by = |passed: &&VecDeque<(i64, i64)>| {
+                let first = passed.iter().find(|(through, _)| *through >= end);
+                first.map(|(_, kafka)| *kafka)
+            };
+            let moment = passed.iter().filter_map(by).max().unwrap_or(NEVER);
+            if read_to <= moment {
+                waiting = Some(moment);
+                break;
+            }
+            moments.push((end, moment));
+        }
+
+        // Of the windows that are not passed yet, the moments are still to come.
+        let to_come = own().filter(holding).map(|p| p.mark.kafka).min();
+        let latest = || own().map(|p| p.mark.kafka).max();
+        let to_come = to_come.or_else(latest).unwrap_or(NEVER);
+        self.horizon = self
+            .horizon
+            .max(waiting.map_or(to_come, |at| to_come.min(at)));
+
+        if let Some((through, _)) = moments.last() {
+            self.now.through = *through;
+            for ((topic, _), partition) in partitions.iter_mut() {
+                if let Some(passed) = partition
+                    .passed
+                    .get_mut(&number)
+                    .filter(|_| *topic == self.topic)
+                {
+                    passed.retain(|(to, _)| to > through);
+                }
+            }
+        }
+        moments
+    }
+}
+
+fn of_topic(
+    partitions: &BTreeMap<(usize, i32), Partition>,
+    topic: usize,
+) -> impl Iterator<Item = &Partition> {
+    partitions
+        .range((topic, i32::MIN)..=(topic, i32::MAX))
+        .map(|(_, partition)| partition)
+}

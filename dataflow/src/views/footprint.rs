@@ -1,0 +1,78 @@
+//! How much state arrangements hold.
+
+use crate::Epoch;
+use crate::observe::Board;
+use differential_dataflow::trace::TraceReader;
+use differential_dataflow::trace::implementations::Vector;
+use differential_dataflow::trace::implementations::ord_neu::{OrdKeyBatch, OrdValBatch};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a part of an arrangement takes.
+pub(super) trait Footprint {
+    /// Updates in it.
+    fn records(&self) -> usize;
+
+    /// Bytes that its containers use; not those that texts have elsewhere.
+    fn bytes(&self) -> usize;
+}
+
+impl<K: Ord + Clone + 'static, R: Ord + Clone + 'static> Footprint
+    for Rc<OrdKeyBatch<Vector<((K, ()), Epoch, R)>>>
+where
+    R: differential_dataflow::difference::Semigroup,
+{
+    fn records(&self) -> usize {
+        self.updates
+    }
+
+    fn bytes(&self) -> usize {
+        let updates = self.storage.upds.times.len() * (size_of::<Epoch>() + size_of::<R>());
+        self.storage.keys.len() * (size_of::<K>() + size_of::<u32>()) + updates
+    }
+}
+
+impl<K: Ord + Clone + 'static, V: Ord + Clone + 'static, R: Ord + Clone + 'static> Footprint
+    for Rc<OrdValBatch<Vector<((K, V), Epoch, R)>>>
+where
+    R: differential_dataflow::difference::Semigroup,
+{
+    fn records(&self) -> usize {
+        self.updates
+    }
+
+    fn bytes(&self) -> usize {
+        let updates = self.storage.upds.times.len() * (size_of::<Epoch>() + size_of::<R>());
+        let values = self.storage.vals.vals.len() * (size_of::<V>() + size_of::<u32>());
+        self.storage.keys.len() * (size_of::<K>() + size_of::<u32>()) + values + updates
+    }
+}
+
+/// Tells the board what arrangements of a worker hold.
+#[derive(Clone)]
+pub struct Gauge {
+    board: Arc<Board>,
+    worker: usize,
+}
+
+impl Gauge {
+    /// A gauge of the arrangements of a worker.
+    pub fn new(board: Arc<Board>, worker: usize) -> Gauge {
+        Gauge { board, worker }
+    }
+
+    /// Reads how much a trace holds now.
+    pub(super) fn read<Tr>(&self, name: &'static str, trace: &Tr)
+    where
+        Tr: TraceReader<Time = Epoch, Batch: Footprint>,
+    {
+        let (mut records, mut bytes) = (0, 0);
+        trace.map_spans(|span| {
+            if let Some(batch) = &span.inner {
+                records += batch.records();
+                bytes += batch.bytes();
+            }
+        });
+        self.board.arrangement(name, self.worker, records, bytes);
+    }
+}

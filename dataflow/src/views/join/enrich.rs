@@ -1,0 +1,210 @@
+//! What stands under an id, told with the newest version of the id.
+
+use super::Pieces;
+use super::entries::Entry;
+use super::versions::{Index, Superseded};
+use crate::Epoch;
+use crate::time::Advanced;
+use crate::views::footprint::{Footprint, Gauge};
+use crate::views::rounds::{Outcome, Round, rounds};
+use differential_dataflow::difference::{IsZero, Semigroup};
+use differential_dataflow::operators::arrange::Arranged;
+use differential_dataflow::trace::TraceReader;
+use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
+use events::Id;
+use std::mem::discriminant;
+use timely::dataflow::StreamVec;
+
+/// An entry of an id, in an epoch, so many times.
+type Change<E> = ((Id, E), Epoch, Pieces);
+
+/// Tells what entries come to, each joined with the newest version of its id: by
+/// `tell`, which is linear in the pieces.
+///
+/// A new entry is told once. A new version, if it is the newest, takes back what
+/// its id's entries came to before, as far as it makes a difference to them. When a
+/// window closes, its entries are told as of its moment for good, and dropped.
+/// (`forever`: no window will close.)
+pub(super) fn enrich<'scope, Tr, E, D>(
+    arranged: Arranged<'scope, Tr>,
+    advanced: StreamVec<'scope, Epoch, Advanced>,
+    name: &'static str,
+    forever: bool,
+    gauge: Gauge,
+    tell: impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)) + 'static,
+) -> Outcome<'scope, D, Change<E>>
+where
+    Tr: TraceReader<Time = Epoch, Batch: Footprint + Navigable> + 'static,
+    <Tr::Batch as Navigable>::Cursor:
+        for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    E: Entry,
+    D: Clone + 'static,
+{
+    let mut index = Index::default();
+    let mut superseded = Superseded::new();
+    rounds(
+        arranged,
+        advanced,
+        name,
+        gauge,
+        move |round, give, retract| {
+            let epoch = round.epoch;
+            let mut old: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+            let (mut new, storage) = cursor_list(round.new.to_vec());
+            while let Some(id) = new.get_key(&storage) {
+                let mut before = Vec::new();
+                for (cursor, batch) in &mut old {
+                    cursor.seek_key(batch, id);
+                    if cursor.get_key(batch) == Some(id) {
+                        read_versions(cursor, batch, &mut before);
+                    }
+                }
+                let mut after = before.clone();
+                read_versions(&mut new, &storage, &mut after);
+                let was = newest(&before);
+                let is = newest(&after);
+                if was != is {
+                    // What stood there before is behind the versions of each batch.
+                    for (cursor, batch) in &mut old {
+                        while cursor.get_key(batch) == Some(id)
+                            && let Some(entry) = cursor.get_val(batch)
+                        {
+                            let closed = entry.slot().is_none_or(|slot| round.closed.has(slot));
+                            if !closed && !entry.is_same(was, is) {
+                                cursor.map_times(batch, |_, pieces| {
+                                    tell(id, entry, was, pieces.negated(), epoch, give);
+                                    tell(id, entry, is, *pieces, epoch, give);
+                                });
+                            }
+                            cursor.step_val(batch);
+                        }
+                    }
+                }
+                if after != before {
+                    let live = live(&after);
+                    for pair in live.windows(2) {
+                        superseded.add(E::stamp(pair[1]).kafka, id, pair[0]);
+                    }
+                }
+                while let Some(entry) = new.get_val(&storage) {
+                    if let Some(slot) = entry.slot().filter(|slot| !round.closed.has(*slot)) {
+                        index.add(slot, id);
+                        new.map_times(&storage, |_, pieces| {
+                            tell(id, entry, is, *pieces, epoch, give)
+                        });
+                    }
+                    new.step_val(&storage);
+                }
+                new.step_key(&storage);
+            }
+
+            close(round, &mut index, &tell, give, retract);
+
+            let horizon = if forever { i64::MAX } else { round.horizon };
+            let (mut all, storage) = cursor_list(round.all());
+            for (id, version) in superseded.take(horizon) {
+                let entry = E::of(version);
+                all.seek_key(&storage, &id);
+                if all.get_key(&storage) == Some(&id) {
+                    all.rewind_vals(&storage);
+                    all.seek_val(&storage, &entry);
+                    if all.get_val(&storage) == Some(&entry) {
+                        let mut pieces = Pieces::default();
+                        all.map_times(&storage, |_, more| pieces.plus_equals(more));
+                        if !pieces.is_zero() {
+                            retract(((id, entry), epoch + 1, pieces.negated()));
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// Tells what closes as of its moment, and drops it.
+fn close<B, E, D>(
+    round: &Round<'_, B>,
+    index: &mut Index,
+    tell: &impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)),
+    give: &mut dyn FnMut(D),
+    retract: &mut dyn FnMut(Change<E>),
+) where
+    B: Navigable + Clone,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    E: Entry,
+{
+    for closing in round.closings {
+        let (mut all, storage) = cursor_list(round.all());
+        for (id, slots) in index.take(closing) {
+            all.seek_key(&storage, &id);
+            if all.get_key(&storage) != Some(&id) {
+                continue;
+            }
+            let mut versions = Vec::new();
+            read_versions(&mut all, &storage, &mut versions);
+            let now = newest(&versions);
+            for slot in slots {
+                let moment = closing.moment(slot.index());
+                let then = as_of::<E>(&versions, moment);
+                for first in E::firsts(slot) {
+                    let is_its_kind = |entry: &&E| {
+                        entry.slot() == Some(slot) && discriminant(*entry) == discriminant(&first)
+                    };
+                    all.rewind_vals(&storage);
+                    all.seek_val(&storage, &first);
+                    while let Some(entry) = all.get_val(&storage).filter(is_its_kind) {
+                        let mut pieces = Pieces::default();
+                        all.map_times(&storage, |_, more| pieces.plus_equals(more));
+                        if !pieces.is_zero() {
+                            if !entry.is_same(now, then) {
+                                tell(&id, entry, now, pieces.negated(), round.epoch, give);
+                                tell(&id, entry, then, pieces, round.epoch, give);
+                            }
+                            let dropped = (id.clone(), entry.clone());
+                            retract((dropped, round.epoch + 1, pieces.negated()));
+                        }
+                        all.step_val(&storage);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds up the versions that a cursor's key has, oldest first, and leaves the
+/// cursor behind them.
+fn read_versions<C, E>(cursor: &mut C, storage: &C::Storage, versions: &mut Vec<(E::Version, i64)>)
+where
+    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    E: Entry,
+{
+    while let Some(version) = cursor.get_val(storage).and_then(Entry::version) {
+        let mut weight = 0;
+        cursor.map_times(storage, |_, pieces| weight += pieces.orders);
+        match versions.binary_search_by(|(known, _)| known.cmp(version)) {
+            Ok(place) => versions[place].1 += weight,
+            Err(place) => versions.insert(place, (version.clone(), weight)),
+        }
+        cursor.step_val(storage);
+    }
+}
+
+fn live<V>(versions: &[(V, i64)]) -> Vec<&V> {
+    let live = versions.iter().filter(|(_, weight)| *weight > 0);
+    live.map(|(version, _)| version).collect()
+}
+
+fn newest<V>(versions: &[(V, i64)]) -> Option<&V> {
+    versions
+        .iter()
+        .rev()
+        .find(|(_, weight)| *weight > 0)
+        .map(|(version, _)| version)
+}
+
+/// The version that was the newest at a moment.
+fn as_of<E: Entry>(versions: &[(E::Version, i64)], moment: i64) -> Option<&E::Version> {
+    let then =
+        |(version, weight): &&(E::Version, i64)| *weight > 0 && E::stamp(version).kafka <= moment;
+    versions.iter().rev().find(then).map(|(version, _)| version)
+}

@@ -1,0 +1,215 @@
+//! Sales, joined with what they were sales of, and to whom.
+//!
+//! ```text
+//!   transactions ─▶ sales ─▶ by customer ──▶ by product ──▶ sums, members of rows
+//!                  the newest   ▲  + gender      ▲  + category, price
+//!                  of an id     │                │
+//!   customers ──────────────────┘                │
+//!   products ────────────────────────────────────┘
+//! ```
+//!
+//! Each of the three is an arrangement by id, and an operator that tells what
+//! changes by what has come: a sale that is replaced is taken back, a customer's
+//! gender moves the customer's sales, a product's price moves what has been sold
+//! of it. By product, sales are kept as sums, so that a price costs in proportion
+//! to the rows that it changes and not to the sales behind them.
+//!
+//! **Moments.** While a window is open, its rows follow whatever is newest. When
+//! it closes, they must say the same whoever read which topic first. So a window
+//! has a *moment*, a Kafka timestamp (see [`crate::time::Watermarks`]), and closes as
+//! of it: each operator puts back what came of messages after the moment, and then
+//! forgets the window. Until then it keeps versions that are not the newest any
+//! more, but would be as of a moment that is still to come.
+
+mod enrich;
+mod entries;
+mod newest;
+mod pieces;
+mod versions;
+
+pub use entries::{Bought, ByCustomer, ByProduct, Person, Price, Sale, Stamp};
+pub use pieces::Pieces;
+
+use super::Catalog;
+use super::changes::{MemberChange, SumsChange};
+use super::footprint::Gauge;
+use super::key::{Key, pack};
+use super::maintain::arrange;
+use super::sums::Sums;
+use super::window::Lateness;
+use crate::Epoch;
+use crate::time::Advanced;
+use enrich::enrich;
+use entries::{Buyer, Sold};
+use events::Id;
+use newest::newest;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
+
+/// A version of a sale, by its transaction's id.
+pub type SaleChange = ((Id, Sale), Epoch, isize);
+/// A version of a customer, or something bought, by the customer's id.
+pub type CustomerChange = ((Id, ByCustomer), Epoch, Pieces);
+/// A version of a product, or something sold of it, by the product's id.
+pub type ProductChange = ((Id, ByProduct), Epoch, Pieces);
+
+/// What is joined, on the workers that read it.
+pub struct Joined<'scope> {
+    /// Sales.
+    pub sales: StreamVec<'scope, Epoch, SaleChange>,
+    /// Customers.
+    pub customers: StreamVec<'scope, Epoch, CustomerChange>,
+    /// Products.
+    pub products: StreamVec<'scope, Epoch, ProductChange>,
+}
+
+/// What stands for the category or the gender that is not known.
+const UNKNOWN: &str = "unknown";
+
+/// What sales add to the rows of `revenue_analysis`, and the customers they have
+/// seen.
+pub(super) fn join<'scope>(
+    joined: Joined<'scope>,
+    advanced: StreamVec<'scope, Epoch, Advanced>,
+    catalog: &Catalog,
+    gauge: &Gauge,
+) -> (
+    StreamVec<'scope, Epoch, SumsChange>,
+    StreamVec<'scope, Epoch, MemberChange>,
+) {
+    let Joined {
+        sales,
+        customers,
+        products,
+    } = joined;
+    let scope = sales.scope();
+    let view = catalog
+        .definitions
+        .iter()
+        .find(|view| !view.joins.is_empty());
+    let forever = view.is_some_and(|view| view.lateness == Lateness::Forever);
+
+    let (dropped, again) = scope.feedback(1);
+    let sales = arrange(scope.concatenate([sales, again]), "sales");
+    let sales = newest(sales, advanced.clone(), forever, gauge.clone());
+    sales.retracted.connect_loop(dropped);
+
+    let (dropped, again) = scope.feedback(1);
+    let all = scope.concatenate([customers, sales.made, again]);
+    let by_customer = arrange(all, "by customer");
+    let gauge_of = gauge.clone();
+    let bought = enrich(
+        by_customer,
+        advanced.clone(),
+        "by customer",
+        forever,
+        gauge_of,
+        sold,
+    );
+    bought.retracted.connect_loop(dropped);
+
+    let (dropped, again) = scope.feedback(1);
+    let all = scope.concatenate([products, bought.made, again]);
+    let by_product = arrange(all, "by product");
+    let sold = enrich(
+        by_product,
+        advanced,
+        "by product",
+        forever,
+        gauge.clone(),
+        earned,
+    );
+    sold.retracted.connect_loop(dropped);
+
+    let sums = sold.made.clone().flat_map(|change| match change {
+        Change::Sums(change) => Some(change),
+        Change::Member(_) => None,
+    });
+    let members = sold.made.flat_map(|change| match change {
+        Change::Sums(_) => None,
+        Change::Member(change) => Some(change),
+    });
+    (sums, members)
+}
+
+/// What something bought is, when it is known by whom.
+fn sold(
+    customer: &Id,
+    bought: &ByCustomer,
+    person: Option<&Person>,
+    pieces: Pieces,
+    epoch: Epoch,
+    give: &mut dyn FnMut(ProductChange),
+) {
+    let ByCustomer::Bought(Bought {
+        slot,
+        product,
+        status,
+    }) = bought
+    else {
+        return;
+    };
+    let gender = person.map_or_else(|| Id::new(UNKNOWN), |person| person.gender.clone());
+    let who = pack(&gender, status);
+    let slot = *slot;
+    let sold = Sold {
+        slot,
+        who: who.clone(),
+    };
+    let buyer = Buyer {
+        slot,
+        who,
+        customer: customer.clone(),
+    };
+    give(((product.clone(), ByProduct::Sold(sold)), epoch, pieces));
+    give(((product.clone(), ByProduct::Buyer(buyer)), epoch, pieces));
+}
+
+/// A change of a row's sums or members.
+#[derive(Clone)]
+enum Change {
+    Sums(SumsChange),
+    Member(MemberChange),
+}
+
+/// What something sold adds to its row, when it is known what it is.
+fn earned(
+    _product: &Id,
+    sold: &ByProduct,
+    price: Option<&Price>,
+    pieces: Pieces,
+    epoch: Epoch,
+    give: &mut dyn FnMut(Change),
+) {
+    let category = price.map_or_else(|| Id::new(UNKNOWN), |price| price.category.clone());
+    match sold {
+        ByProduct::Is(_) => {}
+        ByProduct::Sold(Sold { slot, who }) => {
+            let key = Key {
+                slot: *slot,
+                group: [category, who.clone()],
+            };
+            let price = price.map_or(0, |price| i128::from(price.price));
+            let sums = Sums {
+                count: pieces.orders,
+                unique: 0,
+                sums: [pieces.items, pieces.items.wrapping_mul(price)],
+            };
+            give(Change::Sums(((key, ()), epoch, sums)));
+        }
+        ByProduct::Buyer(Buyer {
+            slot,
+            who,
+            customer,
+        }) => {
+            let key = Key {
+                slot: *slot,
+                group: [category, who.clone()],
+            };
+            // A count of orders fits a machine word, as it fits memory.
+            let orders = isize::try_from(pieces.orders).unwrap_or(0);
+            give(Change::Member(((key, customer.clone()), epoch, orders)));
+        }
+    }
+}

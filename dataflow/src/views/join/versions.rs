@@ -1,0 +1,74 @@
+//! Which ids a window has, and which versions are not needed any more.
+//!
+//! Both follow from what the arrangements hold; they are kept beside them so that
+//! the end of a window, or of a version, costs what it drops and not a search.
+
+use crate::time::Closing;
+use crate::views::key::Slot;
+use events::Id;
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// The ids that have something of a window, by window.
+#[derive(Default)]
+pub(super) struct Index {
+    ids: BTreeMap<Slot, HashSet<Id, FixedState>>,
+}
+
+impl Index {
+    /// Notes that an id has something of a window.
+    pub(super) fn add(&mut self, slot: Slot, id: &Id) {
+        let ids = self.ids.entry(slot).or_default();
+        if !ids.contains(id) {
+            ids.insert(id.clone());
+        }
+    }
+
+    /// Takes the ids that have something of the windows that close, in order, each
+    /// with these windows.
+    pub(super) fn take(&mut self, closing: &Closing) -> BTreeMap<Id, Vec<Slot>> {
+        let mut taken: BTreeMap<Id, Vec<Slot>> = BTreeMap::new();
+        while let Some((&slot, _)) = self.ids.range(closing.first()..).next() {
+            if !closing.has(slot) {
+                break;
+            }
+            for id in self.ids.remove(&slot).unwrap_or_default() {
+                taken.entry(id).or_default().push(slot);
+            }
+        }
+        taken
+    }
+}
+
+/// Versions that a newer one has taken the place of, by the Kafka timestamp of
+/// that one: as of an earlier moment, they are still the newest.
+pub(super) struct Superseded<V> {
+    by: BTreeMap<i64, Vec<(Id, V)>>,
+}
+
+impl<V: Ord + Clone> Superseded<V> {
+    pub(super) fn new() -> Superseded<V> {
+        Superseded {
+            by: BTreeMap::new(),
+        }
+    }
+
+    /// Notes that a version has been superseded.
+    pub(super) fn add(&mut self, kafka: i64, id: &Id, version: &V) {
+        let versions = self.by.entry(kafka).or_default();
+        versions.push((id.clone(), version.clone()));
+    }
+
+    /// Takes those that are not the newest as of `horizon` or any later moment.
+    pub(super) fn take(&mut self, horizon: i64) -> BTreeSet<(Id, V)> {
+        let mut taken = BTreeSet::new();
+        while let Some(entry) = self
+            .by
+            .first_entry()
+            .filter(|entry| *entry.key() <= horizon)
+        {
+            taken.extend(entry.remove());
+        }
+        taken
+    }
+}
