@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ::mongodb::options::ClientOptions;
 
+use super::lane;
 use crate::{SinkError, Table};
 
 const SETTING: &str = "MongoDB URI";
@@ -163,7 +164,7 @@ fn check_database(database: &str) -> Result<(), SinkError> {
 
 /// Tables that MongoDB cannot hold are found before anything is written.
 pub(super) fn check_tables(tables: &[Table]) -> Result<(), SinkError> {
-    let mut names = BTreeSet::from(["dead_letters", "progress"]);
+    let mut names = BTreeSet::from(["dead_letters", "progress", lane::COLLECTION]);
     for table in tables {
         let complain = |detail: &str| {
             Err(SinkError::misconfigured(
@@ -231,6 +232,18 @@ mod tests {
             assert!(matches!(error, SinkError::Misconfigured { .. }), "{error}");
             assert!(!error.to_string().contains("hunter22"), "{error}");
             assert!(!format!("{error:?}").contains("hunter22"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_view_cannot_take_the_name_of_another_collection() {
+        let view = |name: &str| Table {
+            name: name.into(),
+            columns: Vec::new(),
+        };
+        assert!(check_tables(&[view("a"), view("b")]).is_ok());
+        for names in [["a", "a"], ["a", "progress"], ["a", lane::COLLECTION]] {
+            assert!(check_tables(&names.map(view)).is_err(), "{names:?}");
         }
     }
 

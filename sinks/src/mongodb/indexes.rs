@@ -15,6 +15,7 @@
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use super::connection::Connection;
+use super::lane;
 use crate::{SinkError, Table};
 
 /// The keys of a view's indexes.
@@ -58,7 +59,8 @@ pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result
     let views = tables.iter().map(|table| (&*table.name, of_view(table)));
     let letters = ("dead_letters", of_dead_letters());
     let progress = ("progress", Vec::new());
-    for (collection, keys) in views.chain([letters, progress]) {
+    let sessions = (lane::COLLECTION, Vec::new());
+    for (collection, keys) in views.chain([letters, progress, sessions]) {
         if !there.iter().any(|name| name == collection) {
             create(connection, collection, replicated).await?;
         }

@@ -13,6 +13,7 @@
 //! | `connection` | the client, its runtime, deadlines |
 //! | `layout`, `documents`, `decimal` | rows, dead letters and progress as BSON, and back |
 //! | `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
+//! | `lane` | commands that are sent again, and those that come late |
 //! | `errors` | which errors pass with time |
 //! | `indexes` | what is created at the start |
 //! | `reader` | pages of rows, progress |
@@ -27,6 +28,7 @@ mod decimal;
 mod documents;
 mod errors;
 mod indexes;
+mod lane;
 mod layout;
 mod reader;
 mod replies;

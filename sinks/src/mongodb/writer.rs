@@ -8,11 +8,9 @@
 //! 1. A command that is sent again because its answer was lost is not done
 //!    twice: the server knows which of its operations it has done.
 //! 2. A command that was given up (a connection that went silent, a server that
-//!    froze) cannot wake up later and put an old row over a newer one: sent
-//!    again under its number it is done by then, or its session has moved on
-//!    and refuses it. (A server remembers only what changed something: a delete
-//!    that found nothing is done again when it comes again. No view deletes rows
-//!    today; one that does has to move the session on before it goes on.)
+//!    froze) cannot wake up later and undo what was written since: before a batch
+//!    is done, its lane sees to it that the server refuses it. [`super::lane`]
+//!    says how, and why that holds.
 //!
 //! The numbers cost the server about half as much again as plain writes, since it
 //! keeps a record of each. One transaction a command costs the same and has a
@@ -26,13 +24,13 @@
 
 use std::sync::Arc;
 
-use ::mongodb::ClientSession;
-use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
+use ::mongodb::bson::raw::{RawArrayBuf, cstr};
 use ::mongodb::bson::rawdoc;
 
 use super::commands::{self, Chunk, Tables};
-use super::connection::{Connection, Failure};
-use super::{documents, errors, replies};
+use super::connection::Connection;
+use super::lane::Lane;
+use super::{documents, replies};
 use crate::{Batch, Progress, SinkError, Writer};
 
 /// Commands in flight. Two keep a server busy; four also hide the way there.
@@ -43,7 +41,7 @@ const LANES: usize = 4;
 pub(super) struct MongoWriter {
     connection: Arc<Connection>,
     tables: Arc<Tables>,
-    lanes: [Lane; LANES],
+    lanes: [Part; LANES],
     publisher: Lane,
     /// The batch that the lanes are in the middle of.
     unfinished: Option<Fingerprint>,
@@ -80,10 +78,10 @@ impl MongoWriter {
     ) -> Result<MongoWriter, SinkError> {
         let (lanes, publisher) = connection.block_on(async {
             let lanes = [
-                Lane::new(&connection).await?,
-                Lane::new(&connection).await?,
-                Lane::new(&connection).await?,
-                Lane::new(&connection).await?,
+                Part::new(&connection).await?,
+                Part::new(&connection).await?,
+                Part::new(&connection).await?,
+                Part::new(&connection).await?,
             ];
             Ok::<_, SinkError>((lanes, Lane::new(&connection).await?))
         })?;
@@ -109,7 +107,12 @@ impl Writer for MongoWriter {
 
         let fingerprint = Fingerprint::of(batch);
         if self.unfinished != Some(fingerprint) {
-            self.lanes.iter_mut().for_each(Lane::begin);
+            // Of a batch that was given up, something may still be on its way to
+            // the rows of this one.
+            for part in &mut self.lanes {
+                connection.block_on(part.lane.settle(connection))?;
+                part.begin();
+            }
             self.unfinished = Some(fingerprint);
         }
         let job = Job {
@@ -153,7 +156,14 @@ impl Writer for MongoWriter {
         operations.push(commands::replacement(documents::PROGRESS_ID, &document));
         let mut command = rawdoc! {"update": "progress"};
         command.append(cstr!("updates"), operations);
-        connection.block_on(self.publisher.publish(connection, command))?;
+        let lane = &mut self.publisher;
+        connection.block_on(async {
+            lane.run(connection, command, |reply| {
+                replies::check_one(connection.describe(), "progress", reply)
+            })
+            .await?;
+            lane.settle(connection).await
+        })?;
         self.unpublished = None;
         Ok(())
     }
@@ -168,29 +178,24 @@ struct Job<'a> {
     chunks: &'a [Chunk<'a>],
 }
 
-/// Sends one command after another.
+/// A lane, and how far it has come in a batch.
 #[derive(Debug)]
-struct Lane {
-    session: ClientSession,
+struct Part {
+    lane: Lane,
     /// How many of this batch's commands are acknowledged.
     done: usize,
-    /// The number of the command after those, if it has been sent already.
-    number: Option<i64>,
 }
 
-impl Lane {
-    async fn new(connection: &Connection) -> Result<Lane, SinkError> {
-        Ok(Lane {
-            session: connection.session().await?,
-            done: 0,
-            number: None,
-        })
+impl Part {
+    async fn new(connection: &Connection) -> Result<Part, SinkError> {
+        let lane = Lane::new(connection).await?;
+        Ok(Part { lane, done: 0 })
     }
 
     /// Forgets the batch before.
     fn begin(&mut self) {
         self.done = 0;
-        self.number = None;
+        self.lane.begin();
     }
 
     /// Sends every fourth command from `first` on, except those that are done.
@@ -201,51 +206,11 @@ impl Lane {
             let command = chunk
                 .command(job.tables, job.updated_at)
                 .map_err(|problem| SinkError::refused(database, problem))?;
-            self.run(job.connection, command, |reply| {
-                replies::check(database, job.tables, chunk, reply)
-            })
-            .await?;
+            let check = |reply: &_| replies::check(database, job.tables, chunk, reply);
+            self.lane.run(job.connection, command, check).await?;
             self.done += 1;
         }
-        Ok(())
-    }
-
-    async fn publish(
-        &mut self,
-        connection: &Connection,
-        command: RawDocumentBuf,
-    ) -> Result<(), SinkError> {
-        self.run(connection, command, |reply| {
-            replies::check_one(connection.describe(), "progress", reply)
-        })
-        .await
-    }
-
-    /// One command under its number, until a majority has acknowledged it.
-    async fn run(
-        &mut self,
-        connection: &Connection,
-        mut command: RawDocumentBuf,
-        check: impl Fn(&::mongodb::bson::Document) -> Result<(), Failure>,
-    ) -> Result<(), SinkError> {
-        let replicated = connection.is_replicated().await?;
-        command.append(cstr!("writeConcern"), connection.write_concern(replicated));
-        if replicated {
-            let number = *self.number.get_or_insert_with(|| connection.next_number());
-            command.append(cstr!("txnNumber"), number);
-        }
-        let answer = connection.run_write(command, &mut self.session).await;
-        match answer.and_then(|reply| check(&reply)) {
-            Ok(()) => {
-                self.number = None;
-                Ok(())
-            }
-            Err(Failure { code, error }) => {
-                if code.is_some_and(errors::is_lost_history) {
-                    self.number = None;
-                }
-                Err(error)
-            }
-        }
+        // The next batch may write the same rows through other lanes.
+        self.lane.settle(job.connection).await
     }
 }

@@ -44,7 +44,8 @@ impl Database {
         Database::called(uri, "config".into())
     }
 
-    fn called(uri: &str, name: String) -> Database {
+    /// A database of this name, left as it is unless it is a test's.
+    pub fn called(uri: &str, name: String) -> Database {
         let runtime = Runtime::new().unwrap();
         let client = runtime.block_on(Client::with_uri_str(uri)).unwrap();
         Database {
@@ -151,23 +152,40 @@ impl Server {
     }
 
     pub fn initiate(&self) {
+        self.initiate_with(&[]);
+    }
+
+    /// Makes a set of this and others, with this as its primary.
+    pub fn initiate_with(&self, others: &[&Server]) {
+        let members: Vec<Document> = std::iter::once(&self)
+            .chain(others)
+            .zip(0..)
+            .map(|(server, number)| {
+                // The first is elected as long as it is there.
+                let priority = if number == 0 { 2 } else { 1 };
+                let host = format!("127.0.0.1:{}", server.port);
+                doc! {"_id": number, "host": host, "priority": priority}
+            })
+            .collect();
+        let initiate = doc! {"replSetInitiate": {"_id": "own", "members": members}};
         let database = Database::admin(&self.uri());
-        let member = format!("127.0.0.1:{}", self.port);
-        // Quick: the only member of its set need not wait for votes.
-        let initiate = doc! {"replSetInitiate": {
-            "_id": "own",
-            "members": [{"_id": 0, "host": member}],
-        }};
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let told = database.try_command(initiate.clone());
+        wait_for("set", || match database.try_command(initiate.clone()) {
+            Err(error) if !error.to_string().contains("AlreadyInitialized") => Err(error),
+            _ => Ok(()),
+        });
+        self.wait_for_primary();
+    }
+
+    /// Waits until it is the primary of its set.
+    pub fn wait_for_primary(&self) {
+        let database = Database::admin(&self.uri());
+        wait_for("primary", || {
             let hello = database.try_command(doc! {"hello": 1});
-            if hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false)) {
-                return;
+            match hello {
+                Ok(hello) if hello.get_bool("isWritablePrimary").unwrap_or(false) => Ok(()),
+                other => Err(other),
             }
-            assert!(Instant::now() < deadline, "no primary: {told:?}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        });
     }
 
     pub fn uri(&self) -> String {
@@ -212,6 +230,15 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
+    }
+}
+
+/// Tries until it passes, for half a minute.
+fn wait_for<E: std::fmt::Debug>(what: &str, attempt: impl Fn() -> Result<(), E>) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = attempt() {
+        assert!(Instant::now() < deadline, "no {what}: {error:?}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
