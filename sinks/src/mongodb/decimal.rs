@@ -1,8 +1,8 @@
-//! Exact decimal numbers as MongoDB's `decimal128`.
+//! Decimal numbers as MongoDB's `decimal128`.
 //!
 //! A decimal128 is sign, exponent of ten and a coefficient of up to 34 digits.
 //! `unscaled / 10^scale` is just that with the exponent `-scale`, so the
-//! conversion copies bits and cannot round:
+//! conversion copies bits and does not round, as long as there is room:
 //!
 //! ```text
 //!   127   126 ............ 113   112 ................ 0
@@ -18,15 +18,17 @@ const BIAS: u32 = 6176;
 const COEFFICIENT_BITS: u32 = 113;
 const LARGEST: u128 = 10u128.pow(34) - 1;
 
-/// `unscaled / 10^scale` exactly, or `None` where that takes more than 34
-/// digits or an exponent below -6176.
+/// `unscaled / 10^scale`, exactly where 34 digits are enough for that.
 ///
 /// Trailing zeros of the fraction are kept as long as there is room, as
-/// MongoDB itself keeps them.
-pub(super) fn encode(unscaled: i128, scale: u32) -> Option<Decimal128> {
+/// MongoDB itself keeps them. Where there is none, digits at the end of the
+/// fraction are dropped; what has too many before the point stops at the largest
+/// (or smallest) number of 34 digits, as sums of whole numbers stop at the
+/// largest long: a sum beyond everything must not end the run.
+pub(super) fn encode(unscaled: i128, scale: u32) -> Decimal128 {
     let mut coefficient = unscaled.unsigned_abs();
     let mut scale = scale;
-    while (coefficient > LARGEST || scale > BIAS) && scale > 0 && coefficient.is_multiple_of(10) {
+    while (coefficient > LARGEST && scale > 0) || scale > BIAS {
         if coefficient == 0 {
             scale = BIAS;
             break;
@@ -34,14 +36,10 @@ pub(super) fn encode(unscaled: i128, scale: u32) -> Option<Decimal128> {
         coefficient /= 10;
         scale -= 1;
     }
-    if coefficient > LARGEST || scale > BIAS {
-        return None;
-    }
+    let coefficient = coefficient.min(LARGEST);
     let sign = u128::from(unscaled < 0) << 127;
     let exponent = u128::from(BIAS - scale) << COEFFICIENT_BITS;
-    Some(Decimal128::from_bytes(
-        (sign | exponent | coefficient).to_le_bytes(),
-    ))
+    Decimal128::from_bytes((sign | exponent | coefficient).to_le_bytes())
 }
 
 /// The other way: unscaled value and scale. `None` for infinities, NaN and
@@ -68,7 +66,7 @@ mod tests {
 
     #[track_caller]
     fn reads(unscaled: i128, scale: u32, text: &str) {
-        let decimal = encode(unscaled, scale).unwrap();
+        let decimal = encode(unscaled, scale);
         // The driver's own reading and writing of text is the other opinion.
         assert_eq!(decimal.to_string(), text);
         assert_eq!(decimal, text.parse::<Decimal128>().unwrap());
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn holds_34_digits_and_no_more() {
+    fn holds_34_digits() {
         let largest = 10i128.pow(34) - 1;
         reads(largest, 0, &"9".repeat(34));
         reads(
@@ -96,15 +94,40 @@ mod tests {
             9,
             &format!("-{}.{}", "9".repeat(25), "9".repeat(9)),
         );
-        assert_eq!(encode(largest + 2, 9), None);
-        assert_eq!(encode(i128::MAX, 9), None);
-        assert_eq!(encode(i128::MIN, 0), None);
+    }
+
+    #[track_caller]
+    fn becomes(unscaled: i128, scale: u32, text: &str) {
+        let decimal = encode(unscaled, scale);
+        assert_eq!(decimal.to_string(), text);
+        assert_eq!(decimal, text.parse::<Decimal128>().unwrap());
     }
 
     #[test]
-    fn gives_up_zeros_before_it_gives_up() {
-        let decimal = encode(10i128.pow(36), 9).unwrap();
+    fn gives_up_zeros_first() {
+        let decimal = encode(10i128.pow(36), 9);
         assert_eq!(decode(decimal), Some((10i128.pow(33), 6)));
+    }
+
+    #[test]
+    fn drops_digits_of_the_fraction_that_there_is_no_room_for() {
+        let whole = "170141183460469231731687303715";
+        becomes(i128::MAX, 9, &format!("{whole}.8841"));
+        becomes(-i128::MAX, 9, &format!("-{whole}.8841"));
+        becomes(10i128.pow(34) + 9, 1, &format!("1{}", "0".repeat(33)));
+        // Below the smallest exponent.
+        becomes(1239, 6_178, "1.2E-6175");
+        becomes(-5, 6_177, "-0E-6176");
+        becomes(0, u32::MAX, "0E-6176");
+    }
+
+    #[test]
+    fn stops_at_the_largest_and_the_smallest() {
+        let largest = "9".repeat(34);
+        becomes(10i128.pow(34), 0, &largest);
+        becomes(-(10i128.pow(34)), 0, &format!("-{largest}"));
+        becomes(i128::MAX, 4, &largest);
+        becomes(i128::MIN, 0, &format!("-{largest}"));
     }
 
     #[test]
@@ -118,8 +141,19 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn comes_back(unscaled in -(10i128.pow(34) - 1)..10i128.pow(34), scale in 0u32..40) {
-            let decimal = encode(unscaled, scale).unwrap();
+            let decimal = encode(unscaled, scale);
             proptest::prop_assert_eq!(decode(decimal), Some((unscaled, scale)));
+        }
+
+        /// So no sum is below one that is smaller.
+        #[test]
+        fn keeps_the_order(a: i128, b: i128, scale in 0u32..12) {
+            // To the same scale: what was dropped may be more of one than of the other.
+            let read = |unscaled| {
+                let (kept, of) = decode(encode(unscaled, scale)).unwrap();
+                kept * 10i128.pow(scale - of)
+            };
+            proptest::prop_assert_eq!(a.cmp(&b), read(a).cmp(&read(b)).then(a.cmp(&b)));
         }
     }
 }

@@ -83,30 +83,23 @@ fn append_fields(
                         value.kind().as_str()
                     ));
                 }
-                append_value(document, &field.name, value)
-                    .map_err(|problem| format!("column {}: {problem}", column.name))?;
+                append_value(document, &field.name, value);
             }
         }
     }
     Ok(())
 }
 
-fn append_value(document: &mut RawDocumentBuf, name: &CStr, value: &Value) -> Result<(), String> {
+fn append_value(document: &mut RawDocumentBuf, name: &CStr, value: &Value) {
     match value {
         Value::Long(value) => document.append(name, *value),
         Value::Double(value) => document.append(name, *value),
         Value::Text(value) => document.append(name, value.as_str()),
         Value::Date(millis) => document.append(name, DateTime::from_millis(*millis)),
         Value::Decimal { unscaled, scale } => {
-            let Some(decimal) = decimal::encode(*unscaled, *scale) else {
-                return Err(format!(
-                    "{unscaled} / 10^{scale} has more digits than the 34 of a decimal128"
-                ));
-            };
-            document.append(name, decimal);
+            document.append(name, decimal::encode(*unscaled, *scale));
         }
     }
-    Ok(())
 }
 
 /// A dead letter as a document of at most `largest` bytes.
