@@ -8,7 +8,7 @@ use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, ta
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
-use sinks::{Batch, Progress, Query, SinkError, Storage};
+use sinks::{Batch, Progress, Query, SinkError, Storage, Value};
 
 struct File {
     directory: tempfile::TempDir,
@@ -125,6 +125,56 @@ fn put_replace_delete_and_the_same_again() {
 }
 
 #[test]
+fn rows_move_from_group_to_group_and_back() {
+    let file = File::new();
+    let storage = file.open();
+    let row = |group: &str, total| customers(0, group, total);
+    let moved = |from: &str, to: &str| Batch {
+        deletes: vec![row(from, 0).id, row("never there", 0).id],
+        ..puts(vec![row(to, 1)])
+    };
+    let there = moved("a", "b");
+    let back = moved("b", "a");
+    let mut writers = [storage.writer().unwrap(), storage.writer().unwrap()];
+    writers[0]
+        .write(&puts(vec![row("a", 1), row("c", 2)]))
+        .unwrap();
+    for (batch, group) in [(&there, "b"), (&back, "a"), (&there, "b")] {
+        // Again by the same writer, and by that of a process that starts again.
+        for number in [0, 0, 1] {
+            writers[number].write(batch).unwrap();
+            assert_eq!(
+                file.query("SELECT gender, total FROM customer_analysis ORDER BY gender"),
+                [[text(group), Sql::Integer(1)], [text("c"), Sql::Integer(2)]]
+            );
+        }
+    }
+}
+
+/// All that there is of an `i128`: SQLite has no limit of its own here.
+#[test]
+fn a_decimal_has_all_its_digits() {
+    let file = File::new();
+    let storage = file.open();
+    let mut row = customers(0, "x", 1);
+    row.values[5] = Value::Decimal {
+        unscaled: i128::MIN,
+        scale: 9,
+    };
+    storage
+        .writer()
+        .unwrap()
+        .write(&puts(vec![row.clone()]))
+        .unwrap();
+    assert_eq!(
+        file.query("SELECT revenue FROM customer_analysis"),
+        [[text("-170141183460469231731687303715.884105728")]]
+    );
+    let page = storage.reader().unwrap().page(0, &all()).unwrap();
+    assert_eq!(page[0].values, row.values);
+}
+
+#[test]
 fn a_batch_is_written_as_a_whole_or_not_at_all() {
     let file = File::new();
     let mut writer = file.open().writer().unwrap();
@@ -134,6 +184,10 @@ fn a_batch_is_written_as_a_whole_or_not_at_all() {
         .write(&puts(vec![customers(0, "x", 1), bad]))
         .unwrap_err();
     assert!(error.to_string().contains("6 values for 7"), "{error}");
+    assert!(file.query("SELECT * FROM customer_analysis").is_empty());
+    let mut bad = puts(vec![customers(0, "x", 1)]);
+    bad.deletes = vec![id(2, "of a table that there is not")];
+    assert!(!writer.write(&bad).unwrap_err().is_temporary());
     assert!(file.query("SELECT * FROM customer_analysis").is_empty());
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     assert_eq!(file.query("SELECT 1 FROM customer_analysis").len(), 1);

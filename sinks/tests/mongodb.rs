@@ -98,6 +98,41 @@ fn put_replace_and_delete() {
 }
 
 #[test]
+fn rows_move_from_group_to_group_and_back() {
+    let database = Database::new("move");
+    let storage = open(&database);
+    let rows = || {
+        let found = database.documents("customer_analysis");
+        found
+            .iter()
+            .map(|row| {
+                let group = row.get_str("gender").unwrap().to_owned();
+                (group, row.get_i64("total").unwrap())
+            })
+            .collect::<Vec<_>>()
+    };
+    let row = |group: &str, total| customers(0, group, total);
+    let named = |group: &str, total| (group.to_owned(), total);
+    let moved = |from: &str, to: &str| Batch {
+        deletes: vec![row(from, 0).id, row("never there", 0).id],
+        ..puts(vec![row(to, 1)])
+    };
+    let there = moved("a", "b");
+    let back = moved("b", "a");
+    let mut writers = [storage.writer().unwrap(), storage.writer().unwrap()];
+    writers[0]
+        .write(&puts(vec![row("a", 1), row("c", 2)]))
+        .unwrap();
+    for (batch, group) in [(&there, "b"), (&back, "a"), (&there, "b")] {
+        // Again by the same writer, and by that of a process that starts again.
+        for number in [0, 0, 1] {
+            writers[number].write(batch).unwrap();
+            assert_eq!(rows(), [named(group, 1), named("c", 2)]);
+        }
+    }
+}
+
+#[test]
 fn the_same_batch_again_changes_nothing() {
     let database = Database::new("again");
     let storage = open(&database);

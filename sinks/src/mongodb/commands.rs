@@ -297,10 +297,16 @@ mod tests {
 
     #[test]
     fn a_row_of_no_table_is_an_error() {
-        let batch = Batch {
+        let put = Batch {
             puts: vec![row(2, 0, 0)],
             ..Batch::default()
         };
-        assert!(cut(&tables(), &batch).is_err());
+        let delete = Batch {
+            deletes: vec![row(2, 0, 0).id],
+            ..Batch::default()
+        };
+        for batch in [put, delete] {
+            assert!(cut(&tables(), &batch).is_err());
+        }
     }
 }
