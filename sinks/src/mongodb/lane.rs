@@ -28,9 +28,9 @@
 //!   command, which then cannot reach a majority, and takes it back when it rejoins.
 //!
 //! Nothing less would do. A new session in place of the old one leaves the old
-//! command the highest number of its own session; `endSessions` makes the server
-//! forget the session and take the old command for its first; `killSessions`
-//! reaches what is being done, not what is yet to come.
+//! command the highest number of its own session; `endSessions` refuses nothing,
+//! it only lets the server forget a session, and with it what to refuse, sooner;
+//! `killSessions` reaches what is being done, not what is yet to come.
 //!
 //! It ends where the server forgets or never knew:
 //!
