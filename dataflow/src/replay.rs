@@ -6,7 +6,7 @@ use crate::compaction;
 use crate::ingest::clock::Clock;
 use crate::ingest::memory::{MemorySource, Partition};
 use crate::ingest::operator::{Setup, ingest};
-use crate::ingest::source::SourceError;
+use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
 use crate::time::{Watermarks, watermarks};
 use crate::views::maintain::maintain;
@@ -54,22 +54,39 @@ impl Replay {
         log: &[Partition],
         outcome: &Arc<impl Outcome>,
     ) -> Result<(), String> {
-        let (catalog, log, outcome) = (Arc::clone(catalog), log.to_vec(), Arc::clone(outcome));
-        let names = catalog.routes.iter().map(|route| route.topic().to_owned());
-        let topics: Arc<[String]> = names.collect();
-        let board = Arc::new(Board::new(self.workers, &topics, &[]));
+        let log = log.to_vec();
+        let source = move |worker, peers| -> Box<dyn Source> {
+            let mine = log.iter().skip(worker).step_by(peers);
+            Box::new(MemorySource::new(mine.cloned().collect(), self.turn))
+        };
+        self.run_sources(catalog, source, &board(self.workers, catalog), outcome)
+    }
+
+    /// Runs what `source` makes for each worker, given its number and how many there
+    /// are, through all views of `catalog`.
+    ///
+    /// # Errors
+    /// When the workers cannot be started, or one of them has panicked.
+    pub fn run_sources(
+        self,
+        catalog: &Arc<Catalog>,
+        source: impl Fn(usize, usize) -> Box<dyn Source> + Send + Sync + 'static,
+        board: &Arc<Board>,
+        outcome: &Arc<impl Outcome>,
+    ) -> Result<(), String> {
+        let (catalog, board, outcome) =
+            (Arc::clone(catalog), Arc::clone(board), Arc::clone(outcome));
         let mut config = timely::Config::process(self.workers);
         compaction::when_idle(&mut config.worker);
         let guards = timely::execute(config, move |worker| {
-            let (index, peers) = (worker.index(), worker.peers());
-            let mine = log.iter().enumerate().filter(|(i, _)| i % peers == index);
-            let source = MemorySource::new(mine.map(|(_, p)| p.clone()).collect(), self.turn);
+            let index = worker.index();
+            let source = source(index, worker.peers());
             let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
             let (mut clock, done) = worker.dataflow::<Epoch, _, _>(|scope| {
                 let (clock, ticks) = Clock::new(scope, 1, self.tick);
                 let setup = Setup {
                     catalog: Arc::clone(&catalog),
-                    topics: Arc::clone(&topics),
+                    topics: topics(&catalog),
                     written: probe::Handle::new(),
                     max_in_flight: u64::MAX,
                     max_ahead: self.max_ahead,
@@ -78,7 +95,7 @@ impl Replay {
                 let (heard, again) = scope.feedback(1);
                 // Memory does not fail.
                 let failed = |error: SourceError| tracing::error!("{error}");
-                let ingested = ingest(ticks, again, setup, |_| Box::new(source), failed);
+                let ingested = ingest(ticks, again, setup, |_| source, failed);
                 let (rows, letters) = (Arc::clone(&outcome), Arc::clone(&outcome));
                 let advanced = watermarks(ingested.marks.broadcast(), Arc::clone(&known));
                 advanced.clone().connect_loop(heard);
@@ -101,4 +118,14 @@ impl Replay {
         })?;
         guards.join().into_iter().collect()
     }
+}
+
+/// A board for a replay with so many workers.
+pub fn board(workers: usize, catalog: &Catalog) -> Arc<Board> {
+    Arc::new(Board::new(workers, &topics(catalog), &[]))
+}
+
+fn topics(catalog: &Catalog) -> Arc<[String]> {
+    let names = catalog.routes.iter().map(|route| route.topic().to_owned());
+    names.collect()
 }
