@@ -1,33 +1,10 @@
-//! Which messages are events, and which are dead letters.
+//! Which messages are events, and which are malformed.
 
+use super::event::{Event, Stamp, Value};
 use super::json::Object;
 use super::time;
 use crate::kafka::{Log, Message};
-use std::collections::BTreeMap;
-
-/// What a required field holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
-    /// A string.
-    Text(String),
-    /// An integer that is not negative.
-    Count(i64),
-    /// Billionths.
-    Price(i128),
-    /// Milliseconds since the UNIX epoch, rounded down.
-    Time(i64),
-}
-
-/// A message that could be decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its topic, without the prefix.
-    pub topic: &'static str,
-    /// Timestamp of the message, in milliseconds since the UNIX epoch.
-    pub kafka_time: i64,
-    /// Its required fields.
-    pub fields: BTreeMap<&'static str, Value>,
-}
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A message that could not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +18,14 @@ pub struct Reject {
 /// All messages of a log, judged.
 #[derive(Debug, Clone, Default)]
 pub struct Judged {
-    /// Those that count.
+    /// Those that are well-formed, by topic, partition and offset.
     pub events: Vec<Event>,
     /// Those that are malformed.
     pub rejects: Vec<Reject>,
     /// How many had no value.
     pub tombstones: usize,
+    /// All partitions that there are, of the topics without the prefix.
+    pub partitions: BTreeSet<(&'static str, i32)>,
 }
 
 /// What a required field must be.
@@ -65,7 +44,7 @@ struct Schema {
     optional: &'static [&'static str],
 }
 
-const SCHEMAS: [Schema; 6] = [
+static SCHEMAS: [Schema; 6] = [
     Schema {
         topic: "customers",
         required: &[
@@ -132,28 +111,38 @@ const SCHEMAS: [Schema; 6] = [
 
 /// Judges every message of the log. `prefix` stands before each topic's name.
 ///
-/// This is also where lateness will be judged: it needs no more than the order
-/// of the messages in their partitions, which the log has.
-///
 /// # Panics
 /// When the log holds a topic that is none of the shop's.
 pub fn judge(log: &Log, prefix: &str) -> Judged {
     let mut judged = Judged::default();
-    for message in &log.messages {
-        let topic = message
-            .topic
-            .strip_prefix(prefix)
-            .expect("a topic of this test");
-        let schema = SCHEMAS
-            .iter()
-            .find(|schema| schema.topic == topic)
-            .expect("a known topic");
+    for (topic, partitions) in &log.bounds {
+        let topic = schema(topic, prefix).topic;
+        let partitions = partitions.keys().map(|partition| (topic, *partition));
+        judged.partitions.extend(partitions);
+    }
+    let mut in_order: Vec<_> = log.messages.iter().enumerate().collect();
+    in_order.sort_by_key(|(_, message)| (&message.topic, message.partition, message.offset));
+    let mut largest: BTreeMap<(&str, i32), i64> = BTreeMap::new();
+    for (index, message) in in_order {
+        let schema = schema(&message.topic, prefix);
+        judged.partitions.insert((schema.topic, message.partition));
+        // Also what is no event has a time at which it was sent.
+        let k = largest
+            .entry((schema.topic, message.partition))
+            .or_insert(message.timestamp);
+        *k = message.timestamp.max(*k);
         match &message.value {
             None => judged.tombstones += 1,
             Some(value) => match decode(schema, value) {
                 Ok(fields) => judged.events.push(Event {
                     topic: schema.topic,
+                    message: index,
                     kafka_time: message.timestamp,
+                    stamp: Stamp {
+                        k: *k,
+                        partition: message.partition,
+                        offset: message.offset,
+                    },
                     fields,
                 }),
                 Err(fields) => judged.rejects.push(Reject {
@@ -164,6 +153,15 @@ pub fn judge(log: &Log, prefix: &str) -> Judged {
         }
     }
     judged
+}
+
+/// The schema of a topic, which has its full name here.
+fn schema(topic: &str, prefix: &str) -> &'static Schema {
+    let topic = topic.strip_prefix(prefix).expect("a topic of this test");
+    SCHEMAS
+        .iter()
+        .find(|schema| schema.topic == topic)
+        .expect("a known topic")
 }
 
 fn decode(

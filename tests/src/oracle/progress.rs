@@ -1,9 +1,11 @@
-//! How far the pipeline says it has come, against where the log ends.
+//! How far the pipeline says it has come, against where the log ends and
+//! how far its event times go.
 
 use super::compare::Differences;
 use super::has_epoch;
+use super::watermark::Watermark;
 use crate::kafka::Log;
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::{Bson, DateTime, Document};
 use std::collections::BTreeMap;
 
 /// The offsets of a `progress` document.
@@ -32,11 +34,24 @@ pub fn offsets(progress: &Document) -> Result<BTreeMap<(String, i32), i64>, Stri
     Ok(found)
 }
 
-/// Compares the one `progress` document with the end of the log.
+/// The watermark that a `progress` document names for a view, if it does.
+pub(super) fn watermark(progress: &Document, view: &str) -> Option<i64> {
+    let views = progress.get_document("views").ok()?;
+    let of_view = views.get_document(view).ok()?;
+    let watermark = of_view.get_datetime("watermark").ok()?;
+    Some(watermark.timestamp_millis())
+}
+
+/// Compares the one `progress` document with the end of the log and with how far
+/// each view must have come.
 ///
 /// # Errors
 /// With what differs.
-pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String> {
+pub fn compare_progress(
+    log: &Log,
+    watermarks: &BTreeMap<&'static str, Watermark>,
+    documents: &[Document],
+) -> Result<(), String> {
     let mut differences = Differences::of("progress");
     let [progress] = documents else {
         return Err(format!(
@@ -53,6 +68,7 @@ pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String>
     if !matches!(progress.get("updated_at"), Some(Bson::DateTime(_))) {
         differences.add(format!("updated_at is {:?}", progress.get("updated_at")));
     }
+    compare_views(watermarks, progress, &mut differences);
     let mut found = offsets(progress)?;
     for (topic, partitions) in &log.bounds {
         for (partition, (low, end)) in partitions {
@@ -74,24 +90,68 @@ pub fn compare_progress(log: &Log, documents: &[Document]) -> Result<(), String>
     differences.verdict()
 }
 
+fn compare_views(
+    watermarks: &BTreeMap<&'static str, Watermark>,
+    progress: &Document,
+    differences: &mut Differences,
+) {
+    let names: Vec<_> = progress.keys().map(String::as_str).collect();
+    if !names.windows(2).any(|names| names == ["offsets", "views"]) {
+        differences.add(format!("no views after the offsets: {names:?}"));
+    }
+    let Ok(views) = progress.get_document("views") else {
+        return differences.add(format!("views are {:?}", progress.get("views")));
+    };
+    for (&name, expected) in watermarks {
+        let date = |millis| Bson::DateTime(DateTime::from_millis(millis));
+        let expected = [
+            ("watermark", date(expected.watermark)),
+            ("final_until", date(expected.final_until)),
+        ];
+        let expected = Document::from_iter(expected.map(|(name, date)| (name.to_owned(), date)));
+        match views.get(name) {
+            Some(Bson::Document(found)) if found.iter().eq(&expected) => {}
+            found => differences.add(format!(
+                "{name}: expected {expected}, found {}",
+                found.unwrap_or(&Bson::Null)
+            )),
+        }
+    }
+    for name in views.keys() {
+        if !watermarks.contains_key(name.as_str()) {
+            differences.add(format!("{name} has no watermark, and {views} names one"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::{DateTime, doc};
+    use mongodb::bson::doc;
+
+    fn log() -> Log {
+        let partitions = BTreeMap::from([(0, (0, 5)), (1, (0, 0))]);
+        Log {
+            bounds: BTreeMap::from([("t".to_owned(), partitions)]),
+            ..Log::default()
+        }
+    }
+
+    fn progress(offsets: Document, views: Document) -> Document {
+        let now = DateTime::from_millis(0);
+        doc! {
+            "_id": "tidemark",
+            "epoch": 1i64,
+            "offsets": offsets,
+            "views": views,
+            "updated_at": now,
+        }
+    }
 
     #[test]
-    fn sees_what_differs() {
-        let partitions = BTreeMap::from([(0, (0, 5)), (1, (0, 0))]);
-        let bounds = BTreeMap::from([("t".to_owned(), partitions)]);
-        let log = Log {
-            bounds,
-            ..Log::default()
-        };
+    fn sees_which_offsets_differ() {
         let verdict = |offsets: Document| {
-            let now = DateTime::from_millis(0);
-            let progress =
-                doc! { "_id": "tidemark", "epoch": 1i64, "updated_at": now, "offsets": offsets };
-            compare_progress(&log, &[progress])
+            compare_progress(&log(), &BTreeMap::new(), &[progress(offsets, doc! {})])
                 .err()
                 .unwrap_or_default()
         };
@@ -101,6 +161,56 @@ mod tests {
         assert!(verdict(doc! {}).contains("t/0 is None"));
         assert!(verdict(doc! { "t": { "0": 5i64, "2": 1i64 } }).contains("no such partition"));
         assert!(verdict(doc! { "t": { "0": 5 } }).contains("no long"));
-        assert!(compare_progress(&log, &[]).is_err());
+        assert!(compare_progress(&log(), &BTreeMap::new(), &[]).is_err());
+    }
+
+    #[test]
+    fn sees_which_watermarks_differ() {
+        let date = DateTime::from_millis;
+        let watermarks = BTreeMap::from([("log_analysis", Watermark::of(25, 10))]);
+        let verdict = |views: Document| {
+            let progress = progress(doc! { "t": { "0": 5i64 } }, views);
+            compare_progress(&log(), &watermarks, &[progress])
+                .err()
+                .unwrap_or_default()
+        };
+        let good = doc! { "watermark": date(25), "final_until": date(20) };
+        let wrong = |of_view: Document| {
+            verdict(doc! { "log_analysis": of_view }).contains("log_analysis: expected")
+        };
+        assert_eq!(verdict(doc! { "log_analysis": good.clone() }), "");
+        assert!(wrong(
+            doc! { "watermark": date(26), "final_until": date(20) }
+        ));
+        assert!(wrong(
+            doc! { "watermark": date(25), "final_until": date(30) }
+        ));
+        assert!(wrong(doc! { "watermark": 25i64, "final_until": date(20) }));
+        assert!(wrong(
+            doc! { "final_until": date(20), "watermark": date(25) }
+        ));
+        assert!(wrong(doc! { "watermark": date(25) }));
+        assert!(verdict(doc! {}).contains("found null"));
+        let more = doc! { "log_analysis": good.clone(), "sales_analysis": good };
+        assert!(verdict(more).contains("sales_analysis has no watermark"));
+    }
+
+    #[test]
+    fn views_stand_after_the_offsets() {
+        let good = progress(doc! { "t": { "0": 5i64 } }, doc! {});
+        let verdict = |progress: Document| {
+            compare_progress(&log(), &BTreeMap::new(), &[progress])
+                .err()
+                .unwrap_or_default()
+        };
+        assert_eq!(verdict(good.clone()), "");
+        let mut moved = good.clone();
+        moved.remove("views");
+        assert!(verdict(moved.clone()).contains("no views after the offsets"));
+        moved.insert("views", doc! {});
+        assert!(verdict(moved).contains("no views after the offsets"));
+        let mut text = good;
+        text.insert("views", "none");
+        assert!(verdict(text).contains("views are"));
     }
 }
