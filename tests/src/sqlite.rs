@@ -106,19 +106,48 @@ fn bson(column: &str, value: ValueRef<'_>) -> Bson {
 
 fn text(column: &str, text: &str) -> Bson {
     let whole = || Bson::String(text.to_owned());
-    if DATES.contains(&column) && text == "+010000-01-01T00:00:00.000Z" {
-        // The end of the last day that a time can name.
-        DateTime::from_millis(253_402_300_800_000).into()
-    } else if DATES.contains(&column) && text.ends_with('Z') {
-        parse_time(text).map_or_else(whole, |millis| DateTime::from_millis(millis).into())
+    if DATES.contains(&column) {
+        moment(text).map_or_else(whole, Bson::DateTime)
     } else if column == "offsets" {
         let offsets = serde_json::from_str::<serde_json::Value>(text).ok();
         offsets
             .and_then(|offsets| offsets_of(&offsets))
             .map_or_else(whole, Bson::Document)
+    } else if column == "views" {
+        let views = serde_json::from_str::<Document>(text).ok();
+        views
+            .and_then(|views| moments_of(&views))
+            .map_or_else(whole, Bson::Document)
+    } else if column == "revenue" {
+        text.parse().map_or_else(|_| whole(), Bson::Decimal128)
     } else {
         whole()
     }
+}
+
+/// `2024-11-02T13:00:00.000Z`.
+fn moment(text: &str) -> Option<DateTime> {
+    if text == "+010000-01-01T00:00:00.000Z" {
+        // The end of the last day that a time can name.
+        return Some(DateTime::from_millis(253_402_300_800_000));
+    }
+    let is_utc = text.ends_with('Z');
+    parse_time(text)
+        .filter(|_| is_utc)
+        .map(DateTime::from_millis)
+}
+
+/// `{view: {name: moment}}`, with dates, in the order it was written.
+fn moments_of(texts: &Document) -> Option<Document> {
+    let mut document = Document::new();
+    for (view, moments) in texts {
+        let mut inner = Document::new();
+        for (name, text) in moments.as_document()? {
+            inner.insert(name, moment(text.as_str()?)?);
+        }
+        document.insert(view, inner);
+    }
+    Some(document)
 }
 
 /// `{topic: {partition: offset}}`, with longs.
@@ -137,7 +166,7 @@ fn offsets_of(json: &serde_json::Value) -> Option<Document> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mongodb::bson::doc;
+    use mongodb::bson::{Decimal128, doc};
 
     #[test]
     fn rows_become_documents() {
@@ -149,8 +178,13 @@ mod tests {
                      total INTEGER, average REAL, final INTEGER, updated_at TEXT);
                  INSERT INTO customer_analysis VALUES ('x', '1970-01-01T00:00:00.000Z',
                      '1970-01-02T00:00:00.000Z', 2, 2.0, 0, 'soon');
-                 CREATE TABLE progress (_id TEXT, offsets TEXT);
-                 INSERT INTO progress VALUES ('tidemark', '{\"t\":{\"0\":5}}');",
+                 CREATE TABLE progress (_id TEXT, offsets TEXT, views TEXT);
+                 INSERT INTO progress VALUES ('tidemark', '{\"t\":{\"0\":5}}',
+                     '{\"v\":{\"watermark\":\"1970-01-01T00:00:01.500Z\",
+                     \"final_until\":\"1970-01-01T00:00:00.000Z\"}}');
+                 INSERT INTO progress VALUES ('unlike', '[]', '{\"v\":{\"watermark\":1500}}');
+                 CREATE TABLE revenue_analysis (revenue TEXT);
+                 INSERT INTO revenue_analysis VALUES ('12.50'), ('much');",
             )
             .unwrap();
         let store = Sqlite::open(file.path()).unwrap();
@@ -171,7 +205,28 @@ mod tests {
         );
         assert_eq!(
             store.documents("progress"),
-            [doc! { "_id": "tidemark", "offsets": { "t": { "0": 5i64 } } }]
+            [
+                doc! {
+                    "_id": "tidemark",
+                    "offsets": { "t": { "0": 5i64 } },
+                    "views": {
+                        "v": {
+                            "watermark": DateTime::from_millis(1500),
+                            "final_until": DateTime::from_millis(0),
+                        },
+                    },
+                },
+                doc! {
+                    "_id": "unlike",
+                    "offsets": "[]",
+                    "views": "{\"v\":{\"watermark\":1500}}",
+                },
+            ]
+        );
+        let exact: Decimal128 = "12.50".parse().unwrap();
+        assert_eq!(
+            store.documents("revenue_analysis"),
+            [doc! { "revenue": exact }, doc! { "revenue": "much" }]
         );
     }
 }
