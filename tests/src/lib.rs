@@ -26,6 +26,7 @@ pub mod scene;
 pub mod services;
 pub mod sqlite;
 
+pub use oracle::{Ending, Rules};
 pub use pipeline::Pipeline;
 pub use poll::eventually;
 pub use process::Process;

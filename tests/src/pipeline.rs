@@ -1,9 +1,11 @@
 //! Running the pipeline as a user would.
 
+use crate::oracle::Rules;
 use crate::poll::eventually;
 use crate::process::{Process, free_port};
 use crate::scene::Scene;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
@@ -17,14 +19,17 @@ pub struct Pipeline {
     arguments: Vec<String>,
     workers: usize,
     processes: usize,
+    /// The configuration files that its arguments name.
+    files: Vec<Arc<NamedTempFile>>,
 }
 
 /// One or more processes of `tidemark`, running.
 #[derive(Debug)]
 pub struct Run {
     processes: Vec<Process>,
-    /// Read by the processes when they start; lives as long as they do.
+    /// Read by the processes when they start; live as long as they do.
     _hosts: Option<NamedTempFile>,
+    _files: Vec<Arc<NamedTempFile>>,
 }
 
 impl Pipeline {
@@ -35,6 +40,7 @@ impl Pipeline {
             .flag("--mongodb-uri", &scene.services.mongodb_uri)
             .flag("--database", &scene.database)
             .flag("--topic-prefix", &scene.prefix)
+            .ruled_by(&scene.rules)
     }
 
     /// Without any argument but the workers.
@@ -44,6 +50,7 @@ impl Pipeline {
             arguments: Vec::new(),
             workers: 1,
             processes: 1,
+            files: Vec::new(),
         }
     }
 
@@ -55,6 +62,27 @@ impl Pipeline {
         }
         self.arguments.extend([flag.to_owned(), value.to_owned()]);
         self
+    }
+
+    /// Configured by a file to follow these rules, unless it does so by itself.
+    ///
+    /// # Panics
+    /// When the file cannot be written.
+    #[must_use]
+    pub fn ruled_by(mut self, rules: &Rules) -> Pipeline {
+        let text = rules.file();
+        if text.is_empty() {
+            return self;
+        }
+        let mut file = tempfile::Builder::new()
+            .suffix(".toml")
+            .tempfile()
+            .expect("a configuration file");
+        file.write_all(text.as_bytes())
+            .expect("a configuration file");
+        let path = file.path().to_string_lossy().into_owned();
+        self.files.push(Arc::new(file));
+        self.flag("--config", &path)
     }
 
     /// With an argument that has no value.
@@ -96,6 +124,7 @@ impl Pipeline {
             return Run {
                 processes,
                 _hosts: None,
+                _files: self.files.clone(),
             };
         }
         let hosts = host_file(self.processes);
@@ -120,6 +149,7 @@ impl Pipeline {
         Run {
             processes,
             _hosts: Some(hosts),
+            _files: self.files.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::TOPICS;
 use crate::kafka::{Kafka, Log};
 use crate::mongo::Mongo;
-use crate::oracle::{self, Store};
+use crate::oracle::{self, Ending, Expected, Rules, Store};
 use crate::pipeline::{PATIENCE, Pipeline};
 use crate::poll::eventually;
 use crate::process::Process;
@@ -25,6 +25,9 @@ pub struct Scene {
     pub kafka: Kafka,
     /// For reading the database.
     pub mongo: Mongo,
+    /// By which [`Scene::pipeline`] runs and the oracle judges. Its ending is that of
+    /// each comparison.
+    pub rules: Rules,
 }
 
 impl Scene {
@@ -45,6 +48,7 @@ impl Scene {
             mongo: Mongo::connect(&services.mongodb_uri, &database),
             database,
             services,
+            rules: Rules::default(),
         }
     }
 
@@ -55,6 +59,13 @@ impl Scene {
             scene.create(topic, partitions, 1);
         }
         scene
+    }
+
+    /// The same scene by other rules.
+    #[must_use]
+    pub fn ruled_by(mut self, rules: Rules) -> Scene {
+        self.rules = rules;
+        self
     }
 
     /// Its name, for the reader of a failure.
@@ -143,13 +154,31 @@ impl Scene {
         });
     }
 
-    /// Compares everything in the database with what the topics hold.
+    /// What a pipeline must have written when it had read all that the topics hold
+    /// now and ended so.
+    pub fn expected(&self, ending: Ending) -> Expected {
+        let rules = self.rules.clone().with_ending(ending);
+        oracle::expected(&self.kafka.read(&self.topics()), &self.prefix, &rules)
+    }
+
+    /// Compares everything in the database with what the topics hold, after a run
+    /// that ended by itself when it had caught up.
     pub fn check(&self) {
-        self.check_in(&self.mongo);
+        self.check_as(Ending::CaughtUp);
+    }
+
+    /// Compares everything in the database with what the topics hold, after a run
+    /// that has read all of it and ended so.
+    ///
+    /// # Panics
+    /// When something differs.
+    pub fn check_as(&self, ending: Ending) {
+        let log = self.kafka.read(&self.topics());
+        self.compare(&log, &self.mongo, ending);
     }
 
     /// Compares everything in the database with what the topics held at the
-    /// offsets that it names itself.
+    /// offsets that it names itself, after a run that was interrupted.
     ///
     /// # Panics
     /// When something differs.
@@ -158,21 +187,24 @@ impl Scene {
         let progress = progress.expect("there is progress");
         let offsets = oracle::offsets(&progress).expect("it names offsets");
         let log = self.kafka.read(&self.topics()).until(&offsets);
-        self.compare(&log, &self.mongo);
+        self.compare(&log, &self.mongo, Ending::Running);
     }
 
-    /// Compares everything in another database with what the topics hold.
+    /// Compares everything in another database with what the topics hold, after a
+    /// run that ended by itself when it had caught up.
     ///
     /// # Panics
     /// When something differs.
     pub fn check_in(&self, store: &dyn Store) {
-        self.compare(&self.kafka.read(&self.topics()), store);
+        let log = self.kafka.read(&self.topics());
+        self.compare(&log, store, Ending::CaughtUp);
     }
 
-    fn compare(&self, log: &Log, store: &dyn Store) {
-        if let Err(differences) = oracle::compare(log, &self.prefix, store) {
+    fn compare(&self, log: &Log, store: &dyn Store, ending: Ending) {
+        let rules = self.rules.clone().with_ending(ending);
+        if let Err(differences) = oracle::compare_by(log, &self.prefix, store, &rules) {
             panic!(
-                "{}: {} messages: {differences}",
+                "{}: {} messages, {ending:?}: {differences}",
                 self.name,
                 log.messages.len()
             );
