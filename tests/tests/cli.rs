@@ -2,7 +2,7 @@
 
 use end_to_end::pipeline::{PATIENCE, host_file};
 use end_to_end::samples::shop;
-use end_to_end::{Pipeline, Process, Scene};
+use end_to_end::{Ending, Pipeline, Process, Scene};
 
 /// Exit code and output of a command that ends by itself.
 fn ended(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -156,7 +156,7 @@ fn an_interrupt_drains() {
     let run = scene.pipeline().workers(2).start();
     scene.await_caught_up();
     run.drain();
-    scene.check();
+    scene.check_as(Ending::Running);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Topics that change while the pipeline runs.
 
 use end_to_end::samples::{Sample, shop};
-use end_to_end::{Scene, TOPICS};
+use end_to_end::{Ending, Scene, TOPICS};
 
 #[test]
 fn topics_that_grow() {
@@ -10,10 +10,10 @@ fn topics_that_grow() {
     for seed in 0..3 {
         scene.produce(&shop(seed, 150));
         scene.await_caught_up();
-        scene.check();
+        scene.check_as(Ending::Running);
     }
     run.drain();
-    scene.check();
+    scene.check_as(Ending::Running);
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn partitions_that_are_added() {
     let spread = |(number, sample): (i32, Sample)| sample.partition(number % 3);
     scene.produce(&(0..).zip(shop(6, 50)).map(spread).collect::<Vec<_>>());
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -66,6 +66,6 @@ fn a_topic_that_is_created_later() {
     scene.create("transactions", 2, 1);
     scene.produce(&sales);
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }

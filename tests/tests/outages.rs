@@ -7,7 +7,7 @@ use end_to_end::http::get;
 use end_to_end::process::free_port;
 use end_to_end::samples::shop;
 use end_to_end::services::Outage;
-use end_to_end::{Scene, TOPICS, eventually};
+use end_to_end::{Ending, Scene, TOPICS, eventually};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn mongodb_is_away_at_the_start() {
     run.assert_running();
     outage.end();
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -60,7 +60,7 @@ fn mongodb_is_away_for_ten_seconds() {
     run.assert_running();
     outage.end();
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -84,7 +84,7 @@ fn mongodb_is_frozen() {
     });
     outage.end();
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -152,7 +152,7 @@ fn reading_waits_for_a_database_that_is_away() {
     );
     outage.end();
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     eventually("partitions go on", PATIENCE, || match paused()? {
         0.0 => Ok(()),
         some => Err(format!("{some} are paused")),
@@ -175,7 +175,7 @@ fn a_broker_is_killed_and_brought_back() {
     outage.end();
     scene.produce(&shop(7, 200));
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -193,7 +193,7 @@ fn the_only_broker_of_a_partition_is_away() {
     outage.end();
     scene.produce(&shop(9, 100));
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 
@@ -212,7 +212,7 @@ fn the_only_broker_of_a_partition_is_away_at_the_start() {
     run.assert_running();
     outage.end();
     scene.await_caught_up();
-    scene.check();
+    scene.check_as(Ending::Running);
     run.drain();
 }
 

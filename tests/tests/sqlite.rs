@@ -2,7 +2,7 @@
 
 use end_to_end::samples::{Sample, shop, with};
 use end_to_end::sqlite::Sqlite;
-use end_to_end::{Pipeline, Scene};
+use end_to_end::{Pipeline, Rules, Scene};
 use std::path::Path;
 
 fn pipeline(scene: &Scene, path: &Path) -> Pipeline {
@@ -10,6 +10,7 @@ fn pipeline(scene: &Scene, path: &Path) -> Pipeline {
         .flag("--brokers", &scene.services.brokers)
         .flag("--topic-prefix", &scene.prefix)
         .flag("--sqlite", &path.to_string_lossy())
+        .ruled_by(&scene.rules)
         .until_caught_up()
 }
 
@@ -36,7 +37,7 @@ fn the_same_rows() {
 
 #[test]
 fn the_first_and_the_last_day() {
-    let scene = Scene::new("sqlite-days", 1);
+    let scene = Scene::new("sqlite-days", 1).ruled_by(Rules::everything_counts());
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("views.sqlite");
     for time in [

@@ -1,7 +1,7 @@
 //! Every view, from messages made by hand and from the generator's.
 
-use end_to_end::Scene;
 use end_to_end::samples::shop;
+use end_to_end::{Rules, Scene};
 use mongodb::bson::doc;
 
 #[test]
@@ -9,6 +9,14 @@ fn awkward_messages() {
     let scene = Scene::new("awkward", 3);
     scene.produce(&shop(1, 400));
     scene.run_and_check(&scene.pipeline());
+}
+
+#[test]
+fn awkward_messages_of_which_none_is_late() {
+    let scene = Scene::new("awkward-all", 3).ruled_by(Rules::everything_counts());
+    scene.produce(&shop(1, 400));
+    scene.run_and_check(&scene.pipeline());
+    assert!(scene.documents("dead_letters").is_empty());
 }
 
 #[test]
@@ -87,6 +95,10 @@ fn the_obvious_queries_have_an_index() {
         (
             "product_views_analysis",
             doc! { "window_start": 1, "product_id": 1 },
+        ),
+        (
+            "revenue_analysis",
+            doc! { "window_start": 1, "category": 1, "gender": 1, "status": 1 },
         ),
         (
             "interaction_analysis",
