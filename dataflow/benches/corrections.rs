@@ -33,7 +33,10 @@ fn main() {
     let most = numbers.next().unwrap_or(1_000_000);
     let changes = numbers.next().unwrap_or(2_000);
     println!("{changes} prices changed, one at a time, of {PRODUCTS} products\n");
-    println!("{:>12} {:>16} {:>16}", "open sales", "µs a change", "rows a change");
+    println!(
+        "{:>12} {:>16} {:>16}",
+        "open sales", "µs a change", "rows a change"
+    );
     let costs: Vec<f64> = [most / 100, most / 10, most]
         .into_iter()
         .map(|sales| {
@@ -45,7 +48,9 @@ fn main() {
     let ratio = costs[2] / costs[0];
     let holds = ratio <= LIMIT;
     let verdict = if holds { "holds" } else { "missed" };
-    println!("\na hundred times the sales: {ratio:.2} times the cost (limit {LIMIT:.1}: {verdict})");
+    println!(
+        "\na hundred times the sales: {ratio:.2} times the cost (limit {LIMIT:.1}: {verdict})"
+    );
     if !holds {
         std::process::exit(1);
     }
@@ -87,12 +92,18 @@ fn measure(sales: u64, changes: u64) -> (f64, f64) {
         .expect("memory does not fail");
     let took = *took.lock().expect("no worker panics");
     let changed = seen.changed.load(Ordering::Relaxed) as f64;
-    (took.as_secs_f64() * 1e6 / changes as f64, changed / changes as f64)
+    (
+        took.as_secs_f64() * 1e6 / changes as f64,
+        changed / changes as f64,
+    )
 }
 
 /// Number of the view that joins.
 fn joined(catalog: &Catalog) -> u64 {
-    let place = catalog.definitions.iter().position(|view| !view.joins.is_empty());
+    let place = catalog
+        .definitions
+        .iter()
+        .position(|view| !view.joins.is_empty());
     place.expect("a view that joins") as u64
 }
 
@@ -112,7 +123,8 @@ impl Outcome for Seen {
         }
         let mut rows = self.rows.lock().expect("no worker panics");
         let before = rows.insert(row.key.clone(), row.sums.count).unwrap_or(0);
-        self.orders.fetch_add(row.sums.count - before, Ordering::Relaxed);
+        self.orders
+            .fetch_add(row.sums.count - before, Ordering::Relaxed);
         self.changed.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -54,12 +54,16 @@ fn main() {
     let closed = Arc::<Closed>::default();
 
     println!("{events} events, {HOURS} hours of event time, {workers} workers\n");
-    let (of, at, to) = (Arc::clone(&catalog), Arc::clone(&board), Arc::clone(&samples));
+    let (of, at, to) = (
+        Arc::clone(&catalog),
+        Arc::clone(&board),
+        Arc::clone(&samples),
+    );
     let source = move |worker, peers| -> Box<dyn Source> {
         let share = Share::new(&of, worker, peers, events);
         Box::new(Stream {
             sampler: (worker == 0).then(|| (Arc::clone(&at), Arc::clone(&to))),
-            ..Stream::new(share)
+            ..Stream::new(share, worker)
         })
     };
     let replay = Replay {
@@ -137,7 +141,12 @@ fn report(samples: &[Sample]) -> bool {
         }
     }
     println!();
-    let names = ["CPU of a tenth", "records", "arranged bytes", "resident bytes"];
+    let names = [
+        "CPU of a tenth",
+        "records",
+        "arranged bytes",
+        "resident bytes",
+    ];
     let mut ok = true;
     for (name, column) in names.into_iter().zip(&columns) {
         let level = &column[1..];
@@ -201,7 +210,10 @@ impl Share {
     fn new(catalog: &Catalog, worker: usize, peers: usize, events: u64) -> Share {
         let mut partitions = Vec::new();
         for (name, turns) in MIX {
-            let topic = catalog.routes.iter().position(|route| route.topic() == name);
+            let topic = catalog
+                .routes
+                .iter()
+                .position(|route| route.topic() == name);
             for partition in (0..PARTITIONS).filter(|p| p % peers == worker) {
                 let place = (
                     topic.expect("a topic of the shop"),
@@ -233,14 +245,15 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(share: Share) -> Stream {
+    fn new(share: Share, worker: usize) -> Stream {
         Stream {
             share,
             found: false,
             made: 0,
             value: Vec::new(),
             offsets: vec![vec![0; PARTITIONS]; 16],
-            random: 0x9e37_79b9_7f4a_7c15,
+            // Of its own for each worker: no two sales are the same.
+            random: 0x9e37_79b9_7f4a_7c15 ^ worker as u64,
             sampler: None,
         }
     }
@@ -268,7 +281,8 @@ impl Stream {
             "transactions" => write!(
                 text,
                 r#"{{"transaction_id":"{unique:08x}-0000-4000-9000-{:012x}","customer_id":"{customer_id}","product_id":"{product_id}","quantity":{},"date_time":"{time}","status":"completed","payment_method":"PayPal"}}"#,
-                self.random, amount % 5
+                self.random,
+                amount % 5
             ),
             "product_views" => write!(
                 text,

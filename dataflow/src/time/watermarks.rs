@@ -188,21 +188,30 @@ impl View {
             .unwrap_or(i64::MAX);
 
         let own = || of_topic(partitions, self.topic);
-        let passed: Vec<_> = own().filter_map(|p| p.passed.get(&number)).collect();
-        // Between two of these numbers, all windows have the same moment.
-        let ends: BTreeSet<i64> = passed
+        // Those that have events in the view; between two of the windows' numbers at
+        // which one of them passed, all windows have the same moment.
+        let has_events = |p: &&Partition| {
+            let of_view = p.mark.views.iter().find(|view| view.view == number);
+            of_view.is_some_and(|view| view.latest != NEVER)
+        };
+        let counted: Vec<_> = own().filter(has_events).collect();
+        let passed = |p: &&Partition| p.passed.get(&number).cloned().unwrap_or_default();
+        let ends: BTreeSet<i64> = counted
             .iter()
-            .flat_map(|passed| passed.iter().map(|(through, _)| *through))
+            .flat_map(passed)
+            .map(|(through, _)| through)
             .filter(|through| *through <= over)
             .collect();
         let mut moments = Vec::new();
         let mut waiting = None;
         for end in ends {
-            let by = |passed: &&VecDeque<(i64, i64)>| {
-                let first = passed.iter().find(|(through, _)| *through >= end);
-                first.map(|(_, kafka)| *kafka)
+            let by = |p: &&Partition| {
+                let passed = p.passed.get(&number);
+                let first = passed.and_then(|all| all.iter().find(|(to, _)| *to >= end));
+                // One that has not passed is idle: all it has sent by now counts.
+                first.map_or(p.mark.kafka, |(_, kafka)| *kafka)
             };
-            let moment = passed.iter().filter_map(by).max().unwrap_or(NEVER);
+            let moment = counted.iter().map(by).max().unwrap_or(NEVER);
             if read_to <= moment {
                 waiting = Some(moment);
                 break;

@@ -15,7 +15,7 @@ use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
 use crate::time::Advanced;
-use differential_dataflow::difference::{Abelian, Semigroup};
+use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::KeySpine;
@@ -48,8 +48,7 @@ pub(super) fn rows<'scope>(
         let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
         let (mut new, storage) = cursor_list(round.new.to_vec());
         while let Some(key) = new.get_key(&storage) {
-            // A row of a window that closes now is told below, with all others of it.
-            if !round.closed.has(key.slot) && !round.closes(key.slot) {
+            if !round.closed.has(key.slot) {
                 let mut sums = Sums::default();
                 for (cursor, batch) in &mut before {
                     cursor.seek_key(batch, key);
@@ -58,12 +57,16 @@ pub(super) fn rows<'scope>(
                     }
                 }
                 new.map_times(&storage, |_, change| sums.plus_equals(change));
-                give(Became {
-                    key: key.clone(),
-                    epoch,
-                    sums,
-                    is_final: false,
-                });
+                // What stays of a window that closes now is told below, with all
+                // that has not changed.
+                if sums.is_zero() || !round.closes(key.slot) {
+                    give(Became {
+                        key: key.clone(),
+                        epoch,
+                        sums,
+                        is_final: false,
+                    });
+                }
             }
             new.step_key(&storage);
         }

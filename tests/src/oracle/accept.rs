@@ -29,7 +29,8 @@ pub(super) fn accept<'a>(view: &View, judged: &'a Judged, rules: &Rules) -> Acce
     let mut accepted = Accepted::default();
     for &(topic, partition) in &judged.partitions {
         if topic == view.topic {
-            accepted.courses.insert(partition, Course::default());
+            let last = judged.last.get(&(topic, partition)).copied();
+            accepted.courses.insert(partition, Course::until(last));
         }
     }
     let of_topic = judged

@@ -26,6 +26,8 @@ pub struct Judged {
     pub tombstones: usize,
     /// All partitions that there are, of the topics without the prefix.
     pub partitions: BTreeSet<(&'static str, i32)>,
+    /// The `k` of the last message of each of them that has any.
+    pub last: BTreeMap<(&'static str, i32), i64>,
 }
 
 /// What a required field must be.
@@ -122,12 +124,12 @@ pub fn judge(log: &Log, prefix: &str) -> Judged {
     }
     let mut in_order: Vec<_> = log.messages.iter().enumerate().collect();
     in_order.sort_by_key(|(_, message)| (&message.topic, message.partition, message.offset));
-    let mut largest: BTreeMap<(&str, i32), i64> = BTreeMap::new();
     for (index, message) in in_order {
         let schema = schema(&message.topic, prefix);
         judged.partitions.insert((schema.topic, message.partition));
         // Also what is no event has a time at which it was sent.
-        let k = largest
+        let k = judged
+            .last
             .entry((schema.topic, message.partition))
             .or_insert(message.timestamp);
         *k = message.timestamp.max(*k);

@@ -35,9 +35,19 @@ impl Watermark {
 pub(super) struct Course {
     /// The largest event time and the `k` of the message by which it became that.
     steps: Vec<(i64, i64)>,
+    /// The `k` of its last message.
+    last: Option<i64>,
 }
 
 impl Course {
+    /// Of a partition whose last message has this `k`.
+    pub(super) fn until(last: Option<i64>) -> Course {
+        Course {
+            steps: Vec::new(),
+            last,
+        }
+    }
+
     /// The next message has this event time, and this `k` of its stamp.
     pub(super) fn see(&mut self, time: i64, k: i64) {
         if self.largest().is_none_or(|largest| time > largest) {
@@ -89,15 +99,19 @@ pub(super) fn watermark(
 
 /// When the window that ends there closed: at the `k` by which the last of the
 /// partitions that passed it did so. `None` if none did.
+///
+/// A partition that did not pass it, and was idle when it closed, may have events in
+/// it: all that it had sent by then count.
 pub(super) fn closing(
     courses: &BTreeMap<i32, Course>,
     lateness: Lateness,
     end: i64,
 ) -> Option<i64> {
-    let passed = courses
-        .values()
-        .filter_map(|course| course.passed(end, lateness));
-    passed.max()
+    let moments = courses.values().filter_map(|course| {
+        let all = course.largest().and(course.last);
+        course.passed(end, lateness).or(all)
+    });
+    moments.max()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::Epoch;
 use crate::time::Advanced;
 use crate::views::footprint::{Footprint, Gauge};
 use crate::views::rounds::{Outcome, Round, rounds};
-use differential_dataflow::difference::{IsZero, Semigroup};
+use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
@@ -101,20 +101,19 @@ where
             close(round, &mut index, &tell, give, retract);
 
             let horizon = if forever { i64::MAX } else { round.horizon };
-            let (mut all, storage) = cursor_list(round.all());
+            let mut all = cursors(round);
             for (id, version) in superseded.take(horizon) {
+                let mut found = Vec::new();
                 let entry = E::of(version);
-                all.seek_key(&storage, &id);
-                if all.get_key(&storage) == Some(&id) {
-                    all.rewind_vals(&storage);
-                    all.seek_val(&storage, &entry);
-                    if all.get_val(&storage) == Some(&entry) {
-                        let mut pieces = Pieces::default();
-                        all.map_times(&storage, |_, more| pieces.plus_equals(more));
-                        if !pieces.is_zero() {
-                            retract(((id, entry), epoch + 1, pieces.negated()));
-                        }
+                for (cursor, batch) in &mut all {
+                    cursor.seek_key(batch, &id);
+                    if cursor.get_key(batch) == Some(&id) {
+                        read_entries(cursor, batch, &entry, &mut found, |other| *other == entry);
                     }
+                }
+                consolidate(&mut found);
+                for (entry, pieces) in found {
+                    retract(((id.clone(), entry), epoch + 1, pieces.negated()));
                 }
             }
         },
@@ -134,40 +133,67 @@ fn close<B, E, D>(
     E: Entry,
 {
     for closing in round.closings {
-        let (mut all, storage) = cursor_list(round.all());
+        let mut all = cursors(round);
         for (id, slots) in index.take(closing) {
-            all.seek_key(&storage, &id);
-            if all.get_key(&storage) != Some(&id) {
-                continue;
-            }
             let mut versions = Vec::new();
-            read_versions(&mut all, &storage, &mut versions);
+            for (cursor, batch) in &mut all {
+                cursor.seek_key(batch, &id);
+                if cursor.get_key(batch) == Some(&id) {
+                    read_versions(cursor, batch, &mut versions);
+                }
+            }
             let now = newest(&versions);
             for slot in slots {
-                let moment = closing.moment(slot.index());
-                let then = as_of::<E>(&versions, moment);
+                let mut entries = Vec::new();
                 for first in E::firsts(slot) {
-                    let is_its_kind = |entry: &&E| {
-                        entry.slot() == Some(slot) && discriminant(*entry) == discriminant(&first)
+                    let is_its_kind = |entry: &E| {
+                        entry.slot() == Some(slot) && discriminant(entry) == discriminant(&first)
                     };
-                    all.rewind_vals(&storage);
-                    all.seek_val(&storage, &first);
-                    while let Some(entry) = all.get_val(&storage).filter(is_its_kind) {
-                        let mut pieces = Pieces::default();
-                        all.map_times(&storage, |_, more| pieces.plus_equals(more));
-                        if !pieces.is_zero() {
-                            if !entry.is_same(now, then) {
-                                tell(&id, entry, now, pieces.negated(), round.epoch, give);
-                                tell(&id, entry, then, pieces, round.epoch, give);
-                            }
-                            let dropped = (id.clone(), entry.clone());
-                            retract((dropped, round.epoch + 1, pieces.negated()));
+                    for (cursor, batch) in &mut all {
+                        if cursor.get_key(batch) == Some(&id) {
+                            read_entries(cursor, batch, &first, &mut entries, is_its_kind);
                         }
-                        all.step_val(&storage);
                     }
+                }
+                consolidate(&mut entries);
+                let then = as_of::<E>(&versions, closing.moment(slot.index()));
+                for (entry, pieces) in entries {
+                    if !entry.is_same(now, then) {
+                        tell(&id, &entry, now, pieces.negated(), round.epoch, give);
+                        tell(&id, &entry, then, pieces, round.epoch, give);
+                    }
+                    retract(((id.clone(), entry), round.epoch + 1, pieces.negated()));
                 }
             }
         }
+    }
+}
+
+/// A cursor for each batch that an arrangement holds at the end of a round.
+///
+/// One for each, and not one over all of them: that one moves the values of batches
+/// that are at another key, or at none.
+fn cursors<'a, B: Navigable>(round: &Round<'a, B>) -> Vec<(B::Cursor, &'a B)> {
+    let all = round.before.iter().chain(round.new);
+    all.map(|batch| (batch.cursor(), batch)).collect()
+}
+
+/// Reads what a cursor's key has from `first` on, as long as it is `wanted`.
+fn read_entries<C, E>(
+    cursor: &mut C,
+    batch: &C::Storage,
+    first: &E,
+    entries: &mut Vec<(E, Pieces)>,
+    wanted: impl Fn(&E) -> bool,
+) where
+    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    E: Entry,
+{
+    cursor.rewind_vals(batch);
+    cursor.seek_val(batch, first);
+    while let Some(entry) = cursor.get_val(batch).filter(|entry| wanted(entry)) {
+        cursor.map_times(batch, |_, pieces| entries.push((entry.clone(), *pieces)));
+        cursor.step_val(batch);
     }
 }
 
