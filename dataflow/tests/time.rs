@@ -333,7 +333,7 @@ fn any_lateness() -> impl Strategy<Value = oracle::Lateness> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn any_reading_of_a_log_gives_what_the_oracle_says(

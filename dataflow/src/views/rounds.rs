@@ -22,7 +22,7 @@ use crate::Epoch;
 use crate::epochs::take_before;
 use crate::time::{Advanced, Closed, Closing, Closings};
 use differential_dataflow::operators::arrange::Arranged;
-use differential_dataflow::trace::TraceReader;
+use differential_dataflow::trace::{Navigable, TraceReader};
 use std::collections::BTreeMap;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -59,6 +59,15 @@ impl<B: Clone> Round<'_, B> {
     pub(super) fn all(&self) -> Vec<B> {
         self.before.iter().chain(self.new).cloned().collect()
     }
+}
+
+/// A cursor for each batch that an arrangement holds at the end of a round.
+///
+/// One for each, and not one over all of them: that one moves the values of batches
+/// that are at another key, or at none.
+pub(super) fn cursors<'a, B: Navigable>(round: &Round<'a, B>) -> Vec<(B::Cursor, &'a B)> {
+    let all = round.before.iter().chain(round.new);
+    all.map(|batch| (batch.cursor(), batch)).collect()
 }
 
 /// The two streams that come of an operator over an arrangement.

@@ -6,7 +6,7 @@ use super::versions::{Index, Superseded};
 use crate::Epoch;
 use crate::time::Advanced;
 use crate::views::footprint::{Footprint, Gauge};
-use crate::views::rounds::{Outcome, Round, rounds};
+use crate::views::rounds::{Outcome, Round, cursors, rounds};
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::TraceReader;
@@ -167,15 +167,6 @@ fn close<B, E, D>(
             }
         }
     }
-}
-
-/// A cursor for each batch that an arrangement holds at the end of a round.
-///
-/// One for each, and not one over all of them: that one moves the values of batches
-/// that are at another key, or at none.
-fn cursors<'a, B: Navigable>(round: &Round<'a, B>) -> Vec<(B::Cursor, &'a B)> {
-    let all = round.before.iter().chain(round.new);
-    all.map(|batch| (batch.cursor(), batch)).collect()
 }
 
 /// Reads what a cursor's key has from `first` on, as long as it is `wanted`.

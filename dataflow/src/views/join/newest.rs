@@ -1,18 +1,17 @@
 //! Of each transaction, what its newest message says.
 
 use super::entries::{Bought, ByCustomer, Sale};
-use super::versions::Index;
+use super::versions::{Index, Superseded};
 use super::{CustomerChange, Pieces, SaleChange};
 use crate::Epoch;
 use crate::time::Advanced;
 use crate::views::footprint::Gauge;
-use crate::views::key::Slot;
-use crate::views::rounds::{Outcome, rounds};
+use crate::views::rounds::{Outcome, Round, cursors, rounds};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::ValSpine;
 use events::Id;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use timely::dataflow::StreamVec;
 
 /// Versions of sales, by transaction.
@@ -21,10 +20,8 @@ pub(super) type Sales = TraceAgent<ValSpine<Id, Sale, Epoch, isize>>;
 /// Changes of what has been bought, by customer: a newer version of a sale takes
 /// the place of an older one.
 ///
-/// Of a sale all versions are of one window, most often, and the newest is all that
-/// is kept. Where they are not, the older ones stay until their windows close: as
-/// of its moment, a window may have a sale that has been moved to another since.
-/// (`forever`: no window will close.)
+/// An older one stays as long as a window may close as of a moment at which it was
+/// the newest. (`forever`: no window will close.)
 pub(super) fn newest<'scope>(
     sales: Arranged<'scope, Sales>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
@@ -32,33 +29,29 @@ pub(super) fn newest<'scope>(
     gauge: Gauge,
 ) -> Outcome<'scope, CustomerChange, SaleChange> {
     let mut index = Index::default();
+    let mut superseded = Superseded::new();
     rounds(
         sales,
         advanced,
         "sales",
         gauge,
         move |round, give, retract| {
-            let epoch = round.epoch;
             let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
             let (mut new, storage) = cursor_list(round.new.to_vec());
             while let Some(id) = new.get_key(&storage) {
                 let mut versions = Versions::default();
                 for (cursor, batch) in &mut before {
-                    cursor.seek_key(batch, id);
-                    if cursor.get_key(batch) == Some(id) {
-                        while let Some(sale) = cursor.get_val(batch) {
-                            cursor.map_times(batch, |_, weight| versions.add(sale, *weight));
-                            cursor.step_val(batch);
-                        }
-                    }
+                    versions.read(cursor, batch, id);
                 }
                 let was = versions.newest().cloned();
+                let mut has_come = false;
                 while let Some(sale) = new.get_val(&storage) {
                     let mut come = 0;
                     new.map_times(&storage, |_, weight| come += weight);
                     versions.add(sale, come);
                     if come > 0 {
                         index.add(sale.slot, id);
+                        has_come = true;
                     }
                     new.step_val(&storage);
                 }
@@ -67,57 +60,76 @@ pub(super) fn newest<'scope>(
                     // What a closed window has, it keeps.
                     let open = |sale: &&Sale| !round.closed.has(sale.slot);
                     if let Some(was) = was.as_ref().filter(open) {
-                        give(bought(was, epoch, -1));
+                        give(bought(was, round.epoch, -1));
                     }
                     if let Some(is) = is.filter(open) {
-                        give(bought(is, epoch, 1));
+                        give(bought(is, round.epoch, 1));
                     }
                 }
-                // Where one of its windows closes now, that is seen to below.
-                if !versions.live().any(|sale| round.closes(sale.slot)) {
-                    for sale in versions.superseded(forever, |slot| round.closed.has(slot)) {
-                        retract(((id.clone(), sale), epoch + 1, -1));
+                if has_come {
+                    let live: Vec<_> = versions.live().collect();
+                    for pair in live.windows(2) {
+                        superseded.add(pair[1].stamp.kafka, id, pair[0]);
                     }
                 }
                 new.step_key(&storage);
             }
 
-            for closing in round.closings {
-                let (mut all, storage) = cursor_list(round.all());
-                for (id, slots) in index.take(closing) {
-                    all.seek_key(&storage, &id);
-                    if all.get_key(&storage) != Some(&id) {
-                        continue;
-                    }
-                    let mut versions = Versions::default();
-                    while let Some(sale) = all.get_val(&storage) {
-                        all.map_times(&storage, |_, weight| versions.add(sale, *weight));
-                        all.step_val(&storage);
-                    }
-                    let newest = versions.newest().cloned();
-                    let mut gone = None;
-                    for slot in slots {
-                        let then = versions.as_of(closing.moment(slot.index())).cloned();
-                        let Some(then) = then else { continue };
-                        if then.slot == slot && newest.as_ref() != Some(&then) {
-                            give(bought(&then, epoch, 1));
-                        }
-                        gone = gone.max(Some(then));
-                    }
-                    // What was older at that moment is not the newest at any later one.
-                    let stays = |sale: &Sale| {
-                        let older = gone.as_ref().is_some_and(|gone| sale < gone);
-                        !older && !closing.has(sale.slot)
-                    };
-                    let dropped = versions.take_unless(stays);
-                    let superseded = versions.superseded(forever, |slot| round.closed.has(slot));
-                    for sale in dropped.into_iter().chain(superseded) {
-                        retract(((id.clone(), sale), epoch + 1, -1));
-                    }
+            let mut dropped = close(round, &mut index, give);
+            let horizon = if forever { i64::MAX } else { round.horizon };
+            let mut all: Vec<_> = cursors(round);
+            for (id, sale) in superseded.take(horizon) {
+                // It may have gone with its window.
+                let mut versions = Versions::default();
+                for (cursor, batch) in &mut all {
+                    versions.read(cursor, batch, &id);
                 }
+                if versions.live().any(|live| *live == sale) {
+                    dropped.insert((id, sale));
+                }
+            }
+            for sale in dropped {
+                retract((sale, round.epoch + 1, -1));
             }
         },
     )
+}
+
+/// Tells what closes as of its moment, and returns what is not needed any more.
+fn close<B>(
+    round: &Round<'_, B>,
+    index: &mut Index,
+    give: &mut dyn FnMut(CustomerChange),
+) -> BTreeSet<(Id, Sale)>
+where
+    B: Navigable + Clone,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a Sale, DiffGat<'a> = &'a isize>,
+{
+    let mut dropped = BTreeSet::new();
+    for closing in round.closings {
+        let mut all = cursors(round);
+        for (id, slots) in index.take(closing) {
+            let mut versions = Versions::default();
+            for (cursor, batch) in &mut all {
+                versions.read(cursor, batch, &id);
+            }
+            let mut gone = None;
+            for slot in slots {
+                let then = versions.as_of(closing.moment(slot.index()));
+                let Some(then) = then else { continue };
+                if then.slot == slot && versions.newest() != Some(then) {
+                    give(bought(then, round.epoch, 1));
+                }
+                gone = gone.max(Some(then));
+            }
+            // What was older at that moment is not the newest at any later one.
+            let is_older = |sale: &Sale| gone.is_some_and(|gone| sale < gone);
+            let is_gone = |sale: &&Sale| is_older(sale) || closing.has(sale.slot);
+            let gone = versions.live().filter(is_gone);
+            dropped.extend(gone.map(|sale| (id.clone(), sale.clone())));
+        }
+    }
+    dropped
 }
 
 fn bought(sale: &Sale, epoch: Epoch, times: i64) -> CustomerChange {
@@ -154,6 +166,21 @@ impl Versions {
         *self.weights.entry(sale.clone()).or_default() += weight;
     }
 
+    /// Adds what a cursor finds at an id that is not before the last one.
+    fn read<C>(&mut self, cursor: &mut C, batch: &C::Storage, id: &Id)
+    where
+        C: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a Sale, DiffGat<'a> = &'a isize>,
+    {
+        cursor.seek_key(batch, id);
+        if cursor.get_key(batch) == Some(id) {
+            cursor.rewind_vals(batch);
+            while let Some(sale) = cursor.get_val(batch) {
+                cursor.map_times(batch, |_, weight| self.add(sale, *weight));
+                cursor.step_val(batch);
+            }
+        }
+    }
+
     fn live(&self) -> impl DoubleEndedIterator<Item = &Sale> {
         let live = self.weights.iter().filter(|(_, weight)| **weight > 0);
         live.map(|(sale, _)| sale)
@@ -165,25 +192,5 @@ impl Versions {
 
     fn as_of(&self, moment: i64) -> Option<&Sale> {
         self.live().rfind(|sale| sale.stamp.kafka <= moment)
-    }
-
-    /// Those that will not be asked for any more: all but the newest, where all are
-    /// of one window. Those of closed windows are on their way out already.
-    fn superseded(&self, forever: bool, is_closed: impl Fn(Slot) -> bool) -> Vec<Sale> {
-        let mut open: Vec<_> = self.live().filter(|sale| !is_closed(sale.slot)).collect();
-        let Some(newest) = open.pop() else {
-            return Vec::new();
-        };
-        let one_window = open.iter().all(|sale| sale.slot == newest.slot);
-        let superseded = open.into_iter().filter(|_| one_window || forever);
-        superseded.cloned().collect()
-    }
-
-    fn take_unless(&mut self, stays: impl Fn(&Sale) -> bool) -> Vec<Sale> {
-        let gone: Vec<_> = self.live().filter(|sale| !stays(sale)).cloned().collect();
-        for sale in &gone {
-            self.weights.remove(sale);
-        }
-        gone
     }
 }
