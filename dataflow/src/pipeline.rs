@@ -14,13 +14,12 @@ use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
 use crate::observe::Times;
-use crate::sink::{self, Changes, WriteError};
+use crate::sink::{self, Before, Changes, WriteError};
 use crate::time::{Watermarks, watermarks};
 use crate::views::maintain::maintain;
 use crate::views::{Catalog, Gauge};
-use sinks::{ViewProgress, Writer};
+use sinks::Writer;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,8 +52,8 @@ pub struct Parts<S> {
     pub max_in_flight: u64,
     /// How far an event's time may be ahead of its message's, in milliseconds.
     pub max_ahead: i64,
-    /// What an earlier run has published of each view.
-    pub before: BTreeMap<String, ViewProgress>,
+    /// What an earlier run has left.
+    pub before: Before,
     /// Told, once, when it cannot go on.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
@@ -97,7 +96,7 @@ impl Pipeline {
         } = parts;
         let (failed_write, failed_publish) = (Arc::clone(&failed), Arc::clone(&failed));
         let final_until = catalog.definitions.iter().map(|view| {
-            let before = parts.before.get(view.name);
+            let before = parts.before.views.get(view.name);
             before.map(|before| before.final_until)
         });
         let final_until: Vec<_> = final_until.collect();
@@ -146,7 +145,7 @@ impl Pipeline {
                 done,
                 marks,
                 (catalog, topics),
-                parts.before,
+                (parts.before, parts.first_epoch),
                 publisher,
                 Arc::clone(&board),
                 publish_failed,

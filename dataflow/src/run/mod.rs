@@ -22,7 +22,6 @@ use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::serve;
 use ending::Ending;
 use sinks::retry::wait_for;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -110,10 +109,9 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }
 
-    let progress = wait_for(|| reader.progress(), settings.connect_timeout, &stopping);
-    let (first_epoch, before) = match progress {
-        Ok(Some(progress)) => (progress.epoch + 1, progress.views),
-        Ok(None) => (1, BTreeMap::new()),
+    let left = || setup::before(&*reader, &catalog);
+    let (first_epoch, before) = match wait_for(left, settings.connect_timeout, &stopping) {
+        Ok(before) => before,
         Err(error) => return ending.unless_stopping(error.into()),
     };
     if ending.is_stopping() {

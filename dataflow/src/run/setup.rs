@@ -1,13 +1,15 @@
 //! From the settings to the things they speak of.
 
 use super::RunError;
+use crate::Epoch;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
 use crate::observe::ViewInfo;
+use crate::sink::Before;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError, definition::Definition};
-use sinks::{Storage, Table};
+use sinks::{Reader, SinkError, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -62,6 +64,26 @@ pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Stora
         }
         Store::Sqlite { path, .. } => Arc::new(sinks::embedded::open(path, tables)?),
     })
+}
+
+/// The first epoch of this run, and what an earlier one has left in the database.
+pub(super) fn before(reader: &dyn Reader, catalog: &Catalog) -> Result<(Epoch, Before), SinkError> {
+    let progress = reader.progress()?.unwrap_or_default();
+    // Only where events are joined do rows come and go.
+    let tables = catalog.definitions.iter().enumerate();
+    let sweep = tables.filter(|(_, view)| !view.joins.is_empty());
+    let sweep: Vec<_> = sweep.map(|(table, _)| table).collect();
+    // An earlier run may have written more than it got to publish.
+    let mut last = progress.epoch;
+    for table in &sweep {
+        last = last.max(reader.newest_epoch(*table)?.unwrap_or(0));
+    }
+    let before = Before {
+        views: progress.views,
+        offsets: progress.offsets,
+        sweep,
+    };
+    Ok((last + 1, before))
 }
 
 /// How to reach the Kafka of the settings; `None` where it is embedded.

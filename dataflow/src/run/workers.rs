@@ -6,11 +6,11 @@ use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
 use crate::observe::Board;
 use crate::pipeline::{Parts, Pipeline};
+use crate::sink::Before;
 use crate::views::Catalog;
 use crate::{Epoch, pipeline::PipelineError};
 use sinks::retry::Retrying;
-use sinks::{SinkError, Storage, ViewProgress, Writer};
-use std::collections::BTreeMap;
+use sinks::{SinkError, Storage, Writer};
 use std::sync::Arc;
 use std::time::Duration;
 use timely::scheduling::SyncActivator;
@@ -32,8 +32,8 @@ pub(super) struct Shared {
     pub(super) max_in_flight: u64,
     /// How far an event's time may be ahead of its message's, in milliseconds.
     pub(super) max_ahead: i64,
-    /// What an earlier run has published of each view.
-    pub(super) before: BTreeMap<String, ViewProgress>,
+    /// What an earlier run has left.
+    pub(super) before: Before,
     pub(super) ending: Ending,
 }
 

@@ -23,6 +23,10 @@ struct Memory {
 }
 
 impl Reader for Memory {
+    fn newest_epoch(&self, _table: usize) -> Result<Option<u64>, SinkError> {
+        Ok(None)
+    }
+
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         assert_eq!(table, 0);
         self.ping()?;

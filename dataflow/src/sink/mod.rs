@@ -9,7 +9,7 @@ mod pending;
 mod progress;
 
 pub use operator::{Changes, write};
-pub use progress::publish;
+pub use progress::{Before, publish};
 
 use sinks::SinkError;
 

@@ -22,6 +22,31 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
+/// What an earlier run has left.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    /// What it has published of each view.
+    pub views: BTreeMap<String, ViewProgress>,
+    /// How far it had read each topic's partitions.
+    pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// Tables whose rows may come and go. What it has left of them, and is not
+    /// written again by the time that this run has read as far, is no more.
+    pub sweep: Vec<usize>,
+}
+
+impl Before {
+    /// Whether the log has been read as far as it was before.
+    fn is_reached(&self, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> bool {
+        self.offsets.iter().all(|(topic, partitions)| {
+            let now = offsets.get(topic);
+            partitions.iter().all(|(partition, before)| {
+                let now = now.and_then(|topic| topic.get(partition));
+                now.is_some_and(|now| now >= before)
+            })
+        })
+    }
+}
+
 /// What is known of partitions, by the epoch at whose end it holds.
 struct Reached {
     catalog: Arc<Catalog>,
@@ -68,16 +93,22 @@ impl Reached {
     }
 }
 
+/// What is to be published, after these tables have been swept.
+struct Work {
+    progress: Progress,
+    sweep: Vec<usize>,
+}
+
 /// Publishes progress on worker 0, and returns a stream without data: what its
-/// frontier has passed is published. `before` is what an earlier run has published
-/// of views.
+/// frontier has passed is published. `before` is what an earlier run has left; the
+/// epochs of this one begin with `first_epoch`.
 ///
 /// When the database refuses, `failed` is called, once, and the frontier stays.
 pub fn publish<'scope>(
     written: StreamVec<'scope, Epoch, ()>,
     marks: StreamVec<'scope, Epoch, Mark>,
     (catalog, topics): (Arc<Catalog>, Arc<[String]>),
-    before: BTreeMap<String, ViewProgress>,
+    (mut before, first_epoch): (Before, Epoch),
     mut writer: Box<dyn Writer>,
     board: Arc<Board>,
     failed: impl Fn(WriteError) + Clone + 'static,
@@ -94,8 +125,11 @@ pub fn publish<'scope>(
     builder.build(move |mut capabilities| {
         let held = capabilities.pop();
         let background = here.then(|| {
-            Background::start("progress", wake, held, move |work: Progress| {
-                writer.publish(&work)
+            Background::start("progress", wake, held, move |work: Work| {
+                for table in work.sweep {
+                    writer.sweep(table, first_epoch)?;
+                }
+                writer.publish(&work.progress)
             })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
@@ -105,7 +139,7 @@ pub fn publish<'scope>(
             topics,
             coming: BTreeMap::new(),
             now: Progress {
-                views: before,
+                views: std::mem::take(&mut before.views),
                 ..Progress::default()
             },
             changed: false,
@@ -135,7 +169,11 @@ pub fn publish<'scope>(
                         updated_at,
                         ..reached.now.clone()
                     };
-                    return thread.give(progress, frontier);
+                    let sweep = match before.is_reached(&progress.offsets) {
+                        true => std::mem::take(&mut before.sweep),
+                        false => Vec::new(),
+                    };
+                    return thread.give(Work { progress, sweep }, frontier);
                 }
                 thread.release(frontier);
                 Ok(())

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
-use super::schema::{PUT_LETTER, PUT_PROGRESS};
+use super::schema::{PUT_LETTER, PUT_PROGRESS, quote};
 use super::store::Store;
 use super::text;
-use crate::{Batch, DeadLetter, Progress, Row, SinkError, Value, Writer};
+use crate::{Batch, DeadLetter, Progress, Row, SinkError, Table, Value, Writer};
 
 /// One worker's way into the file.
 #[derive(Debug)]
@@ -55,6 +55,21 @@ impl Writer for EmbeddedWriter {
         })
     }
 
+    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
+        let store = &*self.store;
+        let table = Table::number(&store.tables, table)?;
+        let sql = format!(
+            r#"DELETE FROM {} WHERE "final" = 0 AND "epoch" < ?1"#,
+            quote(&table.name)
+        );
+        store.transaction(|connection| {
+            connection
+                .execute(&sql, [long(epoch)])
+                .map(drop)
+                .map_err(|error| store.failed(&error))
+        })
+    }
+
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         let (store, dates) = (&*self.store, &mut self.dates);
         let offsets = serde_json::to_string(&progress.offsets)
@@ -63,8 +78,14 @@ impl Writer for EmbeddedWriter {
         for (view, reached) in &progress.views {
             let watermark = dates.text(reached.watermark).to_owned();
             let final_until = dates.text(reached.final_until).to_owned();
-            let reached = [("watermark", watermark), ("final_until", final_until)];
-            views.insert(view, BTreeMap::from(reached));
+            // In the order of MongoDB's documents.
+            views.insert(
+                view,
+                Reached {
+                    watermark,
+                    final_until,
+                },
+            );
         }
         let views = serde_json::to_string(&views)
             .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
@@ -85,6 +106,13 @@ impl Writer for EmbeddedWriter {
                 .map_err(|error| store.failed(&error))
         })
     }
+}
+
+/// How far a view has come, as it is written.
+#[derive(serde::Serialize)]
+struct Reached {
+    watermark: String,
+    final_until: String,
 }
 
 fn put(

@@ -211,7 +211,7 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
 }
 
 /// Epochs are counted from zero in small steps: `i64` does not run out.
-fn long(epoch: u64) -> i64 {
+pub(super) fn long(epoch: u64) -> i64 {
     i64::try_from(epoch).unwrap_or(i64::MAX)
 }
 

@@ -70,6 +70,23 @@ impl Reader for MongoReader {
         })
     }
 
+    fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let collection = self.collection(&table.name);
+        let find = collection
+            .find_one(doc! {})
+            .sort(doc! {"epoch": -1})
+            .projection(doc! {"epoch": 1});
+        let found = self.connection.block_on(self.connection.within(find))?;
+        found
+            .map(|document| {
+                let epoch = document.get_i64("epoch").map_err(|error| error.to_string());
+                epoch.and_then(|epoch| u64::try_from(epoch).map_err(|error| error.to_string()))
+            })
+            .transpose()
+            .map_err(|problem| self.unreadable(&table.name, &problem))
+    }
+
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
         let collection = self.collection("progress");
         let find = collection.find_one(doc! {"_id": documents::PROGRESS_ID});

@@ -32,6 +32,12 @@ pub(super) fn check_one(database: &str, collection: &str, reply: &Document) -> R
     check_all(database, collection, reply, 1, |_| "its document".into())
 }
 
+/// Checks the answer to a delete that may find anything.
+pub(super) fn check_any(database: &str, collection: &str, reply: &Document) -> Result<(), Failure> {
+    check_all(database, collection, reply, 0, |_| "its rows".into())?;
+    check_concern(database, collection, reply)
+}
+
 fn check_all(
     database: &str,
     collection: &str,

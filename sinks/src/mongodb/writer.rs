@@ -31,7 +31,7 @@ use super::commands::{self, Chunk, Tables};
 use super::connection::Connection;
 use super::lane::Lane;
 use super::{documents, replies};
-use crate::{Batch, Progress, SinkError, Writer};
+use crate::{Batch, Progress, SinkError, Table, Writer};
 
 /// Commands in flight. Two keep a server busy; four also hide the way there.
 const LANES: usize = 4;
@@ -97,6 +97,26 @@ impl MongoWriter {
 }
 
 impl Writer for MongoWriter {
+    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let connection = &*self.connection;
+        // Not numbered: a command that deletes many is not remembered. Nor need it
+        // be, since no row that is written from now on is of an earlier epoch.
+        let filter = rawdoc! {"final": false, "epoch": {"$lt": documents::long(epoch)}};
+        let mut deletes = RawArrayBuf::new();
+        deletes.push(rawdoc! {"q": filter, "limit": 0});
+        let mut command = rawdoc! {"delete": table.name.as_str()};
+        command.append(cstr!("deletes"), deletes);
+        connection.block_on(async {
+            let replicated = connection.is_replicated().await?;
+            let concern = connection.write_concern(replicated);
+            command.append(cstr!("writeConcern"), concern);
+            let reply = connection.run_long(command).await?;
+            replies::check_any(connection.describe(), &table.name, &reply)
+                .map_err(|failure| failure.error)
+        })
+    }
+
     fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
         if batch.is_empty() {
             return Ok(());
