@@ -92,13 +92,14 @@ impl PartitionTime {
     /// When it does not belong into the view (any more).
     #[inline]
     pub fn judge(&mut self, place: usize, time: i64) -> Result<i64, Refusal> {
-        if time >= self.limit {
+        let view = &mut self.views[place];
+        // Where no window ever closes, the future does no harm.
+        if time >= self.limit && view.rule.lateness != Lateness::Forever {
             return Err(Refusal::FromTheFuture {
                 time,
                 kafka: self.message.saturating_mul(1_000),
             });
         }
-        let view = &mut self.views[place];
         let index = view.rule.window.index_of(time);
         let is_late = view.rule.window.end_micros(index) <= view.watermark;
         if time > view.latest {
@@ -225,6 +226,7 @@ mod tests {
         let mut one = partition(Lateness::Forever);
         assert_eq!(one.judge(0, 20 * HOUR), Ok(20));
         assert_eq!(one.judge(0, -20 * HOUR), Ok(-20));
+        assert_eq!(one.judge(0, 2_000 * HOUR), Ok(2_000), "nor from the future");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::dead_letters::Reason;
 use super::decode::Judged;
 use super::event::Event;
-use super::rules::Rules;
+use super::rules::{Lateness, Rules};
 use super::views::View;
 use super::watermark::Course;
 use super::window::window;
@@ -61,8 +61,11 @@ fn refusal(view: &View, event: &Event, course: &Course, rules: &Rules) -> Option
 }
 
 /// The field by which an event is too far ahead of its message, if it is. Where the
-/// message's own timestamp counts, none is.
+/// message's own timestamp counts, or no window ever closes, none is.
 fn from_the_future(view: &View, event: &Event, rules: &Rules) -> Option<&'static str> {
+    if rules.lateness[view.name] == Lateness::Forever {
+        return None;
+    }
     let latest = event.kafka_time.saturating_add(rules.max_ahead);
     view.time.filter(|field| event.time(field) > latest)
 }
@@ -70,7 +73,6 @@ fn from_the_future(view: &View, event: &Event, rules: &Rules) -> Option<&'static
 #[cfg(test)]
 mod tests {
     use super::super::decode::judge;
-    use super::super::rules::Lateness;
     use super::super::testing::{Shop, clock};
     use super::super::views::view;
     use super::*;
