@@ -74,7 +74,8 @@ impl Reader for MongoReader {
         let table = Table::number(&self.tables.tables, table)?;
         let collection = self.collection(&table.name);
         let find = collection
-            .find_one(doc! {})
+            // Not those of others.
+            .find_one(doc! {"epoch": {"$type": "long"}})
             .sort(doc! {"epoch": -1})
             .projection(doc! {"epoch": 1});
         let found = self.connection.block_on(self.connection.within(find))?;
