@@ -18,6 +18,10 @@ use std::time::Duration;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Inspect, Probe, probe};
 
+/// Events that a worker may have read that have not come out yet, as in a run that
+/// nobody configured.
+const MAX_IN_FLIGHT: u64 = 500_000;
+
 /// How a log is replayed.
 #[derive(Clone, Copy, Debug)]
 pub struct Replay {
@@ -84,11 +88,12 @@ impl Replay {
             let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
             let (mut clock, done) = worker.dataflow::<Epoch, _, _>(|scope| {
                 let (clock, ticks) = Clock::new(scope, 1, self.tick);
+                let written = probe::Handle::new();
                 let setup = Setup {
                     catalog: Arc::clone(&catalog),
                     topics: topics(&catalog),
-                    written: probe::Handle::new(),
-                    max_in_flight: u64::MAX,
+                    written: written.clone(),
+                    max_in_flight: MAX_IN_FLIGHT,
                     max_ahead: self.max_ahead,
                     board: Arc::clone(&board),
                 };
@@ -105,6 +110,7 @@ impl Replay {
                     .inspect(move |letter| letters.dead_letter(letter));
                 let (done, _) = maintain(ingested.contributed, advanced, &catalog, &gauge)
                     .inspect(move |became| rows.row(became))
+                    .probe_with(&written)
                     .probe();
                 (clock, done)
             });

@@ -159,17 +159,18 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Adds a topic with its views, and what the views of other topics are to know
-    /// of its events.
+    /// Adds a topic with those of its views that are wanted, and what the views of
+    /// other topics are to know of its events.
     pub(super) fn topic<T: Topic>(
         mut self,
         views: Vec<View<T>>,
         enrich: Option<Enrich<T>>,
         overrides: &BTreeMap<String, Override>,
+        wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Catalog, ViewError> {
         let mut plans = Vec::new();
         let mut rules = Vec::new();
-        for mut view in views {
+        for mut view in views.into_iter().filter(|view| wanted(view.name)) {
             if let Some(change) = overrides.get(view.name) {
                 apply_override(&mut view, change)?;
             }

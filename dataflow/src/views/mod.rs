@@ -60,14 +60,31 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When configuration asks for what a view does not have.
 pub fn catalog(overrides: &BTreeMap<String, Override>) -> Result<Catalog, ViewError> {
+    catalog_of(overrides, &|_| true)
+}
+
+/// Those views alone whose names are `wanted`: for measuring a few of them.
+///
+/// # Errors
+/// When configuration asks for what a view does not have.
+pub fn catalog_of(
+    overrides: &BTreeMap<String, Override>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Catalog, ViewError> {
     let customer = Some(revenue_analysis::customer as _);
     let product = Some(revenue_analysis::product as _);
     let sales = vec![sales_analysis::view(), revenue_analysis::view()];
+    let interactions = vec![interaction_analysis::view()];
     Catalog::default()
-        .topic::<Customers>(vec![customer_analysis::view()], customer, overrides)?
-        .topic::<Products>(vec![product_analysis::view()], product, overrides)?
-        .topic::<Transactions>(sales, None, overrides)?
-        .topic::<ProductViews>(vec![product_views_analysis::view()], None, overrides)?
-        .topic::<UserInteractions>(vec![interaction_analysis::view()], None, overrides)?
-        .topic::<SystemLogs>(vec![log_analysis::view()], None, overrides)
+        .topic::<Customers>(vec![customer_analysis::view()], customer, overrides, wanted)?
+        .topic::<Products>(vec![product_analysis::view()], product, overrides, wanted)?
+        .topic::<Transactions>(sales, None, overrides, wanted)?
+        .topic::<ProductViews>(
+            vec![product_views_analysis::view()],
+            None,
+            overrides,
+            wanted,
+        )?
+        .topic::<UserInteractions>(interactions, None, overrides, wanted)?
+        .topic::<SystemLogs>(vec![log_analysis::view()], None, overrides, wanted)
 }
