@@ -26,7 +26,8 @@ use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
 use tidemark::views::rows::Became;
 use tidemark::views::sums::Sums;
-use tidemark::views::{Catalog, catalog_of};
+use tidemark::views::window::Lateness;
+use tidemark::views::{Catalog, Override, catalog_of};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,8 +44,15 @@ fn main() {
     let events = numbers.next().unwrap_or(2_000_000);
     let runs = numbers.next().unwrap_or(5);
     let wanted = |name: &str| ["sales_analysis", "product_views_analysis"].contains(&name);
-    let catalog = catalog_of(&BTreeMap::new(), &wanted).expect("the views as they are");
-    let catalog = Arc::new(catalog);
+    // The loop keeps every window; beside it, so does the dataflow.
+    let forever = Override {
+        lateness: Some(Lateness::Forever),
+        ..Override::default()
+    };
+    let names = ["sales_analysis", "product_views_analysis"].map(str::to_owned);
+    let open: BTreeMap<_, _> = names.map(|name| (name, forever.clone())).into();
+    let [catalog, closing] = [open, BTreeMap::new()]
+        .map(|overrides| Arc::new(catalog_of(&overrides, &wanted).expect("the views as they are")));
     let log = generate(&catalog, events);
     let bytes: usize = log.iter().flat_map(|p| p.messages.iter()).map(bytes).sum();
     println!(
@@ -71,6 +79,10 @@ fn main() {
             .entry("two workers")
             .or_default()
             .push(by_dataflow(&catalog, &log, 2));
+        seconds
+            .entry("one, closing")
+            .or_default()
+            .push(by_dataflow(&closing, &log, 1));
     }
     let median = |name: &str, of: fn(&Cost) -> f64| {
         let mut all: Vec<_> = seconds[name].iter().map(of).collect();
@@ -81,7 +93,7 @@ fn main() {
         "{:12} {:>24} {:>24} {:>14}",
         "", "CPU s (min..max)", "wall s (min..max)", "events/CPU s"
     );
-    for name in ["loop", "one worker", "two workers"] {
+    for name in ["loop", "one worker", "two workers", "one, closing"] {
         let (cpu, cpu_min, cpu_max) = median(name, |cost| cost.cpu);
         let (wall, wall_min, wall_max) = median(name, |cost| cost.wall);
         let rate = events as f64 / cpu;
