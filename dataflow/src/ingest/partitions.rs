@@ -106,6 +106,14 @@ impl Partitions {
         }
     }
 
+    /// The smallest and the largest event time that this worker has seen of a
+    /// topic, in the view at `place` among the topic's; none before the first.
+    pub(super) fn spread(&self, topic: usize, place: usize) -> Option<(i64, i64)> {
+        let all = self.known[topic].values();
+        let seen = all.filter_map(|known| known.time.spread(place));
+        seen.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
     /// A partition is read up to `next`, and is idle or not.
     pub(super) fn reached(&mut self, topic: usize, partition: i32, next: i64, idle: bool) {
         let Some(known) = self.known[topic].get_mut(&partition) else {

@@ -3,7 +3,7 @@
 use super::partitions::Partitions;
 use super::source::{Message, Taken};
 use crate::Epoch;
-use crate::observe::Board;
+use crate::observe::{Board, Decision};
 use crate::views::catalog::{self, Catalog, Refused};
 use crate::views::contributions::Contributions;
 use events::Timestamp;
@@ -17,6 +17,9 @@ pub(super) struct Reading {
     board: Arc<Board>,
     counts: Vec<Counts>,
     refusals: Vec<Refusals>,
+    /// By topic: whether it has a view of which it is not known yet whether most
+    /// of its first events are late.
+    is_new: Vec<bool>,
     /// The partitions that are read.
     pub(super) partitions: Partitions,
     /// What the epoch's events contribute and has not been sent yet.
@@ -49,6 +52,7 @@ impl Reading {
         partitions: Partitions,
     ) -> Reading {
         let counts = topics.iter().map(|_| Counts::default()).collect();
+        let is_new = vec![true; topics.len()];
         let refusals = catalog.definitions.iter().map(|_| Refusals::default());
         Reading {
             refusals: refusals.collect(),
@@ -56,6 +60,7 @@ impl Reading {
             topics,
             board,
             counts,
+            is_new,
             partitions,
             contributions: Contributions::default(),
             letters: Vec::new(),
@@ -123,22 +128,27 @@ impl Reading {
             letter(refusal.reason(), refusal.detail(time), Some(name));
         };
         let route = &catalog.routes[message.topic];
-        if let Err(malformed) = route.apply(taken, time, contributions, &mut refused) {
-            counts.malformed += 1;
-            letter(Reason::Malformed, malformed.to_string(), None);
+        match route.apply(taken, time, contributions, &mut refused) {
+            // One by one, so that it is the first events of all workers that decide.
+            Ok(()) if self.is_new[message.topic] => self.report(),
+            Ok(()) => {}
+            Err(malformed) => {
+                counts.malformed += 1;
+                letter(Reason::Malformed, malformed.to_string(), None);
+            }
         }
         Taken::Weighing(weight)
     }
 
     /// Tells the board what has been read since it was last told.
     pub(super) fn report(&mut self) {
-        for (topic, counts) in self.counts.iter_mut().enumerate() {
+        for topic in 0..self.counts.len() {
             let Counts {
                 events,
                 bytes,
                 tombstones,
                 malformed,
-            } = std::mem::take(counts);
+            } = std::mem::take(&mut self.counts[topic]);
             if events > 0 {
                 self.board.events_read(topic, events, bytes);
             }
@@ -148,16 +158,41 @@ impl Reading {
             if malformed > 0 {
                 self.board.malformed(topic, malformed);
             }
+            let well_formed = events - tombstones - malformed;
+            if well_formed > 0 {
+                self.report_views(topic, well_formed);
+            }
         }
-        for (view, refusals) in self.refusals.iter_mut().enumerate() {
+    }
+
+    /// What the views of a topic made of its events. Each judged all of them, so
+    /// that those it took are what is left and need no counting.
+    fn report_views(&mut self, topic: usize, events: u64) {
+        let mut is_new = false;
+        for (place, rule) in self.catalog.routes[topic].rules().iter().enumerate() {
+            let view = usize::from(rule.view);
             let Refusals {
                 late,
                 from_the_future,
-            } = std::mem::take(refusals);
-            if late > 0 || from_the_future > 0 {
-                self.board.refused(view, late, from_the_future);
+            } = std::mem::take(&mut self.refusals[view]);
+            let judged = events - from_the_future;
+            let board = &self.board;
+            board.judged(view, judged - late, late, from_the_future);
+            if !self.is_new[topic] {
+                continue;
+            }
+            let spread = self.partitions.spread(topic, place);
+            match board.first_events(view, judged, late, spread) {
+                Decision::Open => is_new = true,
+                Decision::Closed => {}
+                Decision::MostlyLate(most) => {
+                    let view = &self.catalog.definitions[view];
+                    let lateness = view.lateness.to_string();
+                    tracing::warn!("{}", most.sentence(view.name, view.time, &lateness));
+                }
             }
         }
+        self.is_new[topic] = is_new;
     }
 }
 
@@ -167,3 +202,150 @@ const BYTES_OF_AN_EVENT: usize = 4_096;
 /// A dead letter holds its message whole: so many bytes of it weigh as much as
 /// an event whose sums alone are kept.
 const BYTES_OF_A_LETTER: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Snapshot;
+    use serde_json::json;
+    use std::io;
+    use std::sync::Mutex;
+
+    const HOUR: i64 = 3_600_000;
+    const DAY: i64 = 24 * HOUR;
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(text);
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// All views, a board for them, and two workers that each read a partition of
+    /// the topic `system_logs`.
+    struct Workers {
+        board: Arc<Board>,
+        topic: usize,
+        view: usize,
+        workers: [Reading; 2],
+        offset: i64,
+    }
+
+    impl Workers {
+        fn new() -> Workers {
+            let catalog = Arc::new(crate::views::catalog(&Default::default()).unwrap());
+            let names = catalog.routes.iter().map(|route| route.topic().to_owned());
+            let topics: Arc<[String]> = names.collect();
+            let topic = topics
+                .iter()
+                .position(|name| name == "system_logs")
+                .unwrap();
+            let tables = catalog.definitions.iter().map(|view| view.table.clone());
+            let tables: Vec<_> = tables.collect();
+            let view = tables.iter().position(|table| table.name == "log_analysis");
+            let board = Arc::new(Board::new(2, &topics, &tables));
+            let workers = [0, 1].map(|worker| {
+                let mut partitions = Partitions::new(Arc::clone(&catalog), worker, DAY);
+                partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
+                partitions.confirm(None, &vec![i64::MIN; tables.len()]);
+                let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));
+                Reading::new(Arc::clone(&catalog), topics, board, partitions)
+            });
+            Workers {
+                board,
+                topic,
+                view: view.unwrap(),
+                workers,
+                offset: 0,
+            }
+        }
+
+        fn take(&mut self, worker: usize, value: Option<&[u8]>) {
+            self.offset += 1;
+            let message = Message {
+                topic: self.topic,
+                partition: i32::try_from(worker).unwrap(),
+                offset: self.offset,
+                timestamp: 300 * DAY,
+                key: None,
+                value,
+            };
+            let taken = self.workers[worker].take(&message, 1);
+            assert!(matches!(taken, Taken::Weighing(_)));
+        }
+
+        /// A worker reads an event of this time.
+        fn event(&mut self, worker: usize, millis: i64) {
+            let timestamp = jiff::Timestamp::from_millisecond(millis).unwrap();
+            let event = json!({ "log_id": "1", "timestamp": timestamp, "level": "INFO" });
+            self.take(worker, Some(event.to_string().as_bytes()));
+        }
+
+        fn snapshot(&mut self) -> Snapshot {
+            self.workers.iter_mut().for_each(Reading::report);
+            self.board.snapshot()
+        }
+    }
+
+    #[test]
+    fn a_view_has_taken_or_refused_whatever_was_read() {
+        let mut workers = Workers::new();
+        for worker in [0, 1] {
+            workers.event(worker, 300 * DAY);
+            workers.event(worker, 299 * DAY);
+            workers.event(worker, 302 * DAY);
+            workers.event(worker, 300 * DAY - HOUR);
+            workers.take(worker, None);
+            workers.take(worker, Some(b"{}"));
+        }
+        let snapshot = workers.snapshot();
+        let topic = &snapshot.topics[workers.topic];
+        let view = &snapshot.tables[workers.view];
+        assert_eq!((view.events, view.late, view.from_the_future), (4, 2, 2));
+        assert_eq!((topic.tombstones, topic.malformed), (2, 2));
+        let of_view = view.events + view.late + view.from_the_future;
+        assert_eq!(topic.events, of_view + topic.tombstones + topic.malformed);
+    }
+
+    #[test]
+    fn it_is_said_once_of_all_workers_that_most_events_are_late() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut workers = Workers::new();
+            for worker in [0, 1] {
+                workers.event(worker, 100 * DAY);
+            }
+            // Neither judged nor counted.
+            workers.event(0, 400 * DAY);
+            for n in 0..997 {
+                workers.event(n % 2, DAY);
+            }
+            assert_eq!(log.0.lock().unwrap().len(), 0);
+            for n in 0..1_000 {
+                workers.event(n % 2, DAY);
+            }
+        });
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let sentence = "log_analysis: 998 of its first 1,000 events came too late and are dead \
+            letters: their timestamp goes from 1970-01-02T00:00:00Z to 1970-04-11T00:00:00Z (99d)";
+        assert!(said.contains(sentence), "{said}");
+        assert!(
+            said.contains("WARN") && said.contains("lateness = \"99d\""),
+            "{said}"
+        );
+    }
+}

@@ -17,11 +17,10 @@ use sinks::{Row, RowId, Table};
 
 use super::{
     Stage,
-    busiest::Busiest,
+    counters::{TableCounters, TopicCounters},
+    first_events::Decision,
     metrics::Metrics,
-    snapshot::{
-        ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
-    },
+    snapshot::{ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState},
     times::{Times, ViewTime},
 };
 
@@ -33,8 +32,8 @@ pub struct Board {
     started: Instant,
     started_at: i64,
     stage: Mutex<Stage>,
-    topics: Vec<Topic>,
-    tables: Vec<TableBoard>,
+    topics: Vec<TopicCounters>,
+    tables: Vec<TableCounters>,
     partitions: Mutex<BTreeMap<String, BTreeMap<i32, PartitionSnapshot>>>,
     in_flight: Vec<AtomicU64>,
     /// The epoch + 1; 0 is none.
@@ -53,52 +52,18 @@ pub struct Board {
     metrics: Metrics,
 }
 
-#[derive(Debug)]
-struct Topic {
-    name: String,
-    events: AtomicU64,
-    bytes: AtomicU64,
-    tombstones: AtomicU64,
-    malformed: AtomicU64,
-}
-
-#[derive(Debug)]
-struct TableBoard {
-    table: Table,
-    puts: AtomicU64,
-    deletes: AtomicU64,
-    late: AtomicU64,
-    from_the_future: AtomicU64,
-    busiest: Mutex<Busiest>,
-}
-
 impl Board {
     /// A board for `workers` worker threads of this process, that read `topics`
     /// and write `tables`.
     pub fn new(workers: usize, topics: &[String], tables: &[Table]) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let started_at = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
-        let topic = |name: &String| Topic {
-            name: name.clone(),
-            events: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            tombstones: AtomicU64::new(0),
-            malformed: AtomicU64::new(0),
-        };
-        let table = |table: &Table| TableBoard {
-            puts: AtomicU64::new(0),
-            deletes: AtomicU64::new(0),
-            late: AtomicU64::new(0),
-            from_the_future: AtomicU64::new(0),
-            busiest: Mutex::new(Busiest::new(table)),
-            table: table.clone(),
-        };
         Self {
             started: Instant::now(),
             started_at,
             stage: Mutex::new(Stage::Starting("it is starting".to_owned())),
-            topics: topics.iter().map(topic).collect(),
-            tables: tables.iter().map(table).collect(),
+            topics: topics.iter().map(|name| TopicCounters::new(name)).collect(),
+            tables: tables.iter().map(TableCounters::new).collect(),
             partitions: Mutex::default(),
             in_flight: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             epoch_open: AtomicU64::new(0),
@@ -126,7 +91,7 @@ impl Board {
 
     /// Messages read of all topics.
     pub fn events(&self) -> u64 {
-        let read = |topic: &Topic| topic.events.load(Relaxed);
+        let read = |topic: &TopicCounters| topic.events.load(Relaxed);
         self.topics.iter().map(read).sum()
     }
 
@@ -144,12 +109,29 @@ impl Board {
         }
     }
 
-    /// A view did not take so many events.
-    pub fn refused(&self, view: usize, late: u64, from_the_future: u64) {
+    /// A view took so many events, and did not take others.
+    pub fn judged(&self, view: usize, taken: u64, late: u64, from_the_future: u64) {
         if let Some(table) = self.tables.get(view) {
+            table.taken.fetch_add(taken, Relaxed);
             table.late.fetch_add(late, Relaxed);
             table.from_the_future.fetch_add(from_the_future, Relaxed);
         }
+    }
+
+    /// Of a view's first events, so many more were not from the future, and so many
+    /// of these were late; `spread` is what the worker has seen of their times. To
+    /// be called until it is decided whether most of them are late.
+    pub fn first_events(
+        &self,
+        view: usize,
+        judged: u64,
+        late: u64,
+        spread: Option<(i64, i64)>,
+    ) -> Decision {
+        let Some(table) = self.tables.get(view) else {
+            return Decision::Closed;
+        };
+        lock(&table.first_events).add(judged, late, spread)
     }
 
     /// An arrangement of a worker holds so many updates, in so many bytes.
@@ -311,7 +293,7 @@ impl Board {
     pub fn snapshot(&self) -> Snapshot {
         let epoch = |next: &AtomicU64| next.load(Relaxed).checked_sub(1);
         let dead_letters = self.dead_letters.load(Relaxed);
-        let tables = self.tables.iter().map(TableBoard::snapshot).collect();
+        let tables = self.tables.iter().map(TableCounters::snapshot).collect();
         let epoch_written = epoch(&self.epoch_written);
         let partitions = lock(&self.partitions);
         let partitions = partitions.values().flat_map(BTreeMap::values).cloned();
@@ -321,7 +303,7 @@ impl Board {
             stage: self.stage(),
             tables,
             partitions: partitions.collect(),
-            topics: self.topics.iter().map(Topic::snapshot).collect(),
+            topics: self.topics.iter().map(TopicCounters::snapshot).collect(),
             in_flight: self.in_flight.iter().map(|n| n.load(Relaxed)).collect(),
             epoch_open: epoch(&self.epoch_open),
             epoch_written,
@@ -337,34 +319,7 @@ impl Board {
 
     /// What Prometheus scrapes, in its text format.
     pub fn prometheus(&self) -> String {
-        self.metrics.render(&self.snapshot())
-    }
-}
-
-impl Topic {
-    fn snapshot(&self) -> TopicSnapshot {
-        let tombstones = self.tombstones.load(Relaxed);
-        let malformed = self.malformed.load(Relaxed);
-        TopicSnapshot {
-            name: self.name.clone(),
-            events: self.events.load(Relaxed),
-            bytes: self.bytes.load(Relaxed),
-            tombstones,
-            malformed,
-        }
-    }
-}
-
-impl TableBoard {
-    fn snapshot(&self) -> TableSnapshot {
-        TableSnapshot {
-            table: self.table.clone(),
-            puts: self.puts.load(Relaxed),
-            deletes: self.deletes.load(Relaxed),
-            late: self.late.load(Relaxed),
-            from_the_future: self.from_the_future.load(Relaxed),
-            busiest: lock(&self.busiest).top(),
-        }
+        self.metrics.render(&self.snapshot(), &self.times())
     }
 }
 
@@ -389,6 +344,8 @@ mod tests {
         board.events_read(1, 2, 20);
         board.tombstones(0, 1);
         board.malformed(1, 1);
+        board.judged(0, 1, 2, 3);
+        board.judged(0, 1, 0, 0);
         board.partition("sales", 0, 1, 3, 10, false);
         board.partition("sales", 0, 1, 4, 10, true);
         board.partition("logs", 2, 0, 2, 1, false);
@@ -411,6 +368,9 @@ mod tests {
             (snapshot.topics[0].tombstones, snapshot.topics[1].malformed),
             (1, 1)
         );
+        let sales = &snapshot.tables[0];
+        assert_eq!((sales.events, sales.late, sales.from_the_future), (2, 2, 3));
+        assert_eq!(snapshot.late(), 2);
         assert_eq!(snapshot.partitions.len(), 2);
         assert_eq!(snapshot.lag(), 6);
         assert!(snapshot.partitions[1].paused);
@@ -439,6 +399,8 @@ mod tests {
         board.rows_written(9, 1, 1);
         board.busiest(9, &row(0, "a", 1));
         board.in_flight(9, 1);
+        board.judged(9, 1, 1, 1);
+        assert_eq!(board.first_events(9, 1, 1, None), Decision::Closed);
         assert_eq!(board.snapshot().events(), 0);
     }
 }

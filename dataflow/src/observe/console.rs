@@ -127,6 +127,7 @@ fn happened(then: &Snapshot, now: &Snapshot) -> bool {
 }
 
 fn say(now: &Snapshot, rates: Rates) {
+    let late = Some(now.late()).filter(|late| *late > 0);
     info!(
         events = now.events(),
         events_per_second = rates.events,
@@ -136,6 +137,7 @@ fn say(now: &Snapshot, rates: Rates) {
         rows = now.rows(),
         rows_per_second = rates.rows,
         dead_letters = now.dead_letters,
+        late,
         in_flight = now.in_flight(),
         store_away = now.store == StoreState::Retrying,
         "progress"

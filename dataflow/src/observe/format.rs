@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sinks::Value;
 
 /// `1,234,567`.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     grouped(&digits)
 }
@@ -33,6 +33,27 @@ pub(super) fn uptime(time: Duration) -> String {
     }
 }
 
+/// A length of time in milliseconds in its two largest units, `268d 10h` or `1h 5m`;
+/// what is smaller is dropped.
+pub(crate) fn length(millis: i64) -> String {
+    let sign = if millis < 0 { "-" } else { "" };
+    let millis = millis.unsigned_abs();
+    let units = [
+        ("d", 86_400_000, u64::MAX),
+        ("h", 3_600_000, 24),
+        ("m", 60_000, 60),
+        ("s", 1_000, 60),
+        ("ms", 1, 1_000),
+    ];
+    let parts = units.map(|(unit, size, many)| (unit, millis / size % many));
+    let Some(first) = parts.iter().position(|(_, n)| *n > 0) else {
+        return "0s".to_owned();
+    };
+    let two = parts[first..].iter().take(2).filter(|(_, n)| *n > 0);
+    let two: Vec<String> = two.map(|(unit, n)| format!("{n}{unit}")).collect();
+    format!("{sign}{}", two.join(" "))
+}
+
 /// `2024-11-02 13:00`, UTC, from milliseconds since the UNIX epoch.
 pub(super) fn moment(millis: i64) -> String {
     match Timestamp::from_millisecond(millis) {
@@ -42,7 +63,7 @@ pub(super) fn moment(millis: i64) -> String {
 }
 
 /// A value in a column of the status.
-pub(super) fn value(value: &Value) -> String {
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Long(long) => {
             let sign = if *long < 0 { "-" } else { "" };
@@ -87,6 +108,23 @@ mod tests {
         assert_eq!(uptime(Duration::from_secs(86_400 * 2 + 5)), "2d 00:00:05");
         assert_eq!(moment(0), "1970-01-01 00:00");
         assert_eq!(moment(i64::MAX), "9223372036854775807 ms");
+    }
+
+    #[test]
+    fn a_length_of_time_has_its_two_largest_units() {
+        for (millis, text) in [
+            (0, "0s"),
+            (850, "850ms"),
+            (1_500, "1s 500ms"),
+            (60_000, "1m"),
+            (3_600_000 + 3_000, "1h"),
+            (3_900_000, "1h 5m"),
+            (268 * 86_400_000 + 10 * 3_600_000 + 59, "268d 10h"),
+            (-7_200_000, "-2h"),
+        ] {
+            assert_eq!(length(millis), text);
+        }
+        assert_eq!(length(i64::MIN), "-106751991167d 7h");
     }
 
     #[test]

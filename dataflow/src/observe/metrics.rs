@@ -6,13 +6,14 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use metrics::{Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use super::{Snapshot, Stage};
+use super::{PartitionSnapshot, PartitionTime, Snapshot, Stage, ViewTime};
+use crate::time::Holding;
 
 const METADATA: Metadata<'static> = Metadata::new("tidemark", Level::INFO, None);
 const WRITE_SECONDS: &str = "tidemark_write_seconds";
@@ -25,7 +26,7 @@ const BUCKETS: [f64; 12] = [
 /// is emptied after so many.
 const UPKEEP_EVERY: u64 = 1024;
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 12] = [
     (
         "tidemark_events_read_total",
         "Messages read from Kafka, by topic.",
@@ -43,6 +44,19 @@ const COUNTERS: [(&str, &str); 9] = [
         "Messages without a value, by topic.",
     ),
     (
+        "tidemark_view_events_total",
+        "Events of its topic that a view took, by view. With those that came too late or are \
+         from the future, tombstones and malformed messages, these are all messages read of it.",
+    ),
+    (
+        "tidemark_view_late_total",
+        "Events that came too late for a view, by view.",
+    ),
+    (
+        "tidemark_view_from_the_future_total",
+        "Events whose time lay too far ahead of their message's for a view, by view.",
+    ),
+    (
         "tidemark_rows_written_total",
         "Rows written, new or replaced, by view.",
     ),
@@ -54,7 +68,7 @@ const COUNTERS: [(&str, &str); 9] = [
     ),
     ("tidemark_dead_letters_total", "Dead letters written."),
 ];
-const GAUGES: [(&str, &str); 10] = [
+const GAUGES: [(&str, &str); 15] = [
     (
         "tidemark_partition_position",
         "The next offset to read, by partition.",
@@ -66,6 +80,26 @@ const GAUGES: [(&str, &str); 10] = [
     (
         "tidemark_partition_paused",
         "1 while a partition is paused because too much is in flight.",
+    ),
+    (
+        "tidemark_partition_idle",
+        "1 while a partition is silent and holds no windows open.",
+    ),
+    (
+        "tidemark_view_watermark_seconds",
+        "The view's watermark, in seconds since the UNIX epoch: windows that end before are final.",
+    ),
+    (
+        "tidemark_view_watermark_lag_seconds",
+        "How far the view's watermark is behind the clock.",
+    ),
+    (
+        "tidemark_arrangement_records",
+        "Updates that an arrangement holds, by arrangement and worker of this process.",
+    ),
+    (
+        "tidemark_arrangement_bytes",
+        "Bytes that they take, without those of long texts.",
     ),
     (
         "tidemark_in_flight_events",
@@ -127,7 +161,7 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus' text format.
-    pub(super) fn render(&self, now: &Snapshot) -> String {
+    pub(super) fn render(&self, now: &Snapshot, views: &[ViewTime]) -> String {
         for topic in &now.topics {
             let label = || vec![Label::new("topic", topic.name.clone())];
             self.count("tidemark_events_read_total", label(), topic.events);
@@ -137,6 +171,13 @@ impl Metrics {
         }
         for table in &now.tables {
             let label = || vec![Label::new("view", table.table.name.clone())];
+            self.count("tidemark_view_events_total", label(), table.events);
+            self.count("tidemark_view_late_total", label(), table.late);
+            self.count(
+                "tidemark_view_from_the_future_total",
+                label(),
+                table.from_the_future,
+            );
             self.count("tidemark_rows_written_total", label(), table.puts);
             self.count("tidemark_rows_deleted_total", label(), table.deletes);
         }
@@ -145,12 +186,7 @@ impl Metrics {
         self.count("tidemark_dead_letters_total", vec![], now.dead_letters);
 
         for partition in &now.partitions {
-            let label = || {
-                vec![
-                    Label::new("topic", partition.topic.clone()),
-                    Label::new("partition", partition.partition.to_string()),
-                ]
-            };
+            let label = || labels(partition);
             let paused = f64::from(u8::from(partition.paused));
             self.gauge(
                 "tidemark_partition_position",
@@ -159,6 +195,18 @@ impl Metrics {
             );
             self.gauge("tidemark_partition_lag", label(), partition.lag() as f64);
             self.gauge("tidemark_partition_paused", label(), paused);
+        }
+        self.event_time(now, views);
+        for arrangement in &now.arrangements {
+            let label = || {
+                vec![
+                    Label::new("arrangement", arrangement.name),
+                    Label::new("worker", arrangement.worker.to_string()),
+                ]
+            };
+            let (records, bytes) = (arrangement.records as f64, arrangement.bytes as f64);
+            self.gauge("tidemark_arrangement_records", label(), records);
+            self.gauge("tidemark_arrangement_bytes", label(), bytes);
         }
         for (worker, events) in now.in_flight.iter().enumerate() {
             let label = vec![Label::new("worker", worker.to_string())];
@@ -180,6 +228,36 @@ impl Metrics {
         self.recorder.handle().render()
     }
 
+    /// How far event time has come. Of partitions, those that this process reads, as
+    /// with their positions: added up over processes each is there once.
+    fn event_time(&self, now: &Snapshot, views: &[ViewTime]) {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        let clock = clock.unwrap_or_default().as_secs_f64();
+        for view in views {
+            let Some(watermark) = view.watermark else {
+                continue;
+            };
+            let watermark = watermark as f64 / 1e6;
+            let label = || vec![Label::new("view", view.view.clone())];
+            self.gauge("tidemark_view_watermark_seconds", label(), watermark);
+            self.gauge(
+                "tidemark_view_watermark_lag_seconds",
+                label(),
+                clock - watermark,
+            );
+        }
+        for partition in &now.partitions {
+            let same = |known: &&PartitionTime| {
+                known.topic == partition.topic && known.partition == partition.partition
+            };
+            let mut known = views.iter().flat_map(|view| &view.partitions);
+            if let Some(known) = known.find(same) {
+                let idle = f64::from(u8::from(known.holding == Holding::Idle));
+                self.gauge("tidemark_partition_idle", labels(partition), idle);
+            }
+        }
+    }
+
     fn count(&self, name: &'static str, labels: Vec<Label>, value: u64) {
         let key = Key::from_parts(name, labels);
         self.recorder
@@ -193,15 +271,25 @@ impl Metrics {
     }
 }
 
+fn labels(partition: &PartitionSnapshot) -> Vec<Label> {
+    vec![
+        Label::new("topic", partition.topic.clone()),
+        Label::new("partition", partition.partition.to_string()),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, testing::table};
+    use super::super::{Board, testing, testing::table};
+    use crate::time::Holding;
 
     #[test]
     fn the_board_is_rendered_by_prometheus_conventions() {
         let board = Board::new(1, &["sales".to_owned()], &[table()]);
         board.events_read(0, 3, 30);
         board.malformed(0, 1);
+        board.judged(0, 1, 2, 1);
+        board.arrangement("sums", 3, 40, 1_600);
         board.partition("sales", 2, 0, 3, 10, true);
         board.rows_written(0, 5, 1);
         board.batch_written(0.02, 6);
@@ -218,6 +306,11 @@ mod tests {
             "tidemark_bytes_read_total{topic=\"sales\"} 40",
             "tidemark_malformed_total{topic=\"sales\"} 1",
             "tidemark_tombstones_total{topic=\"sales\"} 0",
+            "tidemark_view_events_total{view=\"sales\"} 1",
+            "tidemark_view_late_total{view=\"sales\"} 2",
+            "tidemark_view_from_the_future_total{view=\"sales\"} 1",
+            "tidemark_arrangement_records{arrangement=\"sums\",worker=\"3\"} 40",
+            "tidemark_arrangement_bytes{arrangement=\"sums\",worker=\"3\"} 1600",
             "tidemark_rows_written_total{view=\"sales\"} 5",
             "tidemark_rows_deleted_total{view=\"sales\"} 1",
             "tidemark_partition_lag{topic=\"sales\",partition=\"2\"} 7",
@@ -241,5 +334,31 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("tidemark_epoch_written "), "{text}");
+    }
+
+    #[test]
+    fn event_time_is_told_of_views_that_have_one_and_of_own_partitions() {
+        const DAY: i64 = 86_400_000;
+        let catalog = testing::catalog();
+        let mark =
+            |partition, at, holding| testing::mark(&catalog, "system_logs", partition, at, holding);
+        let marks = vec![
+            mark(0, Some(DAY), Holding::Yes),
+            mark(1, Some(0), Holding::Idle),
+        ];
+        let board = Board::new(1, &["system_logs".to_owned()], &[]);
+        board.watch(testing::times(&catalog, marks));
+        board.partition("system_logs", 1, 0, 3, 10, false);
+        let text = board.prometheus();
+        for line in [
+            "tidemark_view_watermark_seconds{view=\"log_analysis\"} 79200",
+            "tidemark_partition_idle{topic=\"system_logs\",partition=\"1\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+        assert!(text.contains("tidemark_view_watermark_lag_seconds{view=\"log_analysis\"} "));
+        for absent in ["view=\"sales_analysis\"", "partition=\"0\""] {
+            assert!(!text.contains(absent), "{absent} is in\n{text}");
+        }
     }
 }

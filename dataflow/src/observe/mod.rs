@@ -12,6 +12,8 @@
 mod board;
 mod busiest;
 mod console;
+mod counters;
+mod first_events;
 pub(crate) mod format;
 pub mod logging;
 mod metrics;
@@ -27,6 +29,7 @@ mod views;
 
 pub use board::Board;
 pub use console::Console;
+pub use first_events::{Decision, MostlyLate};
 pub use screen::Screen;
 pub use snapshot::{
     ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,

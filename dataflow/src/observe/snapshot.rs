@@ -81,7 +81,7 @@ pub struct TopicSnapshot {
     pub malformed: u64,
 }
 
-/// What was written of a view.
+/// What a view was given, and what was written of it.
 #[derive(Debug, Clone)]
 pub struct TableSnapshot {
     /// Its shape.
@@ -90,6 +90,8 @@ pub struct TableSnapshot {
     pub puts: u64,
     /// Rows deleted.
     pub deletes: u64,
+    /// Events of its topic that it took.
+    pub events: u64,
     /// Events that came too late for it.
     pub late: u64,
     /// Events whose time lay too far ahead for it.
@@ -133,6 +135,11 @@ impl Snapshot {
     pub fn rows(&self) -> u64 {
         let changes = |table: &TableSnapshot| table.puts + table.deletes;
         self.tables.iter().map(changes).sum()
+    }
+
+    /// Events that came too late, for each view that they came too late for.
+    pub fn late(&self) -> u64 {
+        self.tables.iter().map(|table| table.late).sum()
     }
 
     /// Offsets not yet read of all partitions.

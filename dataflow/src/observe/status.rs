@@ -56,6 +56,10 @@ fn head(now: &Snapshot, rates: Rates) -> Vec<String> {
         StoreState::Writing => "writing",
         StoreState::Retrying => "AWAY, retrying",
     };
+    let late = match now.late() {
+        0 => String::new(),
+        late => format!(" ({} late)", count(late)),
+    };
     vec![
         format!(
             "{} {stage} {} · {} events/s · lag {} · {epoch}, {} behind",
@@ -66,7 +70,7 @@ fn head(now: &Snapshot, rates: Rates) -> Vec<String> {
             count(now.epochs_behind()),
         ),
         format!(
-            "rows {} ({}/s) · dead letters {} · in flight {} · store {store}",
+            "rows {} ({}/s) · dead letters {}{late} · in flight {} · store {store}",
             count(now.rows()),
             count(rates.rows),
             count(now.dead_letters),
@@ -199,6 +203,16 @@ mod tests {
         }
         // Six views on 24 lines: each has its heading and two rows.
         assert_eq!(plain(&snapshot(6), 80, 23).len(), 2 + 6 * 3);
+    }
+
+    #[test]
+    fn late_events_are_mentioned_when_there_are_any() {
+        let board = Board::new(1, &[], &[testing::table()]);
+        board.judged(0, 10, 1_234, 5);
+        board.dead_letters_written(1_300);
+        let lines = plain(&board.snapshot(), 100, 24);
+        let said = "dead letters 1,300 (1,234 late) · in flight";
+        assert!(lines[1].contains(said), "{}", lines[1]);
     }
 
     #[test]

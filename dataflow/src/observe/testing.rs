@@ -1,6 +1,12 @@
 //! A small view for tests.
 
+use std::sync::{Arc, Mutex};
+
 use sinks::{Column, Kind, Role, Row, RowId, Table, Value};
+
+use super::Times;
+use crate::time::{Holding, Mark, PartitionTime, Watermarks};
+use crate::views::Catalog;
 
 /// Sales by product and hour.
 pub(crate) fn table() -> Table {
@@ -49,4 +55,45 @@ pub(crate) fn view() -> super::ViewInfo {
         lateness: "2h".to_owned(),
         columns: table().columns,
     }
+}
+
+/// All views as they are without any configuration.
+pub(crate) fn catalog() -> Arc<Catalog> {
+    Arc::new(crate::views::catalog(&Default::default()).unwrap())
+}
+
+/// What is known of event time after these marks of partitions.
+pub(crate) fn times(catalog: &Arc<Catalog>, marks: Vec<Mark>) -> Times {
+    let mut known = Watermarks::new(catalog);
+    known.update(marks, |_| {});
+    let names = catalog.routes.iter().map(|route| route.topic().to_owned());
+    Times {
+        catalog: Arc::clone(catalog),
+        topics: names.collect(),
+        known: Arc::new(Mutex::new(known)),
+    }
+}
+
+/// The mark of a partition, read by the worker of the same number up to offset 10,
+/// that has seen one message: all its times are `at`, in milliseconds. `None`: it
+/// has seen nothing.
+pub(crate) fn mark(
+    catalog: &Catalog,
+    topic: &str,
+    partition: i32,
+    at: Option<i64>,
+    holding: Holding,
+) -> Mark {
+    let number = catalog.routes.iter().position(|r| r.topic() == topic);
+    let number = number.unwrap();
+    let rules = catalog.routes[number].rules();
+    let mut time = PartitionTime::new(rules, 0);
+    if let Some(at) = at {
+        time.message(at);
+        for place in 0..rules.len() {
+            time.judge(place, at * 1_000).unwrap();
+        }
+    }
+    let worker = usize::try_from(partition).unwrap();
+    time.mark(number, partition, worker, 10, holding)
 }

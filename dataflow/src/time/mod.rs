@@ -32,6 +32,7 @@ pub use mark::{Holding, Mark, ViewMark};
 pub use operator::watermarks;
 pub use partition::{PartitionTime, Rule, ViewTime};
 pub use refusal::Refusal;
+pub(crate) use refusal::shown;
 pub use watermarks::{Frontier, Watermarks};
 
 /// No time yet: before all times, in any unit.

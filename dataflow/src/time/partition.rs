@@ -39,6 +39,8 @@ pub struct PartitionTime {
 #[derive(Debug)]
 pub struct ViewTime {
     rule: Rule,
+    /// The smallest event time so far; beyond all times before the first.
+    earliest: i64,
     latest: i64,
     watermark: i64,
     /// The last window that the watermark has passed.
@@ -52,6 +54,7 @@ impl PartitionTime {
     pub fn new(rules: &[Rule], max_ahead: i64) -> PartitionTime {
         let view = |rule: &Rule| ViewTime {
             rule: *rule,
+            earliest: i64::MAX,
             latest: NEVER,
             watermark: NEVER,
             through: NEVER,
@@ -102,6 +105,7 @@ impl PartitionTime {
         }
         let index = view.rule.window.index_of(time);
         let is_late = view.rule.window.end_micros(index) <= view.watermark;
+        view.earliest = view.earliest.min(time);
         if time > view.latest {
             view.advance(time, self.kafka);
         }
@@ -110,6 +114,13 @@ impl PartitionTime {
         } else {
             Ok(index)
         }
+    }
+
+    /// The smallest and the largest event time seen of the view at `place`, in
+    /// microseconds; none before the first.
+    pub fn spread(&self, place: usize) -> Option<(i64, i64)> {
+        let view = &self.views[place];
+        (view.latest != NEVER).then_some((view.earliest, view.latest))
     }
 
     /// Raises the watermarks to those of the views: a partition that was silent
@@ -241,6 +252,16 @@ mod tests {
         // A day ahead, in whole milliseconds, is believed.
         assert_eq!(one.judge(0, limit + 999), Ok(24));
         assert!(matches!(one.judge(0, 0), Err(Refusal::Late { .. })));
+    }
+
+    #[test]
+    fn late_events_are_seen_and_those_of_the_future_are_not() {
+        let mut one = partition(lateness(1));
+        assert_eq!(one.spread(0), None);
+        one.judge(0, 5 * HOUR).unwrap();
+        one.judge(0, HOUR).unwrap_err();
+        one.judge(0, 100 * HOUR).unwrap_err();
+        assert_eq!(one.spread(0), Some((HOUR, 5 * HOUR)));
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! What a board counts of a topic and of a view.
+
+use super::{
+    busiest::Busiest,
+    first_events::FirstEvents,
+    snapshot::{TableSnapshot, TopicSnapshot},
+};
+use sinks::Table;
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+/// What was read of a topic.
+#[derive(Debug)]
+pub(super) struct TopicCounters {
+    name: String,
+    pub(super) events: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) tombstones: AtomicU64,
+    pub(super) malformed: AtomicU64,
+}
+
+/// What a view was given, and what was written of it.
+#[derive(Debug)]
+pub(super) struct TableCounters {
+    table: Table,
+    pub(super) puts: AtomicU64,
+    pub(super) deletes: AtomicU64,
+    pub(super) taken: AtomicU64,
+    pub(super) late: AtomicU64,
+    pub(super) from_the_future: AtomicU64,
+    pub(super) first_events: Mutex<FirstEvents>,
+    pub(super) busiest: Mutex<Busiest>,
+}
+
+impl TopicCounters {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            events: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            tombstones: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> TopicSnapshot {
+        let tombstones = self.tombstones.load(Relaxed);
+        let malformed = self.malformed.load(Relaxed);
+        TopicSnapshot {
+            name: self.name.clone(),
+            events: self.events.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
+            tombstones,
+            malformed,
+        }
+    }
+}
+
+impl TableCounters {
+    pub(super) fn new(table: &Table) -> Self {
+        Self {
+            puts: AtomicU64::new(0),
+            deletes: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            from_the_future: AtomicU64::new(0),
+            first_events: Mutex::new(FirstEvents::NONE),
+            busiest: Mutex::new(Busiest::new(table)),
+            table: table.clone(),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> TableSnapshot {
+        let busiest = self.busiest.lock().unwrap_or_else(PoisonError::into_inner);
+        TableSnapshot {
+            table: self.table.clone(),
+            puts: self.puts.load(Relaxed),
+            deletes: self.deletes.load(Relaxed),
+            events: self.taken.load(Relaxed),
+            late: self.late.load(Relaxed),
+            from_the_future: self.from_the_future.load(Relaxed),
+            busiest: busiest.top(),
+        }
+    }
+}
