@@ -105,10 +105,11 @@ fn seal_rows(updates: &mut Updates<(Key, ()), Sums>) -> Option<OrdKeyBatch<Vecto
     builder.done()
 }
 
+/// A batch of values.
+type Values<K, V, R> = OrdValBatch<Vector<((K, V), Epoch, R)>>;
+
 /// A batch of values, made to measure as well.
-fn seal<K, V, R>(
-    updates: &mut Updates<(K, V), R>,
-) -> Option<OrdValBatch<Vector<((K, V), Epoch, R)>>>
+fn seal<K, V, R>(updates: &mut Updates<(K, V), R>) -> Option<Values<K, V, R>>
 where
     K: Ord + Clone + 'static,
     V: Ord + Clone + 'static,
