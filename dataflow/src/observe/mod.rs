@@ -15,6 +15,7 @@ mod console;
 mod counters;
 mod first_events;
 pub(crate) mod format;
+mod holders;
 pub mod logging;
 mod metrics;
 mod rates;
@@ -26,10 +27,12 @@ mod status;
 pub(crate) mod testing;
 mod times;
 mod views;
+mod why;
 
 pub use board::Board;
 pub use console::Console;
 pub use first_events::{Decision, MostlyLate};
+pub use holders::Holders;
 pub use screen::Screen;
 pub use snapshot::{
     ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
@@ -37,3 +40,4 @@ pub use snapshot::{
 pub use stage::Stage;
 pub use times::{PartitionTime, Times, ViewTime};
 pub use views::{ViewInfo, print_views};
+pub use why::{Behind, JoinedBehind, Place, State, WaitsFor, Why};

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use sinks::{Column, Kind, Role, Row, RowId, Table, Value};
 
-use super::Times;
-use crate::time::{Holding, Mark, PartitionTime, Watermarks};
+use super::{PartitionTime, Times, ViewTime};
+use crate::time::{self, Holding, Mark, Watermarks};
 use crate::views::Catalog;
 
 /// Sales by product and hour.
@@ -87,7 +87,7 @@ pub(crate) fn mark(
     let number = catalog.routes.iter().position(|r| r.topic() == topic);
     let number = number.unwrap();
     let rules = catalog.routes[number].rules();
-    let mut time = PartitionTime::new(rules, 0);
+    let mut time = time::PartitionTime::new(rules, 0);
     if let Some(at) = at {
         time.message(at);
         for place in 0..rules.len() {
@@ -96,4 +96,37 @@ pub(crate) fn mark(
     }
     let worker = usize::try_from(partition).unwrap();
     time.mark(number, partition, worker, 10, holding)
+}
+
+/// The event time of [`view`], whose watermark is what these partitions give it.
+pub(crate) fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
+    let holding = partitions.iter().filter(|p| p.holding == Holding::Yes);
+    let passed = holding.map(|p| p.watermark).min().flatten();
+    ViewTime {
+        view: "sales".to_owned(),
+        window: 3_600_000,
+        lateness: Some(2 * 3_600_000),
+        time: "kafka".to_owned(),
+        watermark: passed,
+        final_until: passed.map(|at| at.div_euclid(3_600_000_000) * 3_600_000),
+        passed,
+        waits_for: None,
+        partitions,
+    }
+}
+
+/// A partition of the topic of [`view`], read by the worker of the same number, whose
+/// largest event time and Kafka timestamp are `at`, in milliseconds.
+pub(crate) fn partition_time(number: i32, at: Option<i64>, holding: Holding) -> PartitionTime {
+    PartitionTime {
+        topic: "transactions".to_owned(),
+        partition: number,
+        worker: usize::try_from(number).unwrap(),
+        offset: 10,
+        holding,
+        is_joined: false,
+        event_time: at.map(|at| at * 1_000),
+        watermark: at.map(|at| (at - 2 * 3_600_000) * 1_000),
+        kafka: at,
+    }
 }

@@ -1,7 +1,8 @@
 //! How far event time has come, for people and programs to see.
 
-use crate::time::{Holding, Mark, NEVER, Watermarks};
+use crate::time::{Frontier, Holding, Mark, NEVER, Passing, Watermarks};
 use crate::views::Catalog;
+use crate::views::definition::Definition;
 use crate::views::window::Lateness;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,6 +39,13 @@ pub struct ViewTime {
     pub watermark: Option<i64>,
     /// The end of its last final window, in milliseconds since the UNIX epoch.
     pub final_until: Option<i64>,
+    /// How far the partitions of its own topic have come, in microseconds since the
+    /// UNIX epoch: its watermark, unless that waits for what is joined.
+    pub passed: Option<i64>,
+    /// Where a window that they have passed waits for what is joined: the Kafka
+    /// timestamp that all of it must be read beyond, in milliseconds. Of several
+    /// windows, that of the first.
+    pub waits_for: Option<i64>,
     /// The partitions of its topic, and of those that are joined.
     pub partitions: Vec<PartitionTime>,
 }
@@ -71,46 +79,56 @@ impl Times {
     pub fn views(&self) -> Vec<ViewTime> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let marks: Vec<Mark> = known.marks().cloned().collect();
-        let frontiers: Vec<_> = known.frontiers().collect();
+        let reached: Vec<_> = known.frontiers().zip(known.passing()).collect();
         drop(known);
         let definitions = (0..).zip(&self.catalog.definitions);
-        let view = |((number, definition), frontier): ((u16, &_), crate::time::Frontier)| {
-            let definition: &crate::views::definition::Definition = definition;
-            let topic_of = |mark: &&Mark| self.catalog.routes[mark.topic].topic();
-            let own = |mark: &&Mark| topic_of(mark) == definition.topic;
-            let partitions = marks
-                .iter()
-                .filter(|mark| own(mark) || definition.joins.contains(&topic_of(mark)));
-            ViewTime {
-                view: definition.name.to_owned(),
-                window: definition.window.millis(),
-                lateness: match definition.lateness {
-                    Lateness::Millis(millis) => Some(millis),
-                    Lateness::Forever => None,
-                },
-                time: definition.time.to_owned(),
-                watermark: some(frontier.watermark),
-                final_until: some(frontier.through)
-                    .map(|through| definition.window.end_millis(through)),
-                partitions: partitions
-                    .map(|mark| {
-                        let of_view = mark.views.iter().find(|view| view.view == number);
-                        PartitionTime {
-                            topic: self.topics[mark.topic].clone(),
-                            partition: mark.partition,
-                            worker: mark.worker,
-                            offset: mark.next,
-                            holding: mark.holding,
-                            is_joined: !own(&mark),
-                            event_time: of_view.and_then(|view| some(view.latest)),
-                            watermark: of_view.and_then(|view| some(view.watermark)),
-                            kafka: some(mark.kafka),
-                        }
-                    })
-                    .collect(),
+        definitions
+            .zip(reached)
+            .map(|((number, view), reached)| self.view(number, view, reached, &marks))
+            .collect()
+    }
+
+    fn view(
+        &self,
+        number: u16,
+        definition: &Definition,
+        (frontier, passing): (Frontier, Passing),
+        marks: &[Mark],
+    ) -> ViewTime {
+        let topic_of = |mark: &&Mark| self.catalog.routes[mark.topic].topic();
+        let own = |mark: &&Mark| topic_of(mark) == definition.topic;
+        let partition = |mark: &Mark| {
+            let of_view = mark.views.iter().find(|view| view.view == number);
+            PartitionTime {
+                topic: self.topics[mark.topic].clone(),
+                partition: mark.partition,
+                worker: mark.worker,
+                offset: mark.next,
+                holding: mark.holding,
+                is_joined: !own(&mark),
+                event_time: of_view.and_then(|view| some(view.latest)),
+                watermark: of_view.and_then(|view| some(view.watermark)),
+                kafka: some(mark.kafka),
             }
         };
-        definitions.zip(frontiers).map(view).collect()
+        let partitions = marks
+            .iter()
+            .filter(|mark| own(mark) || definition.joins.contains(&topic_of(mark)));
+        let end_of = |through| definition.window.end_millis(through);
+        ViewTime {
+            view: definition.name.to_owned(),
+            window: definition.window.millis(),
+            lateness: match definition.lateness {
+                Lateness::Millis(millis) => Some(millis),
+                Lateness::Forever => None,
+            },
+            time: definition.time.to_owned(),
+            watermark: some(frontier.watermark),
+            final_until: some(frontier.through).map(end_of),
+            passed: some(passing.passed),
+            waits_for: passing.waits_for,
+            partitions: partitions.map(partition).collect(),
+        }
     }
 }
 

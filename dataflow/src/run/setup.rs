@@ -8,7 +8,7 @@ use crate::ingest::kafka::OnExpired;
 use crate::observe::ViewInfo;
 use crate::sink::Before;
 use crate::views::window::{Lateness, Window};
-use crate::views::{Catalog, Override, ViewError, definition::Definition};
+use crate::views::{Catalog, Override, ViewError};
 use sinks::{Reader, SinkError, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,16 +44,8 @@ pub(super) fn catalog(settings: &Settings) -> Result<Catalog, ViewError> {
 
 /// What each view is, as texts.
 pub(super) fn view_infos(catalog: &Catalog, prefix: &str) -> Vec<ViewInfo> {
-    let info = |view: &Definition| ViewInfo {
-        name: view.name.to_owned(),
-        about: view.about.to_owned(),
-        topic: format!("{prefix}{}", view.topic),
-        window: view.window.to_string(),
-        time: view.time.to_owned(),
-        lateness: view.lateness.to_string(),
-        columns: view.table.columns.clone(),
-    };
-    catalog.definitions.iter().map(info).collect()
+    let views = catalog.definitions.iter();
+    views.map(|view| ViewInfo::of(view, prefix)).collect()
 }
 
 /// The database that the rows go to; nothing is connected to yet.

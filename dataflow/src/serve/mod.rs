@@ -7,6 +7,8 @@
 //! | `/metrics` | Prometheus |
 //! | `/api/views` | what the views are |
 //! | `/api/views/NAME` | a view's rows, filtered and in pages |
+//! | `/api/watermarks` | how far event time has come, by view and partition |
+//! | `/api/why/NAME/WINDOW` | why a window of a view is still open |
 //!
 //! It runs on a thread of its own and reads what has been acknowledged, so that
 //! no request ever waits for the dataflow nor the dataflow for a request.
@@ -19,6 +21,8 @@ mod routes;
 #[cfg(test)]
 mod tests;
 mod views;
+mod watermarks;
+mod why;
 
 use std::{
     net::SocketAddr,

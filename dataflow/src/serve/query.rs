@@ -72,7 +72,7 @@ fn unknown(name: &str, view: &ViewInfo) -> String {
 
 /// Milliseconds since the UNIX epoch, from ISO 8601. Without an offset it is
 /// UTC, and a day alone is its midnight, as in the events.
-fn time(name: &str, text: &str) -> Result<i64, String> {
+pub(super) fn time(name: &str, text: &str) -> Result<i64, String> {
     // A + that was not escaped arrives as a space; there is no other in a time.
     let escaped = text.replace(' ', "+");
     let with_offset = escaped.parse::<Timestamp>();

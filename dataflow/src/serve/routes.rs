@@ -13,7 +13,7 @@ use axum::{
 use serde_json::json;
 use sinks::Reader;
 
-use super::{health, views};
+use super::{health, views, watermarks, why};
 use crate::observe::{Board, ViewInfo};
 
 /// What the answers are made from.
@@ -42,6 +42,8 @@ pub(super) fn router(
         .route("/metrics", get(metrics))
         .route("/api/views", get(views::list))
         .route("/api/views/{name}", get(views::rows))
+        .route("/api/watermarks", get(watermarks::watermarks))
+        .route("/api/why/{view}/{window}", get(why::why))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(guarded))
@@ -59,15 +61,18 @@ impl IntoResponse for Refusal {
 }
 
 const PATHS: &str = "\
-/healthz          200 while the process lives, 503 once it has failed
-/readyz           200 once it is ready, 503 with the reason before
-/metrics          Prometheus
-/api/views        what the views are
-/api/views/NAME   a view's rows, newest window first; parameters:
-                  from, until   windows that start at or after, before a time
-                  window        the window that starts at a time
-                  GROUPCOLUMN   rows whose group column has this value
-                  limit, offset rows a page, rows to pass over
+/healthz                200 while the process lives, 503 once it has failed
+/readyz                 200 once it is ready, 503 with the reason before
+/metrics                Prometheus
+/api/views              what the views are
+/api/views/NAME         a view's rows, newest window first; parameters:
+                        from, until   windows that start at or after, before a time
+                        window        the window that starts at a time
+                        GROUPCOLUMN   rows whose group column has this value
+                        limit, offset rows a page, rows to pass over
+/api/watermarks         how far event time has come, by view and partition; parameter:
+                        view          this view alone
+/api/why/NAME/WINDOW    why the window that starts then, or latest, is still open
 ";
 
 async fn index() -> String {

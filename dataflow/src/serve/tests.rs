@@ -1,5 +1,7 @@
 //! Every path, over a reader whose rows lie in memory.
 
+mod times;
+
 use std::sync::Arc;
 
 use axum::{

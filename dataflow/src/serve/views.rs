@@ -50,6 +50,16 @@ fn about(view: &ViewInfo) -> Value {
     })
 }
 
+/// The number of the view `name`, which is that of its table.
+pub(super) fn number(app: &App, name: &str) -> Result<usize, Refusal> {
+    let number = app.views.iter().position(|view| view.name == name);
+    number.ok_or_else(|| {
+        let names: Vec<&str> = app.views.iter().map(|view| view.name.as_str()).collect();
+        let error = format!("{name}: no such view; there are {}", names.join(", "));
+        Refusal(StatusCode::NOT_FOUND, error)
+    })
+}
+
 /// A page of a view's rows.
 pub(super) async fn rows(
     State(app): State<App>,
@@ -62,11 +72,7 @@ pub(super) async fn rows(
     let parameters: Vec<(String, String)> = form_urlencoded::parse(parameters.as_bytes())
         .into_owned()
         .collect();
-    let Some(table) = app.views.iter().position(|view| view.name == name) else {
-        let names: Vec<&str> = app.views.iter().map(|view| view.name.as_str()).collect();
-        let error = format!("{name}: no such view; there are {}", names.join(", "));
-        return Err(Refusal(StatusCode::NOT_FOUND, error));
-    };
+    let table = number(&app, &name)?;
     let view = &app.views[table];
     let asked = query::read(&parameters, view).map_err(bad)?;
 

@@ -33,7 +33,7 @@ pub use operator::watermarks;
 pub use partition::{PartitionTime, Rule, ViewTime};
 pub use refusal::Refusal;
 pub(crate) use refusal::shown;
-pub use watermarks::{Frontier, Watermarks};
+pub use watermarks::{Frontier, Passing, Watermarks};
 
 /// No time yet: before all times, in any unit.
 pub const NEVER: i64 = i64::MIN;

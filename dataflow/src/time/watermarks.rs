@@ -31,6 +31,17 @@ pub struct Frontier {
     pub through: i64,
 }
 
+/// What a view's frontier comes of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passing {
+    /// How far its own partitions have come: its watermark, where nothing is
+    /// joined. [`NEVER`] before the first.
+    pub passed: i64,
+    /// Where a window that they have passed waits for what is joined: its moment, in
+    /// milliseconds since the UNIX epoch. Of several, that of the first.
+    pub waits_for: Option<i64>,
+}
+
 #[derive(Clone, Debug)]
 struct View {
     topic: usize,
@@ -41,6 +52,8 @@ struct View {
     now: Frontier,
     /// The least watermark of the partitions, or what stands for it.
     passed: i64,
+    /// The moment of the first window that is passed and not closed.
+    waits_for: Option<i64>,
     horizon: i64,
 }
 
@@ -70,6 +83,7 @@ impl Watermarks {
                 through: NEVER,
             },
             passed: NEVER,
+            waits_for: None,
             horizon: NEVER,
         };
         Watermarks {
@@ -81,6 +95,15 @@ impl Watermarks {
     /// How far each view has come.
     pub fn frontiers(&self) -> impl Iterator<Item = Frontier> {
         self.views.iter().map(|view| view.now)
+    }
+
+    /// What the frontier of each view comes of.
+    pub fn passing(&self) -> impl Iterator<Item = Passing> {
+        let passing = |view: &View| Passing {
+            passed: view.passed,
+            waits_for: view.waits_for,
+        };
+        self.views.iter().map(passing)
     }
 
     /// The last mark of each partition.
@@ -226,6 +249,7 @@ impl View {
         self.horizon = self
             .horizon
             .max(waiting.map_or(to_come, |at| to_come.min(at)));
+        self.waits_for = waiting;
 
         if let Some((through, _)) = moments.last() {
             self.now.through = *through;
