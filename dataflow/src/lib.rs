@@ -1,5 +1,6 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
+pub mod ask;
 mod compaction;
 pub mod config;
 pub mod embedded;

@@ -8,6 +8,7 @@
 //! picture above is the dataflow that [`pipeline`](tidemark::pipeline) builds.
 
 use std::process::ExitCode;
+use tidemark::ask;
 use tidemark::config::{self, Command, KnownView};
 use tidemark::run::{self, RunError};
 use tidemark::views;
@@ -39,6 +40,7 @@ fn start() -> Result<(), RunError> {
         .collect();
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
         Command::Views(settings) => run::views(&settings),
+        Command::Why(question) => Ok(ask::why(&question)?),
         Command::Run(settings) => run::run(&settings),
     }
 }

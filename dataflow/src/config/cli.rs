@@ -26,6 +26,8 @@ Examples:
       What the topics hold now, into an SQLite file, and exit.
   tidemark views
       What is computed, from what.
+  tidemark why sales_analysis latest
+      Why a window of a running pipeline is still open: which partitions hold it.
 
 Environment:
   TIDEMARK_<SETTING>        any setting above: --max-in-flight is
@@ -46,6 +48,23 @@ File (TOML):
 
 Exit codes:
   0  done    1  failed while running    2  wrong usage or configuration";
+
+const MORE_OF_WHY: &str = "\
+A window is final when every partition of its topic has seen an event at or after
+the window's end + the view's lateness. This says which ones have not.
+
+Examples:
+  tidemark why sales_analysis latest
+  tidemark why sales_analysis 2026-11-24T10:00:00Z
+  tidemark why customer_analysis 2026-11-24 --http 8081
+      A day alone is its midnight, UTC. A pipeline that found port 8080 taken
+      serves on another one: its first line of log says where.
+
+Environment:
+  TIDEMARK_HTTP             the same as --http
+
+Exit codes:
+  0  answered    1  nobody there, or no answer yet    2  no such view or window";
 
 /// A shop's analytics, continuously correct: Kafka in, MongoDB out. Without a
 /// command it runs the pipeline.
@@ -98,6 +117,20 @@ pub(super) enum Command {
     /// Print each view: its source, window, time, lateness, key and fields
     #[command(disable_help_flag = true)]
     Views,
+
+    /// Ask a running pipeline why a window of a view is still open
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_WHY)]
+    Why {
+        /// The view: one of those that `tidemark views` prints
+        view: String,
+
+        /// The start of the window, such as 2026-11-24T10:00:00Z, or latest: the newest that has begun
+        window: String,
+
+        /// Where the pipeline serves HTTP [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR")]
+        http: Option<Text<Http>>,
+    },
 }
 
 /// Every setting, as one layer gives it.

@@ -13,6 +13,7 @@ mod cli;
 mod cluster;
 mod error;
 mod layers;
+mod question;
 mod secret;
 mod settings;
 mod store;
@@ -26,6 +27,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 use clap::Parser;
 
 pub use error::ConfigError;
+pub use question::Question;
 pub use secret::Secret;
 pub use settings::{
     Http, Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
@@ -39,6 +41,8 @@ pub enum Command {
     Run(Box<Settings>),
     /// Print the views.
     Views(Box<Settings>),
+    /// Ask a running pipeline why a window is still open.
+    Why(Question),
 }
 
 /// Reads the command line `args` (the program's name first), the environment
@@ -62,9 +66,17 @@ pub fn load(
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let settings = Box::new(Settings::new(layers::Layers::merge(cli, &env)?, known)?);
+    let settings = |cli| {
+        let layers = layers::Layers::merge(cli, &env)?;
+        Settings::new(layers, known).map(Box::new)
+    };
     Ok(match command {
-        None => Command::Run(settings),
-        Some(cli::Command::Views) => Command::Views(settings),
+        None => Command::Run(settings(cli)?),
+        Some(cli::Command::Views) => Command::Views(settings(cli)?),
+        Some(cli::Command::Why { view, window, http }) => {
+            cli.options.http = http.or(cli.options.http);
+            let layers = layers::Layers::merge(cli, &env)?;
+            Command::Why(Question::new(view, window, &layers)?)
+        }
     })
 }

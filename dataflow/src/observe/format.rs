@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use console::{Alignment, measure_text_width, pad_str};
 use jiff::Timestamp;
 use sinks::Value;
 
@@ -92,6 +93,34 @@ pub(crate) fn decimal(unscaled: i128, scale: u32) -> String {
         "" => format!("{sign}{whole}"),
         _ => format!("{sign}{whole}.{fraction}"),
     }
+}
+
+/// The lines of a table: the first column to the left, the others to the right.
+pub(crate) fn aligned(cells: &[Vec<String>]) -> Vec<String> {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let widths = cells.iter().map(|line| measure_text_width(&line[column]));
+        widths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let pad = |(column, cell): (usize, &String)| {
+        let side = if column == 0 {
+            Alignment::Left
+        } else {
+            Alignment::Right
+        };
+        pad_str(cell, widths[column], side, None).into_owned()
+    };
+    let lines = cells.iter();
+    lines
+        .map(|line| {
+            line.iter()
+                .enumerate()
+                .map(pad)
+                .collect::<Vec<_>>()
+                .join("  ")
+        })
+        .collect()
 }
 
 #[cfg(test)]

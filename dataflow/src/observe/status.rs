@@ -7,12 +7,12 @@
 //! 4b4c1a60-…                                         12                   31                 9
 //! ```
 
-use console::{Alignment, measure_text_width, pad_str, style, truncate_str};
+use console::{style, truncate_str};
 use sinks::{Role, Value};
 
 use super::{
     Snapshot, Stage, StoreState, TableSnapshot,
-    format::{count, moment, uptime, value},
+    format::{aligned, count, moment, uptime, value},
     rates::Rates,
 };
 
@@ -118,38 +118,11 @@ fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
     aligned(&cells)
 }
 
-/// The first column to the left, the others to the right.
-fn aligned(cells: &[Vec<String>]) -> Vec<String> {
-    let columns = cells.first().map_or(0, Vec::len);
-    let width = |column: usize| {
-        let widths = cells.iter().map(|line| measure_text_width(&line[column]));
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let pad = |(column, cell): (usize, &String)| {
-        let side = if column == 0 {
-            Alignment::Left
-        } else {
-            Alignment::Right
-        };
-        pad_str(cell, widths[column], side, None).into_owned()
-    };
-    let lines = cells.iter();
-    lines
-        .map(|line| {
-            line.iter()
-                .enumerate()
-                .map(pad)
-                .collect::<Vec<_>>()
-                .join("  ")
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Board, testing};
     use super::*;
+    use console::measure_text_width;
 
     fn snapshot(tables: usize) -> Snapshot {
         let tables = vec![testing::table(); tables];

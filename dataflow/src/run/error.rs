@@ -1,5 +1,6 @@
 //! Why a run fails.
 
+use crate::ask::AskError;
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
@@ -37,6 +38,9 @@ pub enum RunError {
     /// The pipeline cannot go on.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// A pipeline that runs elsewhere gives no answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// The system does not give what is needed.
     #[error("{what}: {source}")]
     System {
@@ -61,6 +65,7 @@ impl RunError {
             | RunError::View(_)
             | RunError::Property(_)
             | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
+            RunError::Ask(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
         }
     }
