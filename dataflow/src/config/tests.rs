@@ -1,5 +1,7 @@
 //! Who wins over whom, and what is said when something is wrong.
 
+mod question;
+
 use std::{ffi::OsString, time::Duration};
 
 use super::*;
@@ -224,70 +226,6 @@ fn help_is_help_only() {
         load_with(&["views", "--config", &path], &[]),
         Ok(Command::Views(_))
     ));
-}
-
-/// The question that is asked with these arguments.
-fn why(args: &[&str], env: &[(&str, &str)]) -> Question {
-    match load_with(&[&["why", "sales_analysis", "latest"], args].concat(), env) {
-        Ok(Command::Why(question)) => question,
-        Ok(other) => panic!("not a question: {other:?}"),
-        Err(error) => panic!("{error}"),
-    }
-}
-
-#[test]
-fn a_question_goes_where_the_pipeline_serves() {
-    let asked = why(&[], &[]);
-    assert_eq!(
-        (asked.view, asked.window),
-        ("sales_analysis".to_owned(), "latest".to_owned())
-    );
-    assert_eq!(asked.address.to_string(), "127.0.0.1:8080");
-    let env = [("TIDEMARK_HTTP", "0.0.0.0:9000")];
-    assert_eq!(why(&[], &env).address.to_string(), "127.0.0.1:9000");
-    assert_eq!(
-        why(&["--http", "[::]:81"], &env).address.to_string(),
-        "[::1]:81"
-    );
-    let (_file, path) = file("http = '10.0.0.1:80'\n");
-    let asked = why(&["--config", &path], &[]);
-    assert_eq!(asked.address.to_string(), "10.0.0.1:80");
-    // Settings of the pipeline that are not right here do not matter.
-    why(
-        &[],
-        &[
-            ("TIDEMARK_MONGODB_URI", "mongodb://db/"),
-            ("TIDEMARK_PROCESS", "3"),
-        ],
-    );
-}
-
-#[test]
-fn a_wrong_question_is_wrong_usage() {
-    let question = ["why", "sales_analysis", "latest"];
-    let said = error(&question, &[("TIDEMARK_HTTP", "off")]);
-    assert!(
-        said.starts_with("TIDEMARK_HTTP: off: a pipeline is asked by HTTP"),
-        "{said}"
-    );
-    let here = [&question[..], &["--http", "here"]].concat();
-    assert!(error(&here, &[]).contains("it takes an address such as"));
-    for args in [&["why"][..], &["why", "sales_analysis"]] {
-        let Err(ConfigError::Usage(usage)) = load_with(args, &[]) else {
-            panic!("{args:?} is valid")
-        };
-        assert_eq!(usage.exit_code(), 2);
-        assert!(usage.to_string().contains("<WINDOW>"), "{usage}");
-    }
-    let Err(ConfigError::Usage(help)) = load_with(&["why", "--help"], &[]) else {
-        panic!("no help")
-    };
-    assert_eq!(help.exit_code(), 0);
-    assert!(
-        help.to_string()
-            .contains("tidemark why sales_analysis latest"),
-        "{help}"
-    );
 }
 
 #[test]
