@@ -11,6 +11,7 @@
 //! ```
 
 use cpu_time::ProcessTime;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -239,7 +240,10 @@ struct Stream {
     made: u64,
     /// The message that is offered next, if it was made and not taken.
     value: Vec<u8>,
-    offsets: Vec<Vec<i64>>,
+    /// Place of the partition whose turn it is.
+    turn: usize,
+    /// The next offset of each topic's partitions.
+    offsets: HashMap<(usize, i32), i64>,
     random: u64,
     sampler: Option<Sampler>,
 }
@@ -251,11 +255,16 @@ impl Stream {
             found: false,
             made: 0,
             value: Vec::new(),
-            offsets: vec![vec![0; PARTITIONS]; 16],
+            turn: 0,
+            offsets: HashMap::new(),
             // Of its own for each worker: no two sales are the same.
             random: 0x9e37_79b9_7f4a_7c15 ^ worker as u64,
             sampler: None,
         }
+    }
+
+    fn offset(&self, topic: usize, partition: i32) -> i64 {
+        self.offsets.get(&(topic, partition)).copied().unwrap_or(0)
     }
 
     /// Knuth's multiplier: a cheap sequence that looks random enough.
@@ -323,12 +332,10 @@ impl Source for Stream {
             if self.made == self.share.events {
                 return Ok(Turn::Finished);
             }
-            let turn = self.made as usize % self.share.partitions.len();
-            let (topic, name, partition) = self.share.partitions[turn];
-            let progress = self.made as f64 / self.share.events as f64;
-            let time = START + (progress * (HOURS * 3_600_000) as f64) as u64;
+            let (topic, name, partition) = self.share.partitions[self.turn];
+            let time = START + self.made * HOURS * 3_600_000 / self.share.events;
             self.write(name, time);
-            let offset = self.offsets[topic][partition as usize];
+            let offset = self.offset(topic, partition);
             let taken = each(Message {
                 topic,
                 partition,
@@ -340,8 +347,9 @@ impl Source for Stream {
             if taken == Taken::Later {
                 return Ok(Turn::Idle);
             }
-            self.offsets[topic][partition as usize] += 1;
+            self.offsets.insert((topic, partition), offset + 1);
             self.made += 1;
+            self.turn = (self.turn + 1) % self.share.partitions.len();
             if self.made.is_multiple_of(self.share.events / PARTS)
                 && let Some((board, samples)) = &self.sampler
             {
@@ -359,7 +367,7 @@ impl Source for Stream {
             each(Position {
                 topic: *topic,
                 partition: *partition,
-                next: self.offsets[*topic][*partition as usize],
+                next: self.offset(*topic, *partition),
                 idle: false,
             });
         }

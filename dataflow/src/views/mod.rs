@@ -18,7 +18,7 @@
 //! ```
 //!
 //! The one view that joins topics is fed by what [`join`] makes of them. Every
-//! operator with state works in [rounds](rounds::rounds), one an epoch, and drops
+//! operator with state works in rounds, one an epoch (`rounds.rs`), and drops
 //! what windows have when they close.
 
 mod batcher;
