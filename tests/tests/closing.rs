@@ -1,9 +1,11 @@
 //! Windows that close: without further events, beside silent and empty partitions,
 //! once and for good.
 
+use end_to_end::http::get_json;
 use end_to_end::oracle::{Lateness, parse_time};
 use end_to_end::pipeline::PATIENCE;
-use end_to_end::{Ending, Rules, Sample, Scene, eventually};
+use end_to_end::process::free_port;
+use end_to_end::{Ending, Process, Rules, Sample, Scene, eventually};
 use mongodb::bson::{DateTime, Document, doc};
 use serde_json::json;
 
@@ -214,4 +216,67 @@ fn times_spread_over_a_year_are_counted_where_nothing_closes() {
     scene.run_and_check(&scene.pipeline().workers(2));
     let letters = scene.documents("dead_letters");
     assert!(letters.is_empty(), "{letters:?}");
+}
+
+#[test]
+fn a_running_pipeline_says_why_a_window_is_open() {
+    let scene = Scene::new("why", 2);
+    // The first partition has passed ten to eleven, the second has not.
+    scene.produce(&[line(0, "10:10"), line(0, "14:00"), line(1, "10:20")]);
+    let address = format!("127.0.0.1:{}", free_port());
+    let run = scene.pipeline().workers(2).flag("--http", &address).start();
+    scene.await_caught_up();
+    eventually("the watermark is known", PATIENCE, || {
+        let views = get_json(&address, "/api/watermarks?view=log_analysis");
+        let text = views.to_string();
+        match text.contains("2024-03-01T10:20:00Z") && text.contains("2024-03-01T14:00:00Z") {
+            true => Ok(()),
+            false => Err(text),
+        }
+    });
+    let ask = |arguments: &[&str]| {
+        let mut all = vec!["why"];
+        all.extend(arguments);
+        all.extend(["--http", &address]);
+        let all: Vec<_> = all.into_iter().map(ToOwned::to_owned).collect();
+        let mut asking = Process::start("tidemark", "why", &all, &[]);
+        let code = asking.exit_code(PATIENCE);
+        (code, asking.output())
+    };
+    let (code, answer) = ask(&["log_analysis", "2024-03-01T10:00:00Z"]);
+    assert_eq!(code, Some(0), "{answer}");
+    for part in [
+        "open",
+        "2024-03-01T13:00:00Z",
+        "partition 1",
+        "2024-03-01T10:20:00Z",
+    ] {
+        assert!(answer.contains(part), "{part} is not in:\n{answer}");
+    }
+    let (code, answer) = ask(&["no_such_view", "2024-03-01T10:00:00Z"]);
+    assert_eq!(code, Some(2), "{answer}");
+    run.drain();
+}
+
+#[test]
+fn a_topic_that_is_mostly_late_is_told_of_once_and_loudly() {
+    let scene = Scene::new("mostly-late", 1);
+    scene.generate(&["--times", "spread", "--count", "1200", "--seed", "5"]);
+    let mut run = scene.pipeline().until_caught_up().start();
+    assert_eq!(run.process().exit_code(PATIENCE), Some(0));
+    let output = run.process().output();
+    let loud = |view: &str| {
+        let setting = format!("[views.{view}] lateness = \"forever\"");
+        output
+            .lines()
+            .filter(|line| line.contains(&setting))
+            .count()
+    };
+    assert_eq!(loud("log_analysis"), 1, "{output}");
+    assert_eq!(
+        loud("sales_analysis"),
+        0,
+        "by its Kafka timestamp nothing is late: {output}"
+    );
+    scene.check();
 }
