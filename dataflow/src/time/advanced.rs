@@ -134,3 +134,54 @@ impl Closings {
         closings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advanced(through: i64) -> Advanced {
+        Advanced {
+            view: 2,
+            watermark: 0,
+            through,
+            moments: Vec::new(),
+            horizon: NEVER,
+        }
+    }
+
+    #[test]
+    fn windows_close_once_and_in_the_epoch_they_close_in() {
+        let mut closings = Closings::default();
+        closings.learn(5, [advanced(10)]);
+        closings.learn(7, [advanced(10)]);
+        closings.learn(9, [advanced(13)]);
+        assert_eq!(closings.take_before(Some(5)), []);
+        assert!(!closings.closed().has(Slot::new(2, 10)));
+
+        let first = closings.take_before(Some(6));
+        assert_eq!(first.len(), 1);
+        assert!(first[0].has(Slot::new(2, Slot::FIRST)) && first[0].has(Slot::new(2, 10)));
+        assert!(!first[0].has(Slot::new(2, 11)) && !first[0].has(Slot::new(1, 10)));
+        assert!(closings.closed().has(Slot::new(2, 10)));
+
+        let rest = closings.take_before(None);
+        assert_eq!(rest.len(), 1, "nothing closes in the seventh");
+        assert_eq!((rest[0].epoch, rest[0].from, rest[0].through), (9, 11, 13));
+    }
+
+    #[test]
+    fn a_window_has_the_moment_of_the_first_end_that_it_does_not_pass() {
+        let closing = Closing {
+            epoch: 1,
+            view: 0,
+            from: 3,
+            through: 9,
+            moments: vec![(4, 40), (9, 90)],
+        };
+        assert_eq!(
+            [3, 4, 5, 9].map(|index| closing.moment(index)),
+            [40, 40, 90, 90]
+        );
+        assert_eq!(closing.moment(10), NEVER);
+    }
+}

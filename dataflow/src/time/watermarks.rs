@@ -275,3 +275,7 @@ fn of_topic(
         .range((topic, i32::MIN)..=(topic, i32::MAX))
         .map(|(_, partition)| partition)
 }
+
+#[cfg(test)]
+#[path = "watermarks_tests.rs"]
+mod tests;
