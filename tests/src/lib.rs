@@ -17,7 +17,9 @@
 pub mod http;
 pub mod kafka;
 pub mod mongo;
+pub mod mongosh;
 pub mod oracle;
+pub mod page;
 pub mod pipeline;
 pub mod poll;
 pub mod process;

@@ -50,6 +50,11 @@ impl Mongo {
         })
     }
 
+    /// The driver's own, for questions that nobody else asks.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Names of the collections there are.
     ///
     /// # Panics
