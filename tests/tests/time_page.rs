@@ -288,6 +288,12 @@ fn with_silences() {
         }
         sent = last;
         let wanted = some(&of_view).map(time);
+        // Where it comes to rest, and not a value that it only passes.
+        let log = scene.kafka.read(&scene.topics());
+        let rules = scene.rules.clone().with_ending(Ending::AllIdle);
+        let Expected { watermarks, .. } = expected(&log, &scene.prefix, &rules);
+        let rest = watermarks.get(VIEW).map(|found| found.watermark);
+        assert_eq!(wanted, rest, "{messages}");
         eventually(&messages, PATIENCE, || match watermark(&scene) {
             found if found == wanted => Ok(()),
             found => Err(format!("the watermark is {found:?}, expected {wanted:?}")),
