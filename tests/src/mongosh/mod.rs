@@ -10,7 +10,8 @@
 //!   db.COLLECTION.find(filter, projection).sort(order).limit(number)
 //!                .findOne(filter)   .aggregate(stages)   .watch(stages, options)
 //!   ….next()   ….toArray()
-//!   db.getMongo().startSession({snapshot: true}).getDatabase(db.getName())
+//!   db.getMongo().startSession().getDatabase(db.getName())
+//!                               .startTransaction(options)   .commitTransaction()
 //! ```
 //!
 //! with objects, lists, texts, numbers, `ISODate("…")`, and names and their

@@ -4,7 +4,7 @@ use super::parse::{Expression, Statement, parse};
 use crate::mongo::{Mongo, block_on};
 use mongodb::bson::{Bson, Document, deserialize_from_bson};
 use mongodb::change_stream::ChangeStream;
-use mongodb::options::{AggregateOptions, FindOptions, SessionOptions};
+use mongodb::options::{AggregateOptions, FindOptions, TransactionOptions};
 use mongodb::{ClientSession, Collection, Database};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,17 +154,24 @@ impl Shell {
             (Value::Database(_), "getName", []) => {
                 Value::Bson(Bson::String(self.database.name().to_owned()))
             }
-            (Value::Client, "startSession", [Bson::Document(options)]) => {
-                let mut wanted = SessionOptions::default();
-                for (name, value) in options {
-                    match (name.as_str(), value) {
-                        ("snapshot", Bson::Boolean(yes)) => wanted.snapshot = Some(*yes),
-                        _ => return Err(format!("a session with {name}: {value}")),
-                    }
-                }
-                let session = self.database.client().start_session().with_options(wanted);
+            (Value::Client, "startSession", []) => {
+                let session = self.database.client().start_session();
                 let session = block_on(session.into_future()).map_err(said)?;
                 Value::Session(Arc::new(Mutex::new(session)))
+            }
+            (Value::Session(session), "startTransaction", [options]) => {
+                let options = deserialize_from_bson::<TransactionOptions>(options.clone());
+                let options = options.map_err(|fault| fault.to_string())?;
+                let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                let start = session.start_transaction().with_options(options);
+                block_on(start.into_future()).map_err(said)?;
+                Value::Bson(Bson::Null)
+            }
+            (Value::Session(session), "commitTransaction", []) => {
+                let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+                let commit = session.commit_transaction();
+                block_on(commit.into_future()).map_err(said)?;
+                Value::Bson(Bson::Null)
             }
             (Value::Session(session), "getDatabase", [Bson::String(name)])
                 if name == self.database.name() =>
