@@ -1,35 +1,15 @@
-//! `docs/time.md` is true: its tables are sent to Kafka, and what comes of them is
-//! what the page says.
+//! The example, message by message, at once, and with pauses.
 
+use super::{clock, page, running, some, time};
 use end_to_end::mongosh::Shell;
-use end_to_end::oracle::{Expected, expected, parse_time};
-use end_to_end::page::Page;
+use end_to_end::oracle::{Expected, expected};
 use end_to_end::pipeline::PATIENCE;
-use end_to_end::samples::{Sample, object, with};
-use end_to_end::{Ending, Pipeline, Process, Scene, eventually};
+use end_to_end::samples::{Sample, object};
+use end_to_end::{Ending, Scene, eventually};
 use mongodb::bson::{Bson, Document};
 use std::collections::BTreeSet;
-use std::io::Write as _;
 
 const VIEW: &str = "log_analysis";
-
-fn page() -> Page {
-    Page::read("time.md")
-}
-
-/// A time of the page, which is one of its day unless it has a date.
-fn time(text: &str) -> i64 {
-    let text = match text.split_once(' ') {
-        Some((date, time)) => format!("{date}T{time}"),
-        None => format!("2026-11-24T{text}"),
-    };
-    parse_time(&text).unwrap_or_else(|| panic!("the page has a time {text:?}"))
-}
-
-/// What stands in a cell, unless that is nothing.
-fn some(cell: &str) -> Option<&str> {
-    (!matches!(cell, "" | "none")).then_some(cell)
-}
 
 /// One line of the example.
 struct Line {
@@ -102,12 +82,6 @@ fn scene(name: &str) -> Scene {
     scene
 }
 
-fn clock(row: &Document, field: &str) -> String {
-    let date = row.get_datetime(field).expect("a date");
-    let date = jiff::Timestamp::from_millisecond(date.timestamp_millis()).expect("a time");
-    date.strftime("%H:%M:%S").to_string()
-}
-
 /// The windows that are final, of which rows are there.
 fn final_windows(scene: &Scene) -> BTreeSet<String> {
     let rows = scene.documents(VIEW).into_iter();
@@ -151,11 +125,6 @@ fn watermark(scene: &Scene) -> Option<i64> {
     let view = views.get_document(VIEW).ok()?;
     let watermark = view.get_datetime("watermark").expect("a date");
     Some(watermark.timestamp_millis())
-}
-
-/// A run that nothing but silence of `idle_timeout` can keep from going on.
-fn running(scene: &Scene, idle_timeout: &str) -> Pipeline {
-    scene.pipeline().flag("--idle-timeout", idle_timeout)
 }
 
 #[test]
@@ -309,153 +278,4 @@ fn with_silences() {
     }
     assert_eq!(sent, lines.len());
     run.drain();
-}
-
-/// A message of the second example.
-fn joined(topic: &str, kafka: &str, message: &str) -> Sample {
-    let parts: Vec<_> = message.split(", ").collect();
-    let quoted = |text: &str| format!("\"{text}\"");
-    let (topic, value) = match (topic, parts.as_slice()) {
-        ("products", [id, category, price]) => {
-            let (id, category) = (quoted(id), quoted(category));
-            let fields = [
-                ("product_id", &*id),
-                ("category", &category),
-                ("price", price),
-            ];
-            ("products", with("products", &fields))
-        }
-        ("customers", [id, gender]) => {
-            let (id, gender) = (quoted(id), quoted(gender));
-            let fields = [("customer_id", &*id), ("gender", &gender)];
-            ("customers", with("customers", &fields))
-        }
-        ("transactions", [id, items, customer, status, at]) => {
-            let (quantity, product) = items.split_once(" × ").expect("how many of what");
-            let at = quoted(&format!("2026-11-24T{at}"));
-            let [id, product, customer, status] = [id, product, customer, status].map(quoted);
-            let fields = [
-                ("transaction_id", &*id),
-                ("product_id", &product),
-                ("quantity", quantity),
-                ("customer_id", &customer),
-                ("status", &status),
-                ("date_time", &at),
-            ];
-            ("transactions", with("transactions", &fields))
-        }
-        _ => panic!("no message of {topic}: {message}"),
-    };
-    Sample::new(topic, value).partition(0).at(time(kafka))
-}
-
-/// A row of the view that joins, as the page shows it.
-fn revenue(row: &Document) -> [String; 9] {
-    let shown = |name: &str| match row.get(name).expect("a field") {
-        Bson::DateTime(_) => clock(row, name),
-        Bson::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    REVENUE.map(shown)
-}
-
-const REVENUE: [&str; 9] = [
-    "window_start",
-    "category",
-    "gender",
-    "status",
-    "orders",
-    "items",
-    "revenue",
-    "buyers",
-    "final",
-];
-
-#[test]
-fn as_of_the_moment() {
-    let scene = Scene::without_topics("time-moment");
-    for topic in ["products", "customers", "transactions"] {
-        scene.create(topic, 1, 1);
-    }
-    let run = running(&scene, "1h").start();
-    let mut samples = Vec::new();
-    for [number, topic, kafka, message, amount, is_final] in page().table([
-        "#",
-        "topic",
-        "Kafka timestamp",
-        "message",
-        "revenue of 09:00–10:00",
-        "final",
-    ]) {
-        let sample = joined(&topic, &kafka, &message);
-        scene.produce(std::slice::from_ref(&sample));
-        samples.push(sample);
-        scene.await_caught_up();
-        let rows = scene.documents("revenue_analysis");
-        let rows: Vec<_> = rows.iter().map(revenue).collect();
-        let row = rows.iter().find(|row| row[0] == "09:00:00");
-        let found = row.map(|row| (row[6].as_str(), row[8].as_str()));
-        let wanted = some(&amount).map(|amount| (amount, is_final.as_str()));
-        assert_eq!(found, wanted, "{number}");
-    }
-    run.drain();
-    scene.check_as(Ending::Running);
-    let rows = || {
-        let rows = scene.documents("revenue_analysis");
-        let mut rows: Vec<_> = rows.iter().map(revenue).collect();
-        rows.sort();
-        rows
-    };
-    assert_eq!(rows(), page().table(REVENUE));
-
-    // At once, from the first message on, it is the same.
-    let at_once = Scene::without_topics("time-moment-at-once");
-    for topic in ["products", "customers", "transactions"] {
-        at_once.create(topic, 1, 1);
-    }
-    at_once.produce(&samples);
-    at_once.run_and_check(&at_once.pipeline().workers(2));
-    let found = at_once.documents("revenue_analysis");
-    let mut found: Vec<_> = found.iter().map(revenue).collect();
-    found.sort();
-    assert_eq!(found, rows());
-}
-
-#[test]
-fn its_settings_are_taken() {
-    let mut file = tempfile::Builder::new()
-        .suffix(".toml")
-        .tempfile()
-        .expect("a file");
-    let settings = page().block("time-settings");
-    file.write_all(settings.as_bytes()).expect("a file");
-    let path = file.path().to_string_lossy().into_owned();
-    let arguments = ["views", "--config", &path].map(ToOwned::to_owned);
-    let mut process = Process::start("tidemark", "time-settings", &arguments, &[]);
-    assert_eq!(process.exit_code(PATIENCE), Some(0), "the exit code");
-    let output = process.output();
-    let about = |view: &str| {
-        let from = output.find(view).expect("the view");
-        let lines = output[from..].lines().skip(1);
-        let lines = lines.take_while(|line| line.starts_with(' '));
-        let words = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-        words.collect::<Vec<_>>()
-    };
-    let sales = about("sales_analysis");
-    for line in ["time date_time", "window 15m", "lateness 6h"] {
-        assert!(sales.iter().any(|found| found == line), "{line}: {sales:?}");
-    }
-    let customers = about("customer_analysis");
-    assert!(
-        customers.iter().any(|found| found == "lateness forever"),
-        "{customers:?}"
-    );
-}
-
-#[test]
-fn nothing_on_it_is_untested() {
-    let blocks = page().blocks();
-    let named = blocks.iter().filter(|block| !block.language.is_empty());
-    let names: Vec<_> = named.map(|block| block.name.as_str()).collect();
-    assert_eq!(names, ["progress", "time-settings"]);
 }
