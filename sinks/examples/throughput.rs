@@ -73,6 +73,7 @@ fn batches(writer: usize, rows: usize, round: i64) -> Vec<Batch> {
             ],
             is_final: false,
             epoch: 1,
+            updated_at: round,
         }
     };
     let numbers: Vec<usize> = (0..rows).collect();

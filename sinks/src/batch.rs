@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 pub struct Batch {
     /// The last epoch it completes.
     pub epoch: u64,
-    /// When it was made, in milliseconds since the UNIX epoch: `updated_at` of
-    /// its rows. Part of the batch, so that a repeated write is the same write.
+    /// When it was made, in milliseconds since the UNIX epoch.
     pub made_at: i64,
     /// Rows that are new or changed, whole.
     pub puts: Vec<Row>,
@@ -17,12 +16,21 @@ pub struct Batch {
     pub deletes: Vec<RowId>,
     /// Events that could not be used.
     pub dead_letters: Vec<DeadLetter>,
+    /// Ids of dead letters that are none after all.
+    pub letter_deletes: Vec<String>,
+    /// What to publish in the same transaction, where the storage
+    /// [writes as one](crate::Storage::writes_as_one); another refuses it.
+    pub progress: Option<Progress>,
 }
 
 impl Batch {
     /// True when there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.puts.is_empty() && self.deletes.is_empty() && self.dead_letters.is_empty()
+        self.puts.is_empty()
+            && self.deletes.is_empty()
+            && self.dead_letters.is_empty()
+            && self.letter_deletes.is_empty()
+            && self.progress.is_none()
     }
 }
 
@@ -46,6 +54,9 @@ pub struct Row {
     pub is_final: bool,
     /// The epoch in which it changed.
     pub epoch: u64,
+    /// When it changed, in milliseconds since the UNIX epoch. Part of the row, so
+    /// that a repeated write is the same write.
+    pub updated_at: i64,
 }
 
 /// Why an event is in no row.
@@ -67,6 +78,13 @@ impl Reason {
             Reason::Late => "late",
             Reason::FromTheFuture => "from_the_future",
         }
+    }
+
+    /// The other way.
+    pub(crate) fn of(text: &str) -> Option<Reason> {
+        [Reason::Malformed, Reason::Late, Reason::FromTheFuture]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Why a database did not do what it was asked, sorted by what helps: waiting,
 //! another setting, another question, or a person.
 
+use crate::Holder;
+
 /// Why a database did not do what it was asked.
 ///
 /// No variant ever holds a password: what a driver says is searched for the
@@ -33,6 +35,28 @@ pub enum SinkError {
         setting: String,
         /// What is wrong with it, and what it takes.
         detail: String,
+    },
+    /// Another run has taken over: nothing of this one can be written any more.
+    #[error(
+        "{database}: {by} has taken over; this run (generation {generation}) can write nothing more"
+    )]
+    Replaced {
+        /// Which database, as a person would name it; never with credentials.
+        database: String,
+        /// The generation that can write no more.
+        generation: u64,
+        /// Who can.
+        by: Holder,
+    },
+    /// Another run is alive, and only one may write.
+    #[error(
+        "{database} is being written by {by}; stop that run, or start this one with --take-over"
+    )]
+    Held {
+        /// Which database, as a person would name it; never with credentials.
+        database: String,
+        /// Whose it is.
+        by: Holder,
     },
     /// The question makes no sense for this table: a column that it does not
     /// group by, a table that there is not.

@@ -8,7 +8,7 @@
 //!   Batch (the changes of one or more whole epochs, one write a row)
 //!     │
 //!     ▼
-//!   Writer::write ──▶ acknowledged by a majority ──▶ Writer::publish(Progress)
+//!   Storage::claim ──▶ Writer::write ──▶ acknowledged by a majority ──▶ Writer::publish(Progress)
 //!
 //!   Reader::page  ◀── HTTP, tests, people
 //! ```
@@ -16,15 +16,19 @@
 //! Writes are idempotent: a row is always replaced as a whole under a
 //! deterministic id, so that the same [`Batch`] may be sent any number of times.
 
+mod alive;
 mod batch;
+mod claim;
 pub mod embedded;
 mod error;
+mod generation;
 pub mod mongodb;
 pub mod retry;
 mod table;
 
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
+pub use generation::{Claim, Holder, Reaching, Standing};
 pub use table::{Column, Kind, Role, Table, Value};
 
 use std::sync::Arc;
@@ -35,7 +39,43 @@ pub trait Storage: Send + Sync {
     /// obvious queries need (window and group; window alone). Idempotent.
     fn prepare(&self) -> Result<(), SinkError>;
 
-    /// A writer of its own for each worker; they may write at the same time.
+    /// Takes the right to write, by compare-and-set of the generation: one more than
+    /// the last, 1 at first. When it returns, no older generation can change a single
+    /// document any more (nor, in MongoDB without a replica set, publish; see
+    /// [`mongodb`]).
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Held`] when another run is alive and `claim.take_over` is false.
+    fn claim(&self, claim: &Claim) -> Result<Holder, SinkError>;
+
+    /// Another process of the same run: writes under the generation that its process 0
+    /// has claimed.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Replaced`] when that is not the current one.
+    fn enter(&self, holder: &Holder) -> Result<(), SinkError>;
+
+    /// To be called every second or so by each process: looks whether it has been
+    /// replaced and, where `answer` is true (in process 0), answers whoever asks
+    /// whether the run is alive. Only reads unless somebody asks.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Replaced`] when a newer generation has taken over.
+    fn watch(&self, answer: bool) -> Result<(), SinkError>;
+
+    /// A clean end, when all processes have written everything: the next claim need
+    /// not ask anybody, and nothing can be written under this generation any more.
+    fn release(&self) -> Result<(), SinkError>;
+
+    /// Whether all rows of an epoch go through one writer, together with the progress,
+    /// in one transaction (SQLite), or many write at the same time (MongoDB).
+    fn writes_as_one(&self) -> bool;
+
+    /// A writer of its own for each worker; they may write at the same time. Only
+    /// after [`Storage::claim`] or [`Storage::enter`].
     fn writer(&self) -> Result<Box<dyn Writer>, SinkError>;
 
     /// For reading what has been acknowledged.
@@ -60,9 +100,16 @@ pub trait Writer: Send {
     /// A batch that failed half way may be sent again, and must be the same.
     fn write(&mut self, batch: &Batch) -> Result<(), SinkError>;
 
-    /// Replaces the one document `{_id: "tidemark"}` of the collection
-    /// `progress`. To be called when everything through `progress.epoch` has
-    /// been written, by all writers.
+    /// Says what may be in the database from now on: to be called before rows of
+    /// that epoch are written, and returns when it is durable.
+    ///
+    /// Epochs only grow, also over generations: a second call for an epoch must say
+    /// the same.
+    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError>;
+
+    /// Says in the one document `{_id: "tidemark"}` of `progress` how far everything
+    /// is complete. To be called when everything through `progress.epoch` has been
+    /// written, by all writers. Epochs only grow.
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError>;
 
     /// Deletes the rows of table number `table` that are not final and were written
@@ -103,6 +150,25 @@ pub struct StoredRow {
     pub updated_at: i64,
 }
 
+/// A dead letter as it stands in the database, without the message itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLetter {
+    /// Its `_id`: [`DeadLetter::id`].
+    pub id: String,
+    /// Kafka topic.
+    pub topic: String,
+    /// Kafka partition.
+    pub partition: i32,
+    /// Kafka offset.
+    pub offset: i64,
+    /// Why it could not be used.
+    pub reason: Reason,
+    /// The view it is lost to; `None` where it is lost to all.
+    pub view: Option<String>,
+    /// The epoch in which it was read.
+    pub epoch: u64,
+}
+
 /// Reads what has been written.
 pub trait Reader: Send + Sync {
     /// A page of the rows of table number `table`.
@@ -111,8 +177,28 @@ pub trait Reader: Send + Sync {
     /// The newest epoch of any row of table number `table`, if it has rows.
     fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError>;
 
-    /// The `progress` document, if there is one yet.
+    /// How far everything is complete, if anything has been published yet.
     fn progress(&self) -> Result<Option<Progress>, SinkError>;
+
+    /// All that the `progress` document says.
+    fn standing(&self) -> Result<Standing, SinkError>;
+
+    /// Calls `each` with every row of table number `table`, final ones too, that is
+    /// of an epoch later than `epoch`; in any order.
+    fn written_after(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError>;
+
+    /// Calls `each` with every dead letter of an epoch later than `epoch`; in any
+    /// order.
+    fn letters_after(
+        &self,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredLetter),
+    ) -> Result<(), SinkError>;
 
     /// Whether the database answers now.
     fn ping(&self) -> Result<(), SinkError>;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Batch, Progress, SinkError, Writer};
+use crate::{Batch, Progress, Reaching, SinkError, Writer};
 
 /// Told of each failed attempt, and its number within the outage, from 1 on.
 pub type Observer = Arc<dyn Fn(&SinkError, u32) + Send + Sync>;
@@ -113,6 +113,10 @@ impl Writer for Retrying {
         self.persist(|writer| writer.write(batch))
     }
 
+    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        self.persist(|writer| writer.reach(reaching))
+    }
+
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         self.persist(|writer| writer.publish(progress))
     }
@@ -197,6 +201,10 @@ mod tests {
                 true => SinkError::unavailable("db", "away"),
                 false => SinkError::refused("db", "no"),
             })
+        }
+
+        fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+            self.write(&batch(reaching.epoch))
         }
 
         fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {

@@ -41,6 +41,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
         ],
         is_final: false,
         epoch: 1,
+        updated_at: 0,
     }
 }
 

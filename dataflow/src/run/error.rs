@@ -64,7 +64,9 @@ impl RunError {
             RunError::Config(_)
             | RunError::View(_)
             | RunError::Property(_)
-            | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
+            | RunError::Sink(SinkError::Misconfigured { .. } | SinkError::Held { .. }) => {
+                ExitCode::from(2)
+            }
             RunError::Ask(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
         }

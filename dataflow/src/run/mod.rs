@@ -93,6 +93,18 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     if let Err(error) = prepared {
         return ending.unless_stopping(error.into());
     }
+    let has_claimed = settings.process == 0;
+    if has_claimed {
+        let claim = setup::claim();
+        let claimed = wait_for(
+            || storage.claim(&claim),
+            settings.connect_timeout,
+            &stopping,
+        );
+        if let Err(error) = claimed {
+            return ending.unless_stopping(error.into());
+        }
+    }
     tracing::info!("writing to {}", storage.describe());
 
     let mut shop = None;
@@ -124,6 +136,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
             catalog,
             board: Arc::clone(&board),
             storage: Arc::clone(&storage),
+            has_claimed,
             share: Share {
                 connection,
                 topics,

@@ -9,9 +9,10 @@ use crate::observe::ViewInfo;
 use crate::sink::Before;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
-use sinks::{Reader, SinkError, Storage, Table};
+use sinks::{Claim, Reader, SinkError, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// All views, as the settings change them.
 pub(super) fn catalog(settings: &Settings) -> Result<Catalog, ViewError> {
@@ -76,6 +77,19 @@ pub(super) fn before(reader: &dyn Reader, catalog: &Catalog) -> Result<(Epoch, B
         sweep,
     };
     Ok((last + 1, before))
+}
+
+/// What this process says of itself when it claims the database. It does not ask whether
+/// another run is alive.
+pub(super) fn claim() -> Claim {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Claim {
+        host: host.trim().to_owned(),
+        process: std::process::id(),
+        started_at: jiff::Timestamp::now().as_millisecond(),
+        take_over: true,
+        patience: Duration::ZERO,
+    }
 }
 
 /// How to reach the Kafka of the settings; `None` where it is embedded.

@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) board: Arc<Board>,
     pub(super) storage: Arc<dyn Storage>,
+    /// Whether this is process 0, which has claimed the database for all.
+    pub(super) has_claimed: bool,
     /// What a worker's source needs, but for the worker's own place.
     pub(super) share: Share,
     pub(super) first_epoch: Epoch,
@@ -60,6 +62,9 @@ pub(super) fn start(mut config: timely::Config, shared: Shared) -> std::io::Resu
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
     shared.ending.set_begun();
+    if let Err(error) = enter(shared) {
+        return shared.ending.end(Err(error.into()));
+    }
     let (publisher, writer) = match (writer(shared), writer(shared)) {
         (Ok(publisher), Ok(writer)) => (publisher, writer),
         (Err(error), _) | (_, Err(error)) => return shared.ending.end(Err(error.into())),
@@ -101,6 +106,18 @@ fn work(worker: &mut Worker, shared: &Shared) {
         worker.step_or_park(Some(pause.min(LOOK_UP)));
     }
     pipeline.close();
+}
+
+/// Writes under the generation that process 0 has claimed: it has, since no process has
+/// workers before all are connected.
+fn enter(shared: &Shared) -> Result<(), SinkError> {
+    if shared.has_claimed {
+        return Ok(());
+    }
+    match shared.storage.reader()?.standing()?.holder {
+        Some(holder) => shared.storage.enter(&holder),
+        None => Ok(()),
+    }
 }
 
 /// A patient way into the database, whose failures are counted.

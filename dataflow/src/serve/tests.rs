@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value as Json, json};
-use sinks::{Progress, Query, Reader, SinkError, StoredRow, Value};
+use sinks::{Progress, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Value};
 use tower::ServiceExt;
 
 use super::*;
@@ -58,6 +58,32 @@ impl Reader for Memory {
 
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
         Ok(None)
+    }
+
+    fn standing(&self) -> Result<Standing, SinkError> {
+        Ok(Standing::default())
+    }
+
+    fn written_after(
+        &self,
+        table: usize,
+        _epoch: u64,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError> {
+        let all = Query {
+            limit: u32::MAX,
+            ..Query::default()
+        };
+        self.page(table, &all)?.into_iter().for_each(each);
+        Ok(())
+    }
+
+    fn letters_after(
+        &self,
+        _epoch: u64,
+        _each: &mut dyn FnMut(StoredLetter),
+    ) -> Result<(), SinkError> {
+        Ok(())
     }
 
     fn ping(&self) -> Result<(), SinkError> {

@@ -111,9 +111,11 @@ fn refusal(error: &SinkError) -> Refusal {
     let status = match error {
         SinkError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         SinkError::BadQuery { .. } => StatusCode::BAD_REQUEST,
-        SinkError::Refused { .. } | SinkError::Misconfigured { .. } => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        // Reading is never refused for somebody else's writing.
+        SinkError::Refused { .. }
+        | SinkError::Misconfigured { .. }
+        | SinkError::Replaced { .. }
+        | SinkError::Held { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Refusal(status, error.to_string())
 }

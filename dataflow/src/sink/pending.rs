@@ -80,7 +80,9 @@ impl Pending {
             if became.sums.is_zero() {
                 batch.deletes.push(row_id(definition, &became.key));
             } else {
-                batch.puts.push(row(definition, &became));
+                let mut row = row(definition, &became);
+                row.updated_at = made_at;
+                batch.puts.push(row);
             }
         }
         (!batch.is_empty()).then_some(batch)

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
-/// A row as it became; `definition` is its view.
+/// A row as it became; `definition` is its view. The caller says when.
 pub fn row(definition: &Definition, became: &Became) -> Row {
     let Became {
         key,
@@ -29,6 +29,7 @@ pub fn row(definition: &Definition, became: &Became) -> Row {
         values,
         is_final: *is_final,
         epoch: *epoch,
+        updated_at: 0,
     }
 }
 

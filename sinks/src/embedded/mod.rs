@@ -12,11 +12,13 @@
 //! | --- | --- |
 //! | `schema` | tables, columns, indexes |
 //! | `store` | the file, and who may write when |
+//! | `generation` | which run may write |
 //! | `writer`, `reader` | batches in, pages out |
 //! | `text` | dates and decimals as text |
 //! | `errors` | which errors pass with time |
 
 mod errors;
+mod generation;
 mod reader;
 mod schema;
 mod store;
@@ -26,7 +28,8 @@ mod writer;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Reader, SinkError, Storage, Table, Writer};
+use crate::claim::{self, Held};
+use crate::{Claim, Holder, Reader, SinkError, Storage, Table, Writer};
 use store::Store;
 
 /// `_id` of the one row of the table `progress`.
@@ -36,6 +39,7 @@ const PROGRESS_ID: &str = "tidemark";
 #[derive(Debug)]
 pub struct Embedded {
     store: Arc<Store>,
+    held: Held,
 }
 
 /// Opens the file at `path`, or creates it, for `tables`.
@@ -47,6 +51,7 @@ pub struct Embedded {
 pub fn open(path: &Path, tables: Vec<Table>) -> Result<Embedded, SinkError> {
     Ok(Embedded {
         store: Arc::new(Store::open(path, tables)?),
+        held: Held::default(),
     })
 }
 
@@ -59,10 +64,41 @@ impl Storage for Embedded {
         self.store.finish()
     }
 
+    fn claim(&self, claim: &Claim) -> Result<Holder, SinkError> {
+        let holder = claim::claim(&*self.store, claim)?;
+        self.held.set(holder.generation);
+        Ok(holder)
+    }
+
+    fn enter(&self, holder: &Holder) -> Result<(), SinkError> {
+        let store = &*self.store;
+        store.read(|connection| generation::check(store, connection, holder.generation))?;
+        self.held.set(holder.generation);
+        Ok(())
+    }
+
+    fn watch(&self, answer: bool) -> Result<(), SinkError> {
+        let (store, generation) = (&*self.store, self.held.generation(self.store.describe())?);
+        store.read(|connection| generation::check(store, connection, generation))?;
+        match answer {
+            true => generation::answer(store, generation),
+            false => Ok(()),
+        }
+    }
+
+    fn release(&self) -> Result<(), SinkError> {
+        let generation = self.held.generation(self.store.describe())?;
+        generation::end(&self.store, generation)
+    }
+
+    fn writes_as_one(&self) -> bool {
+        true
+    }
+
     fn writer(&self) -> Result<Box<dyn Writer>, SinkError> {
-        Ok(Box::new(writer::EmbeddedWriter::new(Arc::clone(
-            &self.store,
-        ))))
+        let generation = self.held.generation(self.store.describe())?;
+        let store = Arc::clone(&self.store);
+        Ok(Box::new(writer::EmbeddedWriter::new(store, generation)))
     }
 
     fn reader(&self) -> Result<Arc<dyn Reader>, SinkError> {

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::schema::{name, quote};
+use super::generation;
+use super::schema::{long, name, quote};
 use super::store::Store;
 use super::text;
 use crate::{
-    Column, Kind, Progress, Query, Reader, SinkError, StoredRow, Table, Value, ViewProgress,
+    Column, Kind, Progress, Query, Reader, Reason, SinkError, Standing, StoredLetter, StoredRow,
+    Table, Value, ViewProgress,
 };
 
 /// A way to read the file.
@@ -32,11 +34,39 @@ impl EmbeddedReader {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unreadable(&self, table: &str, field: &str) -> SinkError {
-        SinkError::refused(
-            self.store.describe(),
-            format!("a row of {table} has something else in {field} than was written there"),
-        )
+    /// Calls `each` with the rows of `table` that a statement finds.
+    fn rows(
+        &self,
+        table: &Table,
+        sql: &str,
+        arguments: Vec<rusqlite::types::Value>,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError> {
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(sql).map_err(wrong)?;
+        let mut found = statement
+            .query(params_from_iter(arguments))
+            .map_err(wrong)?;
+        while let Some(row) = found.next().map_err(wrong)? {
+            let mut values = Vec::with_capacity(table.columns.len());
+            for (place, column) in table.columns.iter().enumerate() {
+                let value = value(row.get_ref(place + 1).map_err(wrong)?, column.kind)
+                    .ok_or_else(|| self.store.unreadable(&table.name, &column.name))?;
+                values.push(value);
+            }
+            let rest = table.columns.len() + 1;
+            let updated_at: String = row.get(rest + 2).map_err(wrong)?;
+            each(StoredRow {
+                id: row.get(0).map_err(wrong)?,
+                values,
+                is_final: row.get(rest).map_err(wrong)?,
+                epoch: row.get(rest + 1).map_err(wrong)?,
+                updated_at: text::millis(&updated_at)
+                    .ok_or_else(|| self.store.unreadable(&table.name, "updated_at"))?,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -44,32 +74,46 @@ impl Reader for EmbeddedReader {
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         let table = Table::number(&self.store.tables, table)?;
         let (sql, arguments) = select(table, query)?;
+        let mut rows = Vec::new();
+        self.rows(table, &sql, arguments, &mut |row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    fn written_after(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let sql = format!(r#"{} WHERE "epoch" > ?1"#, select_all(table));
+        self.rows(table, &sql, vec![long(epoch).into()], each)
+    }
+
+    fn letters_after(
+        &self,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredLetter),
+    ) -> Result<(), SinkError> {
         let wrong = |error: rusqlite::Error| self.store.failed(&error);
         let connection = self.connection();
-        let mut statement = connection.prepare_cached(&sql).map_err(wrong)?;
-        let mut found = statement
-            .query(params_from_iter(arguments))
-            .map_err(wrong)?;
-        let mut rows = Vec::new();
+        let mut statement = connection.prepare(LETTERS_AFTER).map_err(wrong)?;
+        let mut found = statement.query([long(epoch)]).map_err(wrong)?;
         while let Some(row) = found.next().map_err(wrong)? {
-            let mut values = Vec::with_capacity(table.columns.len());
-            for (place, column) in table.columns.iter().enumerate() {
-                let value = value(row.get_ref(place + 1).map_err(wrong)?, column.kind)
-                    .ok_or_else(|| self.unreadable(&table.name, &column.name))?;
-                values.push(value);
-            }
-            let rest = table.columns.len() + 1;
-            let updated_at: String = row.get(rest + 2).map_err(wrong)?;
-            rows.push(StoredRow {
+            let unreadable = |field| self.store.unreadable("dead_letters", field);
+            let reason: String = row.get(4).map_err(wrong)?;
+            let epoch: i64 = row.get(6).map_err(wrong)?;
+            each(StoredLetter {
                 id: row.get(0).map_err(wrong)?,
-                values,
-                is_final: row.get(rest).map_err(wrong)?,
-                epoch: row.get(rest + 1).map_err(wrong)?,
-                updated_at: text::millis(&updated_at)
-                    .ok_or_else(|| self.unreadable(&table.name, "updated_at"))?,
+                topic: row.get(1).map_err(wrong)?,
+                partition: row.get(2).map_err(wrong)?,
+                offset: row.get(3).map_err(wrong)?,
+                reason: Reason::of(&reason).ok_or_else(|| unreadable("reason"))?,
+                view: row.get(5).map_err(wrong)?,
+                epoch: u64::try_from(epoch).map_err(|_| unreadable("epoch"))?,
             });
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError> {
@@ -82,29 +126,28 @@ impl Reader for EmbeddedReader {
         found
             .map(u64::try_from)
             .transpose()
-            .map_err(|_| self.unreadable(&table.name, "epoch"))
+            .map_err(|_| self.store.unreadable(&table.name, "epoch"))
     }
 
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        let sql = r#"SELECT "epoch", "offsets", "views", "updated_at" FROM "progress"
-            WHERE "_id" = ?1"#;
-        let found: Option<(i64, String, String, String)> = self
-            .connection()
-            .query_row(sql, [super::PROGRESS_ID], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })
-            .optional()
+        progress(&self.store, &self.connection())
+    }
+
+    fn standing(&self) -> Result<Standing, SinkError> {
+        // Of one moment.
+        let mut connection = self.connection();
+        let moment = connection
+            .transaction()
             .map_err(|error| self.store.failed(&error))?;
-        let Some((epoch, offsets, views, updated_at)) = found else {
-            return Ok(None);
-        };
-        let wrong = |field| self.unreadable("progress", field);
-        Ok(Some(Progress {
-            epoch: u64::try_from(epoch).map_err(|_| wrong("epoch"))?,
-            offsets: serde_json::from_str(&offsets).map_err(|_| wrong("offsets"))?,
-            views: stored_views(&views).ok_or_else(|| wrong("views"))?,
-            updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
-        }))
+        let held = generation::held(&self.store, &moment)?;
+        let progress = progress(&self.store, &moment)?;
+        let (seen, reaching) = held.map(|held| (held.seen, held.reaching)).unzip();
+        Ok(Standing {
+            progress,
+            reaching: reaching.unwrap_or_default(),
+            ended: seen.as_ref().is_some_and(|seen| seen.ended),
+            holder: seen.map(|seen| seen.holder),
+        })
     }
 
     fn ping(&self) -> Result<(), SinkError> {
@@ -113,6 +156,28 @@ impl Reader for EmbeddedReader {
             .query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))
             .map_err(|error| self.store.failed(&error))
     }
+}
+
+/// The row of `progress`, if there is one yet.
+fn progress(store: &Store, connection: &Connection) -> Result<Option<Progress>, SinkError> {
+    let sql = r#"SELECT "epoch", "offsets", "views", "updated_at" FROM "progress"
+        WHERE "_id" = ?1"#;
+    let found: Option<(i64, String, String, String)> = connection
+        .query_row(sql, [super::PROGRESS_ID], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()
+        .map_err(|error| store.failed(&error))?;
+    let Some((epoch, offsets, views, updated_at)) = found else {
+        return Ok(None);
+    };
+    let wrong = |field| store.unreadable("progress", field);
+    Ok(Some(Progress {
+        epoch: u64::try_from(epoch).map_err(|_| wrong("epoch"))?,
+        offsets: serde_json::from_str(&offsets).map_err(|_| wrong("offsets"))?,
+        views: stored_views(&views).ok_or_else(|| wrong("views"))?,
+        updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
+    }))
 }
 
 /// The views of the progress, as the writer put them.
@@ -127,6 +192,22 @@ fn stored_views(json: &str) -> Option<BTreeMap<String, ViewProgress>> {
     };
     found.into_iter().map(view).collect()
 }
+
+/// The statement for all rows: `_id`, the columns, final, epoch and updated_at.
+fn select_all(table: &Table) -> String {
+    let mut columns = vec![quote("_id")];
+    columns.extend(
+        table
+            .columns
+            .iter()
+            .map(|column: &Column| quote(&name(column))),
+    );
+    columns.extend(["final", "epoch", "updated_at"].map(quote));
+    format!("SELECT {} FROM {}", columns.join(", "), quote(&table.name))
+}
+
+const LETTERS_AFTER: &str = r#"SELECT "_id", "topic", "partition", "offset", "reason", "view",
+    "epoch" FROM "dead_letters" WHERE "epoch" > ?1"#;
 
 /// The statement for a page, and its arguments.
 fn select(
@@ -150,14 +231,6 @@ fn select(
         arguments.push(text.clone().into());
         conditions.push(format!("{column} = ?{}", arguments.len()));
     }
-    let mut columns = vec![quote("_id")];
-    columns.extend(
-        table
-            .columns
-            .iter()
-            .map(|column: &Column| quote(&name(column))),
-    );
-    columns.extend(["final", "epoch", "updated_at"].map(quote));
     let condition = match conditions.is_empty() {
         true => String::new(),
         false => format!(" WHERE {}", conditions.join(" AND ")),
@@ -170,9 +243,8 @@ fn select(
     arguments.push(i64::from(query.limit).into());
     arguments.push(i64::try_from(query.offset).unwrap_or(i64::MAX).into());
     let sql = format!(
-        "SELECT {} FROM {}{condition} ORDER BY {} LIMIT ?{} OFFSET ?{}",
-        columns.join(", "),
-        quote(&table.name),
+        "{}{condition} ORDER BY {} LIMIT ?{} OFFSET ?{}",
+        select_all(table),
         order.join(", "),
         arguments.len() - 1,
         arguments.len()

@@ -56,12 +56,28 @@ CREATE TABLE IF NOT EXISTS "progress" (
     "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date}}
     "updated_at" TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS "holder" (
+    "_id" TEXT PRIMARY KEY NOT NULL,
+    "generation" INTEGER NOT NULL,
+    "host" TEXT NOT NULL,
+    "process" INTEGER NOT NULL,
+    "started_at" TEXT NOT NULL,
+    "place" TEXT,
+    "ended" INTEGER NOT NULL,
+    "challenge" INTEGER,
+    "answer" INTEGER,
+    "reaching_epoch" INTEGER NOT NULL DEFAULT 0,
+    "reaching_offsets" TEXT NOT NULL DEFAULT '{}' -- JSON, as in progress
+);
 "#;
 
 /// Puts a dead letter: its eleven columns in order.
 pub(super) const PUT_LETTER: &str = r#"INSERT OR REPLACE INTO "dead_letters"
     ("_id", "topic", "partition", "offset", "timestamp", "reason", "detail", "view", "key",
      "value", "epoch") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"#;
+
+/// Deletes a dead letter: takes `_id`.
+pub(super) const DELETE_LETTER: &str = r#"DELETE FROM "dead_letters" WHERE "_id" = ?1"#;
 
 /// Whether the progress has a place for views: it had none before there were
 /// watermarks.
@@ -211,6 +227,11 @@ pub(super) fn name(column: &Column) -> String {
 /// An identifier, whatever is in it.
 pub(super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Epochs and generations are counted in small steps: `i64` does not run out.
+pub(super) fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn affinity(kind: Kind) -> &'static str {

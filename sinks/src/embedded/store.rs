@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, TransactionBehavior};
 
 use super::errors;
+use super::generation::{self, Held};
 use super::schema::{self, Schema};
 use crate::{SinkError, Table};
 
@@ -101,6 +102,14 @@ impl Store {
         &self.describe
     }
 
+    /// Something in the file is not what we write there.
+    pub(super) fn unreadable(&self, table: &str, field: &str) -> SinkError {
+        SinkError::refused(
+            &self.describe,
+            format!("a row of {table} has something else in {field} than was written there"),
+        )
+    }
+
     pub(super) fn failed(&self, error: &rusqlite::Error) -> SinkError {
         errors::classify(&self.describe, error)
     }
@@ -113,8 +122,37 @@ impl Store {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at the last committed state, when it is this thread's turn.
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
+        look(&self.writing())
+    }
+
+    /// Runs one statement that changes a row or none; says whether it did.
+    pub(super) fn change(&self, sql: &str, arguments: impl Params) -> Result<bool, SinkError> {
+        let changed = self.writing().execute(sql, arguments);
+        changed
+            .map(|rows| rows > 0)
+            .map_err(|error| self.failed(&error))
+    }
+
+    /// Does `work` in one transaction, if this generation is the current one: all of it
+    /// is on disk in the end, or nothing.
+    pub(super) fn write_as(
+        &self,
+        generation: u64,
+        work: impl FnOnce(&Connection, &Held) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        self.transaction(|connection| {
+            let held = generation::check(self, connection, generation)?;
+            work(connection, &held)
+        })
+    }
+
     /// Does `work` in one transaction: all of it is on disk in the end, or nothing.
-    pub(super) fn transaction(
+    fn transaction(
         &self,
         work: impl FnOnce(&Connection) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
@@ -167,7 +205,8 @@ impl Store {
 }
 
 fn check_names(tables: &[Table]) -> Result<(), SinkError> {
-    let mut names = std::collections::BTreeSet::from(["dead_letters".into(), "progress".into()]);
+    let mut names =
+        std::collections::BTreeSet::from(["dead_letters", "progress", "holder"].map(String::from));
     for table in tables {
         if table.name.is_empty() || table.name.to_lowercase().starts_with("sqlite_") {
             return Err(SinkError::misconfigured(

@@ -1,4 +1,4 @@
-//! One transaction a batch.
+//! One transaction a batch: rows, dead letters and progress, if this run may write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,23 +6,26 @@ use std::sync::Arc;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
-use super::schema::{PUT_LETTER, PUT_PROGRESS, quote};
+use super::generation;
+use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long, quote};
 use super::store::Store;
 use super::text;
-use crate::{Batch, DeadLetter, Progress, Row, SinkError, Table, Value, Writer};
+use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Table, Value, Writer};
 
 /// One worker's way into the file.
 #[derive(Debug)]
 pub(super) struct EmbeddedWriter {
     store: Arc<Store>,
+    generation: u64,
     /// Windows are few and rows are many: their texts are kept for a while.
     dates: Dates,
 }
 
 impl EmbeddedWriter {
-    pub(super) fn new(store: Arc<Store>) -> EmbeddedWriter {
+    pub(super) fn new(store: Arc<Store>, generation: u64) -> EmbeddedWriter {
         EmbeddedWriter {
             store,
+            generation,
             dates: Dates::default(),
         }
     }
@@ -34,10 +37,9 @@ impl Writer for EmbeddedWriter {
             return Ok(());
         }
         let (store, dates) = (&*self.store, &mut self.dates);
-        store.transaction(|connection| {
-            let updated_at = dates.text(batch.made_at).to_owned();
+        store.write_as(self.generation, |connection, _| {
             for row in &batch.puts {
-                put(store, connection, dates, row, &updated_at)?;
+                put(store, connection, dates, row)?;
             }
             for id in &batch.deletes {
                 let schema = store.schemas.get(id.table).ok_or_else(|| {
@@ -51,6 +53,15 @@ impl Writer for EmbeddedWriter {
             for letter in &batch.dead_letters {
                 put_letter(store, connection, dates, letter)?;
             }
+            for id in &batch.letter_deletes {
+                connection
+                    .prepare_cached(DELETE_LETTER)
+                    .and_then(|mut statement| statement.execute([id]))
+                    .map_err(|error| store.failed(&error))?;
+            }
+            if let Some(progress) = &batch.progress {
+                put_progress(store, connection, dates, progress)?;
+            }
             Ok(())
         })
     }
@@ -62,7 +73,7 @@ impl Writer for EmbeddedWriter {
             r#"DELETE FROM {} WHERE "final" = 0 AND "epoch" < ?1"#,
             quote(&table.name)
         );
-        store.transaction(|connection| {
+        store.write_as(self.generation, |connection, _| {
             connection
                 .execute(&sql, [long(epoch)])
                 .map(drop)
@@ -72,38 +83,18 @@ impl Writer for EmbeddedWriter {
 
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         let (store, dates) = (&*self.store, &mut self.dates);
-        let offsets = serde_json::to_string(&progress.offsets)
-            .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
-        let mut views = BTreeMap::new();
-        for (view, reached) in &progress.views {
-            let watermark = dates.text(reached.watermark).to_owned();
-            let final_until = dates.text(reached.final_until).to_owned();
-            // In the order of MongoDB's documents.
-            views.insert(
-                view,
-                Reached {
-                    watermark,
-                    final_until,
-                },
-            );
-        }
-        let views = serde_json::to_string(&views)
-            .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
-        let updated_at = dates.text(progress.updated_at);
-        store.transaction(|connection| {
-            connection
-                .execute(
-                    PUT_PROGRESS,
-                    params![
-                        super::PROGRESS_ID,
-                        long(progress.epoch),
-                        offsets,
-                        views,
-                        updated_at
-                    ],
-                )
-                .map(drop)
-                .map_err(|error| store.failed(&error))
+        store.write_as(self.generation, |connection, _| {
+            put_progress(store, connection, dates, progress)
+        })
+    }
+
+    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        let store = &*self.store;
+        store.write_as(self.generation, |connection, held| {
+            match held.reaching.epoch < reaching.epoch {
+                true => generation::reach(store, connection, self.generation, reaching),
+                false => reaching.check_said(&held.reaching, store.describe()),
+            }
         })
     }
 }
@@ -115,12 +106,43 @@ struct Reached {
     final_until: String,
 }
 
+fn put_progress(
+    store: &Store,
+    connection: &Connection,
+    dates: &mut Dates,
+    progress: &Progress,
+) -> Result<(), SinkError> {
+    let offsets = serde_json::to_string(&progress.offsets)
+        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let mut views = BTreeMap::new();
+    for (view, reached) in &progress.views {
+        // In the order of MongoDB's documents.
+        let reached = Reached {
+            watermark: dates.text(reached.watermark).to_owned(),
+            final_until: dates.text(reached.final_until).to_owned(),
+        };
+        views.insert(view, reached);
+    }
+    let views = serde_json::to_string(&views)
+        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let arguments = params![
+        super::PROGRESS_ID,
+        long(progress.epoch),
+        offsets,
+        views,
+        dates.text(progress.updated_at)
+    ];
+    connection
+        .execute(PUT_PROGRESS, arguments)
+        .map(drop)
+        .map_err(|error| store.failed(&error))
+}
+
 fn put(
     store: &Store,
     connection: &Connection,
     dates: &mut Dates,
     row: &Row,
-    updated_at: &str,
 ) -> Result<(), SinkError> {
     let refused = |detail: String| SinkError::refused(store.describe(), detail);
     let number = row.id.table;
@@ -168,7 +190,7 @@ fn put(
     }
     bind(ToSqlOutput::from(row.is_final))?;
     bind(ToSqlOutput::from(long(row.epoch)))?;
-    bind(borrowed(updated_at))?;
+    bind(borrowed(dates.text(row.updated_at)))?;
     statement.raw_execute().map(drop).map_err(wrong)
 }
 
@@ -198,11 +220,6 @@ fn put_letter(
 
 fn borrowed(text: &str) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
-}
-
-/// Epochs are counted from zero in small steps: `i64` does not run out.
-fn long(epoch: u64) -> i64 {
-    i64::try_from(epoch).unwrap_or(i64::MAX)
 }
 
 /// The texts of the moments seen lately.

@@ -32,8 +32,13 @@ pub(super) enum Chunk<'a> {
     Puts(usize, Vec<&'a Row>),
     /// Ids to delete from the table of this number.
     Deletes(usize, Vec<&'a str>),
+    /// Ids to delete from the table of this number, where they are not final and of an
+    /// epoch before this one.
+    Stale(usize, &'a [String], u64),
     /// Dead letters to put.
     Letters(&'a [DeadLetter]),
+    /// Ids of dead letters to delete.
+    LetterDeletes(&'a [String]),
 }
 
 /// Cuts `batch`; an error names a row of a table that there is not.
@@ -73,6 +78,9 @@ pub(super) fn cut<'a>(tables: &Tables, batch: &'a Batch) -> Result<Vec<Chunk<'a>
 
     for letters in groups(&batch.dead_letters, letter_bytes) {
         chunks.push(Chunk::Letters(letters));
+    }
+    for ids in groups(&batch.letter_deletes, |id| 64 + id.len()) {
+        chunks.push(Chunk::LetterDeletes(ids));
     }
     Ok(chunks)
 }
@@ -114,8 +122,10 @@ impl Chunk<'_> {
     /// The collection it goes to.
     pub(super) fn collection<'t>(&self, tables: &'t Tables) -> &'t str {
         match self {
-            Chunk::Puts(number, _) | Chunk::Deletes(number, _) => &tables.tables[*number].name,
-            Chunk::Letters(_) => "dead_letters",
+            Chunk::Puts(number, _) | Chunk::Deletes(number, _) | Chunk::Stale(number, ..) => {
+                &tables.tables[*number].name
+            }
+            Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
         }
     }
 
@@ -125,6 +135,7 @@ impl Chunk<'_> {
             Chunk::Puts(_, rows) => rows.len(),
             Chunk::Deletes(_, ids) => ids.len(),
             Chunk::Letters(letters) => letters.len(),
+            Chunk::Stale(_, ids, _) | Chunk::LetterDeletes(ids) => ids.len(),
         }
     }
 
@@ -133,6 +144,8 @@ impl Chunk<'_> {
         let subject = match self {
             Chunk::Puts(_, rows) => rows.get(place).map(|row| format!("row {:?}", row.id.id)),
             Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
+            Chunk::Stale(_, ids, _) => ids.get(place).map(|id| format!("row {id:?}")),
+            Chunk::LetterDeletes(ids) => ids.get(place).map(|id| format!("dead letter {id:?}")),
             Chunk::Letters(letters) => letters.get(place).map(|letter| {
                 format!(
                     "dead letter of topic {}, partition {}, offset {}",
@@ -143,19 +156,14 @@ impl Chunk<'_> {
         subject.unwrap_or_else(|| format!("operation {place}"))
     }
 
-    /// The command, up to what the connection adds to every write.
-    pub(super) fn command(
-        &self,
-        tables: &Tables,
-        updated_at: i64,
-    ) -> Result<RawDocumentBuf, String> {
-        let collection = self.collection(tables);
+    /// The command, but for its write concern.
+    pub(super) fn command(&self, tables: &Tables) -> Result<RawDocumentBuf, String> {
         let mut operations = RawArrayBuf::new();
         match self {
             Chunk::Puts(number, rows) => {
                 let (table, layout) = (&tables.tables[*number], &tables.layouts[*number]);
                 for row in rows {
-                    let document = documents::row(table, layout, row, updated_at)?;
+                    let document = documents::row(table, layout, row)?;
                     operations.push(replacement(&row.id.id, &document));
                 }
             }
@@ -169,20 +177,40 @@ impl Chunk<'_> {
                 for id in ids {
                     operations.push(rawdoc! {"q": {"_id": *id}, "limit": 1});
                 }
-                let mut command = rawdoc! {"delete": collection, "ordered": false};
-                command.append(cstr!("deletes"), operations);
-                return Ok(command);
+            }
+            Chunk::LetterDeletes(ids) => {
+                for id in *ids {
+                    operations.push(rawdoc! {"q": {"_id": id.as_str()}, "limit": 1});
+                }
+            }
+            Chunk::Stale(_, ids, epoch) => {
+                let epoch = documents::long(*epoch);
+                for id in *ids {
+                    let filter =
+                        rawdoc! {"_id": id.as_str(), "final": false, "epoch": {"$lt": epoch}};
+                    operations.push(rawdoc! {"q": filter, "limit": 1});
+                }
             }
         }
-        let mut command = rawdoc! {"update": collection, "ordered": false};
-        command.append(cstr!("updates"), operations);
+        let collection = self.collection(tables);
+        let mut command;
+        match self {
+            Chunk::Puts(..) | Chunk::Letters(_) => {
+                command = rawdoc! {"update": collection, "ordered": false};
+                command.append(cstr!("updates"), operations);
+            }
+            Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => {
+                command = rawdoc! {"delete": collection, "ordered": false};
+                command.append(cstr!("deletes"), operations);
+            }
+        }
         Ok(command)
     }
 }
 
 /// The operation that makes `document` the whole document of this id, whether
 /// there is one already or not.
-pub(super) fn replacement(id: &str, document: &RawDocumentBuf) -> RawDocumentBuf {
+fn replacement(id: &str, document: &RawDocumentBuf) -> RawDocumentBuf {
     let mut filter = RawDocumentBuf::new();
     filter.append(cstr!("_id"), id);
     let mut operation = RawDocumentBuf::new();
@@ -222,6 +250,7 @@ mod tests {
             values: vec![Value::Text("x".repeat(text))],
             is_final: false,
             epoch: 0,
+            updated_at: 0,
         }
     }
 
@@ -288,9 +317,9 @@ mod tests {
             let estimate: usize = match &chunk {
                 Chunk::Puts(_, rows) => rows.iter().map(|row| 188 + row_bytes(row)).sum(),
                 Chunk::Letters(letters) => letters.iter().map(letter_bytes).sum(),
-                Chunk::Deletes(..) => unreachable!(),
+                Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => unreachable!(),
             };
-            let size = chunk.command(&tables, 0).unwrap().as_bytes().len();
+            let size = chunk.command(&tables).unwrap().as_bytes().len();
             assert!(size < estimate + 100, "{size} {estimate}");
         }
     }

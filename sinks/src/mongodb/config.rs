@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::mongodb::options::ClientOptions;
 
-use super::lane;
+use super::{lane, standing};
 use crate::{SinkError, Table};
 
 const SETTING: &str = "MongoDB URI";
@@ -164,7 +164,7 @@ fn check_database(database: &str) -> Result<(), SinkError> {
 
 /// Tables that MongoDB cannot hold are found before anything is written.
 pub(super) fn check_tables(tables: &[Table]) -> Result<(), SinkError> {
-    let mut names = BTreeSet::from(["dead_letters", "progress", lane::COLLECTION]);
+    let mut names = BTreeSet::from(["dead_letters", standing::COLLECTION, lane::COLLECTION]);
     for table in tables {
         let complain = |detail: &str| {
             Err(SinkError::misconfigured(

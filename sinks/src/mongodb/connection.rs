@@ -6,16 +6,21 @@
 //! tasks (monitoring, connection pools) live on two threads of their own.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::options::{
+    ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
+};
 use ::mongodb::{Client, ClientSession, Database};
 use tokio::runtime::Runtime;
 
 use super::config::{self, Timeouts};
 use super::errors;
 use crate::SinkError;
+
+/// What may take long may take so many times as long as another command.
+const LONG: u32 = 20;
 
 /// A deployment, and the database in it.
 #[derive(Debug)]
@@ -26,10 +31,6 @@ pub(super) struct Connection {
     timeouts: Timeouts,
     /// Asked once, when the deployment first answers.
     replicated: OnceLock<bool>,
-    /// Numbers for retryable writes. One counter for all sessions: the driver
-    /// hands a session that was given back to whoever asks next, and a
-    /// session's numbers may only grow.
-    numbers: AtomicI64,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -61,7 +62,6 @@ impl Connection {
             describe: target.describe,
             timeouts,
             replicated: OnceLock::new(),
-            numbers: AtomicI64::new(1),
             runtime: Some(runtime),
         })
     }
@@ -74,11 +74,6 @@ impl Connection {
         &self.database
     }
 
-    /// A number that no retryable write of this client has had.
-    pub(super) fn next_number(&self) -> i64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// Runs `future` on this thread. Must not be called from asynchronous code.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         match &self.runtime {
@@ -87,14 +82,14 @@ impl Connection {
         }
     }
 
-    /// A session of its own, for retryable writes.
+    /// A session of its own, for transactions.
     pub(super) async fn session(&self) -> Result<ClientSession, SinkError> {
         let session = self.client.start_session().causal_consistency(false);
         session.await.map_err(|error| self.failed(&error))
     }
 
     /// Whether this is a replica set or a sharded cluster, and not a single
-    /// server on its own, which knows neither retryable writes nor majorities.
+    /// server on its own, which knows neither transactions nor majorities.
     pub(super) async fn is_replicated(&self) -> Result<bool, SinkError> {
         if let Some(known) = self.replicated.get() {
             return Ok(*known);
@@ -113,9 +108,8 @@ impl Connection {
     /// The server waits less long than [`Connection::run_code`] does, so that a
     /// majority that is away shows as the server's error and not as silence.
     pub(super) fn write_concern(&self, replicated: bool) -> RawDocumentBuf {
-        let wait = self.timeouts.command.mul_f32(0.75).as_millis();
-        let wait = i64::try_from(wait).unwrap_or(i64::MAX);
         if replicated {
+            let wait = i64::try_from(self.majority().as_millis()).unwrap_or(i64::MAX);
             rawdoc! {"w": "majority", "wtimeout": wait}
         } else {
             // Alone, a server would acknowledge what is not on disk yet.
@@ -123,10 +117,27 @@ impl Connection {
         }
     }
 
+    /// How long the server waits for a majority.
+    fn majority(&self) -> Duration {
+        self.timeouts.command.mul_f32(0.75)
+    }
+
+    /// What every transaction is: on a majority's disks when it is committed, whatever
+    /// the connection string says of other writes.
+    pub(super) fn transaction_options(&self) -> TransactionOptions {
+        let mut concern = WriteConcern::majority();
+        concern.w_timeout = Some(self.majority());
+        TransactionOptions::builder()
+            .write_concern(concern)
+            .read_concern(ReadConcern::snapshot())
+            .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
+            .build()
+    }
+
     /// Like [`Connection::run_code`] for what may take long, such as an index over
     /// all that is there.
     pub(super) async fn run_long(&self, command: RawDocumentBuf) -> Result<Document, SinkError> {
-        self.raw(command, None, self.timeouts.command * 20)
+        self.raw(command, None, self.timeouts.command * LONG)
             .await
             .map_err(|failure| failure.error)
     }
@@ -137,7 +148,7 @@ impl Connection {
         self.raw(command, None, self.timeouts.command).await
     }
 
-    /// Like [`Connection::run_code`], within a session.
+    /// Like [`Connection::run_code`], within a session and its transaction.
     pub(super) async fn run_write(
         &self,
         command: RawDocumentBuf,
@@ -154,20 +165,24 @@ impl Connection {
         patience: Duration,
     ) -> Result<Document, Failure> {
         let command = self.database.run_raw_command(command);
-        let answer = match session {
-            Some(session) => tokio::time::timeout(patience, command.session(session)).await,
-            None => tokio::time::timeout(patience, command).await,
-        };
-        match answer {
-            Ok(Ok(reply)) => Ok(reply),
+        match session {
+            Some(session) => self.coded(command.session(session), patience).await,
+            None => self.coded(command, patience).await,
+        }
+    }
+
+    async fn coded<T>(
+        &self,
+        future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
+        patience: Duration,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout(patience, future.into_future()).await {
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(Failure {
                 code: errors::code(&error),
                 error: self.failed(&error),
             }),
-            Err(_) => Err(Failure {
-                code: None,
-                error: self.silent(patience),
-            }),
+            Err(_) => Err(self.silent(patience).into()),
         }
     }
 
@@ -176,11 +191,28 @@ impl Connection {
         &self,
         future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
     ) -> Result<T, SinkError> {
-        let patience = self.timeouts.command;
-        match tokio::time::timeout(patience, future.into_future()).await {
-            Ok(result) => result.map_err(|error| self.failed(&error)),
-            Err(_) => Err(self.silent(patience)),
-        }
+        self.within_code(future)
+            .await
+            .map_err(|failure| failure.error)
+    }
+
+    /// Like [`Connection::within`], with the server's code in the error.
+    pub(super) async fn within_code<T>(
+        &self,
+        future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
+    ) -> Result<T, Failure> {
+        self.coded(future, self.timeouts.command).await
+    }
+
+    /// Like [`Connection::within`] for what may take long, such as finding the few
+    /// documents of many that fit.
+    pub(super) async fn within_long<T>(
+        &self,
+        future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
+    ) -> Result<T, SinkError> {
+        self.coded(future, self.timeouts.command * LONG)
+            .await
+            .map_err(|failure| failure.error)
     }
 
     /// Whether the deployment answers.
@@ -217,4 +249,11 @@ pub(super) struct Failure {
     /// The server's code, if it was the server.
     pub(super) code: Option<i32>,
     pub(super) error: SinkError,
+}
+
+/// One that no code of the server belongs to.
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Failure {
+        Failure { code: None, error }
+    }
 }

@@ -1,4 +1,4 @@
-//! Rows, dead letters and progress as BSON documents, and back.
+//! Rows and dead letters as BSON documents, and back.
 //!
 //! Documents are built as raw bytes in the order of their fields. A row's is
 //! always whole, so that replacing one leaves nothing of the former behind:
@@ -7,33 +7,21 @@
 //!   row          {_id, …columns…, final: bool, epoch: long, updated_at: date}
 //!   dead letter  {_id, topic, partition: int, offset: long, timestamp: date, reason,
 //!                 detail, view: string|null, key: binary|null, value: binary, epoch: long}
-//!   progress     {_id: "tidemark", epoch: long, offsets: {topic: {"0": long}},
-//!                 views: {view: {watermark: date, final_until: date}}, updated_at: date}
 //! ```
 
-use std::collections::BTreeMap;
-
-use ::mongodb::bson::raw::{CStr, CString, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
+use ::mongodb::bson::raw::{CStr, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use ::mongodb::bson::spec::BinarySubtype;
 use ::mongodb::bson::{DateTime, RawBinaryRef};
 
 use super::decimal;
 use super::layout::{Content, Field, Layout};
-use crate::{Column, DeadLetter, Progress, Row, StoredRow, Table, Value, ViewProgress};
+use crate::{Column, DeadLetter, Reason, Row, StoredLetter, StoredRow, Table, Value};
 
 /// What a document may measure at the most, in bytes: the server's limit.
 pub(super) const LARGEST: usize = 16 * 1024 * 1024;
 
-/// `_id` of the one document of the collection `progress`.
-pub(super) const PROGRESS_ID: &str = "tidemark";
-
 /// A row as a document; an error says what is wrong with the row.
-pub(super) fn row(
-    table: &Table,
-    layout: &Layout,
-    row: &Row,
-    updated_at: i64,
-) -> Result<RawDocumentBuf, String> {
+pub(super) fn row(table: &Table, layout: &Layout, row: &Row) -> Result<RawDocumentBuf, String> {
     if row.values.len() != table.columns.len() {
         return Err(format!(
             "row {:?} of {} has {} values for {} columns",
@@ -49,7 +37,7 @@ pub(super) fn row(
         .map_err(|problem| format!("row {:?} of {}: {problem}", row.id.id, table.name))?;
     document.append(cstr!("final"), row.is_final);
     document.append(cstr!("epoch"), long(row.epoch));
-    document.append(cstr!("updated_at"), DateTime::from_millis(updated_at));
+    document.append(cstr!("updated_at"), DateTime::from_millis(row.updated_at));
     if document.as_bytes().len() > LARGEST {
         return Err(format!(
             "a row of {} measures {} bytes, and a document holds {LARGEST}",
@@ -169,50 +157,9 @@ fn binary(bytes: &[u8]) -> RawBinaryRef<'_> {
     }
 }
 
-/// The progress document; an error names the topic that cannot be a field.
-pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
-    let mut offsets = RawDocumentBuf::new();
-    for (topic, partitions) in &progress.offsets {
-        let mut of_topic = RawDocumentBuf::new();
-        for (partition, offset) in partitions {
-            let partition = CString::try_from(partition.to_string())
-                .map_err(|error| format!("partition {partition}: {error}"))?;
-            of_topic.append(&partition, *offset);
-        }
-        // Dots in a topic's name stay dots: in a replacement they are part of
-        // the field's name, not a path.
-        let topic = CString::try_from(topic.as_str())
-            .map_err(|error| format!("topic {topic:?}: {error}"))?;
-        offsets.append(&topic, of_topic);
-    }
-    let mut views = RawDocumentBuf::new();
-    for (view, reached) in &progress.views {
-        let ViewProgress {
-            watermark,
-            final_until,
-        } = *reached;
-        let mut of_view = RawDocumentBuf::new();
-        of_view.append(cstr!("watermark"), DateTime::from_millis(watermark));
-        of_view.append(cstr!("final_until"), DateTime::from_millis(final_until));
-        let view =
-            CString::try_from(view.as_str()).map_err(|error| format!("view {view:?}: {error}"))?;
-        views.append(&view, of_view);
-    }
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("_id"), PROGRESS_ID);
-    document.append(cstr!("epoch"), long(progress.epoch));
-    document.append(cstr!("offsets"), offsets);
-    document.append(cstr!("views"), views);
-    document.append(
-        cstr!("updated_at"),
-        DateTime::from_millis(progress.updated_at),
-    );
-    Ok(document)
-}
-
-/// Epochs are counted from zero in small steps: `i64` does not run out.
-pub(super) fn long(epoch: u64) -> i64 {
-    i64::try_from(epoch).unwrap_or(i64::MAX)
+/// Epochs and generations are counted in small steps: `i64` does not run out.
+pub(super) fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A document that [`row`] made; an error names the field that differs.
@@ -249,6 +196,31 @@ pub(super) fn stored_row(table: &Table, document: &RawDocument) -> Result<Stored
     })
 }
 
+/// A document that [`dead_letter`] made, or what [`LETTER_FIELDS`] are left of it; an
+/// error says what differs.
+pub(super) fn stored_letter(document: &RawDocument) -> Result<StoredLetter, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let reason = document.get_str("reason").map_err(wrong)?;
+    let epoch = document.get_i64("epoch").map_err(wrong)?;
+    let view = match document.get("view").map_err(wrong)? {
+        Some(RawBsonRef::String(view)) => Some(view.to_owned()),
+        _ => None,
+    };
+    Ok(StoredLetter {
+        id: document.get_str("_id").map_err(wrong)?.to_owned(),
+        topic: document.get_str("topic").map_err(wrong)?.to_owned(),
+        partition: document.get_i32("partition").map_err(wrong)?,
+        offset: document.get_i64("offset").map_err(wrong)?,
+        reason: Reason::of(reason).ok_or_else(|| format!("{reason:?} is no reason"))?,
+        view,
+        epoch: u64::try_from(epoch).map_err(|_| format!("epoch {epoch} is below zero"))?,
+    })
+}
+
+/// What of a dead letter is in a [`StoredLetter`].
+pub(super) const LETTER_FIELDS: [&str; 6] =
+    ["topic", "partition", "offset", "reason", "view", "epoch"];
+
 fn value(found: Option<RawBsonRef<'_>>) -> Option<Value> {
     Some(match found? {
         RawBsonRef::Int64(value) => Value::Long(value),
@@ -261,69 +233,6 @@ fn value(found: Option<RawBsonRef<'_>>) -> Option<Value> {
         }
         _ => return None,
     })
-}
-
-/// A document that [`progress`] made; an error says what differs.
-pub(super) fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
-    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
-    let mut offsets = BTreeMap::new();
-    for entry in document.get_document("offsets").map_err(wrong)? {
-        let (topic, partitions) = entry.map_err(wrong)?;
-        let partitions = partitions
-            .as_document()
-            .ok_or_else(|| format!("offsets of {} are no document", topic.as_str()))?;
-        let mut of_topic = BTreeMap::new();
-        for entry in partitions {
-            let (partition, offset) = entry.map_err(wrong)?;
-            let place = || format!("offset of {}/{}", topic.as_str(), partition.as_str());
-            of_topic.insert(
-                partition
-                    .as_str()
-                    .parse()
-                    .map_err(|error| format!("{}: {error}", place()))?,
-                offset
-                    .as_i64()
-                    .ok_or_else(|| format!("{} is no long", place()))?,
-            );
-        }
-        offsets.insert(topic.as_str().to_owned(), of_topic);
-    }
-    let epoch = document.get_i64("epoch").map_err(wrong)?;
-    Ok(Progress {
-        epoch: u64::try_from(epoch).map_err(|_| format!("epoch {epoch} is below zero"))?,
-        offsets,
-        views: stored_views(document)?,
-        updated_at: document
-            .get_datetime("updated_at")
-            .map_err(wrong)?
-            .timestamp_millis(),
-    })
-}
-
-/// The views of a progress document: none where it was written before there
-/// were watermarks.
-fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>, String> {
-    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
-    let mut views = BTreeMap::new();
-    let Some(found) = document.get("views").map_err(wrong)? else {
-        return Ok(views);
-    };
-    for entry in found.as_document().ok_or("views are no document")? {
-        let (view, reached) = entry.map_err(wrong)?;
-        let millis = |name| {
-            let date = reached
-                .as_document()
-                .and_then(|reached| reached.get_datetime(name).ok());
-            date.map(DateTime::timestamp_millis)
-                .ok_or_else(|| format!("{name} of {} is no date", view.as_str()))
-        };
-        let reached = ViewProgress {
-            watermark: millis("watermark")?,
-            final_until: millis("final_until")?,
-        };
-        views.insert(view.as_str().to_owned(), reached);
-    }
-    Ok(views)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! The list follows the server's own error codes. What is not known to pass is
 //! taken as final, so that a mistake is seen instead of being retried for ever.
 
-use ::mongodb::error::{Error, ErrorKind, RETRYABLE_WRITE_ERROR, WriteFailure};
+use ::mongodb::error::{
+    Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR,
+    UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure,
+};
 
 use crate::SinkError;
 
@@ -31,9 +34,11 @@ const TEMPORARY: &[i32] = &[
     189,   // PrimarySteppedDown
     202,   // NetworkInterfaceExceededTimeLimit
     211,   // KeyNotFound (signing keys of a set that is being set up)
-    217,   // IncompleteTransactionHistory: see `is_lost_history`
-    225,   // TransactionTooOld: see `is_lost_history`
+    225,   // TransactionTooOld (the next one has a greater number)
+    246,   // SnapshotUnavailable
+    251,   // NoSuchTransaction (the server has ended it)
     262,   // ExceededTimeLimit
+    267,   // PreparedTransactionInProgress
     275,   // CannotRefreshDueToLocksHeld
     314,   // ObjectIsBusy
     365,   // TemporarilyUnavailable
@@ -54,11 +59,12 @@ pub(super) fn is_temporary(code: i32) -> bool {
     TEMPORARY.contains(&code)
 }
 
-/// Whether the server no longer knows what became of a retryable write: its
-/// history has been cut, or a later write of the session has been seen. The
-/// write has to be sent under a new number.
-pub(super) fn is_lost_history(code: i32) -> bool {
-    matches!(code, 217 | 225)
+/// Whether it stood in the way of another transaction, or had to wait too long for one:
+/// often gone in a moment.
+pub(super) fn is_held_up(code: i32) -> bool {
+    // LockTimeout, MaxTimeMSExpired, WriteConflict, SnapshotUnavailable,
+    // NoSuchTransaction, PreparedTransactionInProgress
+    matches!(code, 24 | 50 | 112 | 246 | 251 | 267)
 }
 
 /// DuplicateKey. Where the key is `_id`, two upserts of it met, and the next
@@ -93,7 +99,16 @@ pub(super) fn classify(database: &str, error: &Error) -> SinkError {
         | ErrorKind::ServerSelection { .. }
         | ErrorKind::ConnectionPoolCleared { .. }
         | ErrorKind::DnsResolve { .. } => true,
-        _ => code(error).is_some_and(is_temporary) || error.contains_label(RETRYABLE_WRITE_ERROR),
+        _ => {
+            code(error).is_some_and(is_temporary)
+                || [
+                    RETRYABLE_WRITE_ERROR,
+                    TRANSIENT_TRANSACTION_ERROR,
+                    UNKNOWN_TRANSACTION_COMMIT_RESULT,
+                ]
+                .iter()
+                .any(|label| error.contains_label(label))
+        }
     };
     let detail = sentence(error);
     if temporary {

@@ -15,7 +15,7 @@
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
 
 use super::connection::Connection;
-use super::lane;
+use super::{lane, standing};
 use crate::{SinkError, Table};
 
 /// The keys of a view's indexes.
@@ -50,7 +50,8 @@ pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result
     if !replicated {
         tracing::warn!(
             database = connection.describe(),
-            "this MongoDB is no replica set: nothing is kept on a second machine"
+            "this MongoDB is no replica set: nothing is kept on a second machine, and a run that \
+             was replaced is not kept from writing rows until it notices"
         );
     }
     let there = connection
@@ -58,9 +59,9 @@ pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result
         .await?;
     let views = tables.iter().map(|table| (&*table.name, of_view(table)));
     let letters = ("dead_letters", of_dead_letters());
-    let progress = ("progress", Vec::new());
-    let sessions = (lane::COLLECTION, Vec::new());
-    for (collection, keys) in views.chain([letters, progress, sessions]) {
+    let progress = (standing::COLLECTION, Vec::new());
+    let writers = (lane::COLLECTION, Vec::new());
+    for (collection, keys) in views.chain([letters, progress, writers]) {
         if !there.iter().any(|name| name == collection) {
             create(connection, collection, replicated).await?;
         }

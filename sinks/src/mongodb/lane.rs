@@ -1,142 +1,281 @@
-//! One way into the database: one command after another, all in one session and
-//! each under a number of its own (a *retryable write*).
+//! One way into the database: one transaction after another, all in one session, each of
+//! which the server does as a whole, or refuses.
 //!
-//! A command that fails is sent again under its number, and so it is done once:
-//! the server remembers what it has done of the last number of a session. Yet it
-//! remembers only what changed something. A delete that found nothing, and a
-//! replacement by an equal document, is done again whenever the command comes
-//! again, and the first try may come late: it waits in a socket of a server that
-//! hangs, or somewhere on the way. By then the row may have been written anew,
-//! through any lane, and the old command would delete it, or put back what it was.
+//! A lane has a document of its own in `tidemark_writers`, made under the current
+//! generation, and every transaction begins by adding one to it:
 //!
-//! So a lane that got no good answer leaves nothing behind that still counts.
-//! When the command has passed in the end, and before the batch is done (until
-//! then nobody else writes its rows), the lane *settles*: it adds one to a
-//! counter under a higher number, and waits for a majority. From then on every
-//! earlier command of the session is refused, however late it comes:
+//! ```text
+//!   process             server
+//!   begin: add one ───▶ its document is there: it is locked until the end
+//!   rows, letters  ───▶ changed, and seen by nobody
+//!   commit         ───▶ all of it there for everybody, and on a majority
+//! ```
 //!
-//! - On the server that has done it: a server works on one command of a session
-//!   at a time, and refuses what has a lower number than the highest that it has
-//!   seen there (`TransactionTooOld`). An old command that it has begun ends
-//!   before the settling begins.
-//! - On one that starts again, or is elected later: adding one always changes the
-//!   counter, so the number is written down (`config.transactions`), in one piece
-//!   with the change and replicated with it. What a majority has, every later
-//!   primary has. A number under which nothing changed would be known only to
-//!   the memory of the server that saw it.
-//! - On a primary that does not know yet that there is another: it may do the old
-//!   command, which then cannot reach a majority, and takes it back when it rejoins.
+//! Two things rest on that.
 //!
-//! Nothing less would do. A new session in place of the old one leaves the old
-//! command the highest number of its own session; `endSessions` refuses nothing,
-//! it only lets the server forget a session, and with it what to refuse, sooner;
-//! `killSessions` reaches what is being done, not what is yet to come.
+//! # An old run cannot write
 //!
-//! It ends where the server forgets or never knew:
+//! A run that takes over first raises the generation, and then deletes the documents of
+//! all older lanes ([`super::eviction`]). When that is on a majority, nothing of them can
+//! be committed any more, whatever their process does when it wakes up:
 //!
-//! - A session that nobody used for 30 minutes is forgotten, with its numbers.
-//! - Behind a router each shard has numbers of its own, and only the one that
-//!   holds the counter (like every collection that is not sharded: the
-//!   database's primary shard) is told.
-//! - A server that is no replica set has no numbers. There, a command that comes
-//!   late is done.
-//! - A process that ends settles nothing, and the next one has other sessions.
+//! - A transaction that had begun before has locked its document, and the deletion waits
+//!   until it has ended: it was committed before the takeover was done, or never will be.
+//!   (The takeover ends its session, so as not to wait.)
+//! - One that begins later does not find the document. It is given up, and its process
+//!   looks up who has taken over.
+//! - One that has read the database as it was before, and comes to its document
+//!   afterwards, conflicts with the deletion: the server refuses it.
+//! - Rows that arrive when their transaction has ended are refused, because only the
+//!   first command of a transaction can begin one, and that is the one which needs the
+//!   document. So is a commit.
+//! - A new document cannot be made, because that is a transaction which also changes the
+//!   document of `progress`, and only under its generation. Against a claim, which
+//!   changes that as well, one of the two conflicts and comes second.
+//! - A primary that does not know yet that there is another may do any of this. It cannot
+//!   reach a majority then, and takes it back when it rejoins. The same holds for what
+//!   a new primary has not got.
+//!
+//! # A command that comes late changes nothing
+//!
+//! A command that is given up (a connection that went silent, a server that hung) may
+//! still arrive. What it belongs to is done again in a new transaction, which has the
+//! next number of the same session. Once a server has seen that number it has ended
+//! the one before (or has already committed it: then the new one writes the same once
+//! more), and refuses all that still comes of it. On another server, that transaction
+//! was never begun: refused as well. So when a transaction has been committed on a
+//! majority, nothing of the earlier ones of its lane is yet to come, and a batch is done
+//! when each of its lanes has got there. Of a batch that was given up, whoever writes
+//! the next one *settles* the lane first: commits a transaction that does nothing but
+//! add one.
+//!
+//! That holds for deletes that find nothing and for replacements by an equal document as
+//! well, which a server does not remember: they need no memory, since they cannot be
+//! done outside of their transaction.
+//!
+//! The first command of a transaction may come late too, when the server has forgotten
+//! the session (after 30 minutes) or is another one. It locks the lane's own document,
+//! and nothing else, until the lane begins its next one, or until the server ends it.
+//!
+//! # What it costs
+//!
+//! Two more round trips for up to [`MOST_COMMANDS`] commands. A transaction is kept short
+//! because the server ends it after a minute, and because it holds what it has
+//! changed in memory; if one has failed, the next are of one command each.
+//!
+//! A server that is no replica set has no transactions. There, commands are sent as they
+//! are: that a write replaces whole documents makes sending it again harmless, but one
+//! that comes late is done, and an old run is stopped only by itself, when it notices.
+
+use std::time::Duration;
 
 use ::mongodb::ClientSession;
-use ::mongodb::bson::raw::{RawDocumentBuf, cstr};
-use ::mongodb::bson::{Document, rawdoc};
+use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
+use ::mongodb::bson::{Document, RawBson, rawdoc};
+use ::mongodb::options::TransactionOptions;
 
+use super::commands::{Chunk, Tables};
 use super::connection::{Connection, Failure};
-use super::{errors, replies};
+use super::documents::long;
+use super::{errors, holder, replies, standing};
 use crate::SinkError;
 
-/// The collection of the counter: one document, and what it counts is of no
-/// interest.
-pub(super) const COLLECTION: &str = "tidemark_sessions";
+/// The collection of the lanes' documents.
+pub(super) const COLLECTION: &str = "tidemark_writers";
 
-/// Sends one command after another.
+/// Commands with rows in one transaction: some 10,000 rows, or 32 MiB.
+pub(super) const MOST_COMMANDS: usize = 4;
+
+/// How often a transaction that met another one is done again at once. Rows of this run
+/// never meet; those that a killed run has left locked do, until they are freed.
+const TRIES: u32 = 4;
+
+/// The pause before the first of those, doubled each time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long to wait for a transaction to be ended that has failed. Whether it was makes
+/// no difference: the next one ends it.
+const ABORT: Duration = Duration::from_secs(2);
+
+/// Where chunks go.
+#[derive(Clone, Copy)]
+pub(super) struct To<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) tables: &'a Tables,
+}
+
+/// Commits one transaction after another.
 #[derive(Debug)]
 pub(super) struct Lane {
     session: ClientSession,
-    /// The number of the command that is being sent, if it has been sent already.
-    number: Option<i64>,
-    /// Whether a command may still be on its way.
+    generation: u64,
+    /// Whether its document is there, as far as it knows.
+    registered: bool,
+    /// Whether something of a transaction may still be on its way.
     unsettled: bool,
 }
 
 impl Lane {
-    pub(super) async fn new(connection: &Connection) -> Result<Lane, SinkError> {
+    /// Makes a lane that writes under this generation. Its document is made when it is
+    /// used first.
+    pub(super) async fn new(connection: &Connection, generation: u64) -> Result<Lane, SinkError> {
         Ok(Lane {
             session: connection.session().await?,
-            number: None,
+            generation,
+            registered: false,
             unsettled: false,
         })
     }
 
-    /// The next command is another one, and not the last one again.
-    pub(super) fn begin(&mut self) {
-        self.number = None;
-    }
-
-    /// One command under its number, until a majority has acknowledged it.
-    pub(super) async fn run(
+    /// Does these chunks, all or none of them, until a majority has them.
+    pub(super) async fn write(
         &mut self,
-        connection: &Connection,
-        command: RawDocumentBuf,
-        check: impl Fn(&Document) -> Result<(), Failure>,
+        to: To<'_>,
+        chunks: &[&Chunk<'_>],
     ) -> Result<(), SinkError> {
-        let replicated = connection.is_replicated().await?;
-        let number = *self.number.get_or_insert_with(|| connection.next_number());
-        let answer = self.send(connection, replicated, command, number).await;
-        match answer.and_then(|reply| check(&reply)) {
-            Ok(()) => {
-                self.number = None;
-                Ok(())
+        if !to.connection.is_replicated().await? {
+            return plainly(to, chunks).await;
+        }
+        let mut tries = 0;
+        loop {
+            let Err(failure) = self.transaction(to, chunks).await else {
+                self.unsettled = false;
+                return Ok(());
+            };
+            self.unsettled = true;
+            self.abort().await;
+            tries += 1;
+            if tries == TRIES || !failure.code.is_some_and(errors::is_held_up) {
+                return Err(failure.error);
             }
-            Err(Failure { code, error }) => {
-                // Also where the server has answered: one that is a router may
-                // not know what its shards still do.
-                self.unsettled = true;
-                if code.is_some_and(errors::is_lost_history) {
-                    self.number = None;
-                }
-                Err(error)
-            }
+            tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
         }
     }
 
     /// Makes the server refuse whatever of this lane may still be on its way.
-    pub(super) async fn settle(&mut self, connection: &Connection) -> Result<(), SinkError> {
-        if !self.unsettled {
-            return Ok(());
+    pub(super) async fn settle(&mut self, to: To<'_>) -> Result<(), SinkError> {
+        match self.unsettled {
+            true => self.write(to, &[]).await,
+            false => Ok(()),
         }
-        let replicated = connection.is_replicated().await?;
-        if replicated {
-            let command = rawdoc! {"update": COLLECTION, "updates": [
-                {"q": {"_id": "moved_on"}, "u": {"$inc": {"times": 1_i64}}, "upsert": true},
-            ]};
-            // A number of its own each time: to count twice does no harm.
-            let number = connection.next_number();
-            self.send(connection, replicated, command, number)
-                .await
-                .and_then(|reply| replies::check_one(connection.describe(), COLLECTION, &reply))
-                .map_err(|failure| failure.error)?;
-        }
-        self.unsettled = false;
-        Ok(())
     }
 
-    async fn send(
+    async fn transaction(&mut self, to: To<'_>, chunks: &[&Chunk<'_>]) -> Result<(), Failure> {
+        let connection = to.connection;
+        if !self.registered {
+            self.register(connection).await?;
+            self.registered = true;
+        }
+        self.start(connection).await?;
+        let own = rawdoc! {"_id": self.id(), "generation": long(self.generation)};
+        let update = rawdoc! {"q": own, "u": {"$inc": {"transactions": 1_i64}}};
+        if !self.change_one(connection, COLLECTION, update).await? {
+            self.registered = false;
+            holder::check(connection, self.generation).await?;
+            // Somebody has emptied the collection: the next try makes it again.
+            let detail = format!("a document of {COLLECTION} is gone");
+            return Err(SinkError::unavailable(connection.describe(), detail).into());
+        }
+        for chunk in chunks {
+            let reply = self.run(connection, command(to, chunk)?).await?;
+            replies::check(connection.describe(), to.tables, chunk, &reply)?;
+        }
+        self.commit(connection).await
+    }
+
+    /// Makes the lane's document, if its generation is the current one.
+    async fn register(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let generation = long(self.generation);
+        self.start(connection).await?;
+        let update = rawdoc! {
+            "q": {"_id": self.id()},
+            "u": {"$set": {"generation": generation, "transactions": 0_i64}},
+            "upsert": true,
+        };
+        self.change_one(connection, COLLECTION, update).await?;
+        // A change, and not only a look: a claim at the same time must meet it. It comes
+        // last, since it keeps others from changing the document until the commit.
+        let update = rawdoc! {
+            "q": {"_id": standing::ID, "generation": generation},
+            "u": {"$inc": {"writers": 1_i64}},
+        };
+        if !self
+            .change_one(connection, standing::COLLECTION, update)
+            .await?
+        {
+            holder::check(connection, self.generation).await?;
+            let detail = "who may write changed while it was looked up";
+            return Err(SinkError::unavailable(connection.describe(), detail).into());
+        }
+        self.commit(connection).await
+    }
+
+    /// The session's id, which is also that of the lane's document.
+    fn id(&self) -> RawBson {
+        let id = self.session.id().get("id").cloned();
+        id.and_then(|id| RawBson::try_from(id).ok())
+            .unwrap_or(RawBson::Null)
+    }
+
+    async fn start(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let options: TransactionOptions = connection.transaction_options();
+        let start = self.session.start_transaction().with_options(options);
+        connection.within_code(start).await
+    }
+
+    async fn run(
         &mut self,
         connection: &Connection,
-        replicated: bool,
-        mut command: RawDocumentBuf,
-        number: i64,
+        command: RawDocumentBuf,
     ) -> Result<Document, Failure> {
-        command.append(cstr!("writeConcern"), connection.write_concern(replicated));
-        if replicated {
-            command.append(cstr!("txnNumber"), number);
-        }
         connection.run_write(command, &mut self.session).await
     }
+
+    /// Runs one update of one document, and says whether it found or made it.
+    async fn change_one(
+        &mut self,
+        connection: &Connection,
+        collection: &str,
+        update: RawDocumentBuf,
+    ) -> Result<bool, Failure> {
+        let mut updates = RawArrayBuf::new();
+        updates.push(update);
+        let mut command = rawdoc! {"update": collection};
+        command.append(cstr!("updates"), updates);
+        let reply = self.run(connection, command).await?;
+        replies::count(connection.describe(), collection, &reply).map(|count| count > 0)
+    }
+
+    async fn commit(&mut self, connection: &Connection) -> Result<(), Failure> {
+        let commit = self.session.commit_transaction();
+        connection.within_code(commit).await
+    }
+
+    /// Frees the session for the next transaction. The driver does so before it sends
+    /// anything, so it need not pass; and where a commit has failed, there is nothing
+    /// to do.
+    async fn abort(&mut self) {
+        let abort = self.session.abort_transaction().into_future();
+        drop(tokio::time::timeout(ABORT, abort).await);
+    }
+}
+
+fn command(to: To<'_>, chunk: &Chunk<'_>) -> Result<RawDocumentBuf, SinkError> {
+    chunk
+        .command(to.tables)
+        .map_err(|problem| SinkError::refused(to.connection.describe(), problem))
+}
+
+/// Does chunks one after another, on a server that has no transactions.
+async fn plainly(to: To<'_>, chunks: &[&Chunk<'_>]) -> Result<(), SinkError> {
+    let connection = to.connection;
+    for chunk in chunks {
+        let mut command = command(to, chunk)?;
+        command.append(cstr!("writeConcern"), connection.write_concern(false));
+        let reply = connection.run_code(command).await;
+        reply
+            .and_then(|reply| replies::check(connection.describe(), to.tables, chunk, &reply))
+            .map_err(|failure| failure.error)?;
+    }
+    Ok(())
 }

@@ -4,16 +4,18 @@
 //!   Batch ─▶ commands (cut by collection, count and bytes) ─▶ documents (raw BSON)
 //!                  │
 //!                  ▼
-//!   writer: four lanes, retryable writes, majority ─▶ replies (every part checked)
+//!   writer: four lanes, transactions, majority ─▶ replies (every part checked)
 //! ```
 //!
 //! | file | subject |
 //! | --- | --- |
 //! | `config` | the connection string, and what it must not leak |
 //! | `connection` | the client, its runtime, deadlines |
-//! | `layout`, `documents`, `decimal` | rows, dead letters and progress as BSON, and back |
+//! | `layout`, `documents`, `decimal` | rows and dead letters as BSON, and back |
+//! | `standing`, `holder` | the document of `progress`: what it says, and who may change it |
 //! | `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
-//! | `lane` | commands that are sent again, and those that come late |
+//! | `lane` | transactions: commands that are sent again, that come late, or from a run that was replaced |
+//! | `eviction` | how a run that takes over stops the older ones |
 //! | `errors` | which errors pass with time |
 //! | `indexes` | what is created at the start |
 //! | `reader` | pages of rows, progress |
@@ -27,18 +29,22 @@ mod connection;
 mod decimal;
 mod documents;
 mod errors;
+mod eviction;
+mod holder;
 mod indexes;
 mod lane;
 mod layout;
 mod reader;
 mod replies;
+mod standing;
 mod writer;
 
 use std::sync::Arc;
 
 pub use config::Timeouts;
 
-use crate::{Reader, SinkError, Storage, Table, Writer};
+use crate::claim::{self, Held};
+use crate::{Claim, Holder, Reader, SinkError, Storage, Table, Writer};
 use commands::Tables;
 use connection::Connection;
 use layout::Layout;
@@ -48,6 +54,7 @@ use layout::Layout;
 pub struct MongoDb {
     connection: Arc<Connection>,
     tables: Arc<Tables>,
+    held: Held,
 }
 
 /// Opens `database` at the connection string `uri` for `tables`.
@@ -79,6 +86,7 @@ pub fn open_with(
     Ok(MongoDb {
         connection: Arc::new(Connection::open(uri, database, timeouts)?),
         tables: Arc::new(Tables { tables, layouts }),
+        held: Held::default(),
     })
 }
 
@@ -88,9 +96,39 @@ impl Storage for MongoDb {
             .block_on(indexes::prepare(&self.connection, &self.tables.tables))
     }
 
+    fn claim(&self, claim: &Claim) -> Result<Holder, SinkError> {
+        let holder = claim::claim(&*self.connection, claim)?;
+        self.held.set(holder.generation);
+        Ok(holder)
+    }
+
+    fn enter(&self, holder: &Holder) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        connection.block_on(holder::check(connection, holder.generation))?;
+        self.held.set(holder.generation);
+        Ok(())
+    }
+
+    fn watch(&self, answer: bool) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        let generation = self.held.generation(connection.describe())?;
+        connection.block_on(holder::watch(connection, generation, answer))
+    }
+
+    fn release(&self) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        let generation = self.held.generation(connection.describe())?;
+        connection.block_on(holder::release(connection, generation))
+    }
+
+    fn writes_as_one(&self) -> bool {
+        false
+    }
+
     fn writer(&self) -> Result<Box<dyn Writer>, SinkError> {
-        let writer =
-            writer::MongoWriter::new(Arc::clone(&self.connection), Arc::clone(&self.tables))?;
+        let generation = self.held.generation(self.connection.describe())?;
+        let (connection, tables) = (Arc::clone(&self.connection), Arc::clone(&self.tables));
+        let writer = writer::MongoWriter::new(connection, tables, generation)?;
         Ok(Box::new(writer))
     }
 

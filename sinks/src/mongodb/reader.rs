@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ::mongodb::bson::{DateTime, Document, RawDocumentBuf, doc};
+use ::mongodb::action::Find;
+use ::mongodb::bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
 use super::connection::Connection;
-use super::documents;
-use crate::{Progress, Query, Reader, SinkError, StoredRow, Table};
+use super::{documents, holder};
+use crate::{Progress, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table};
 
 /// A way to read the database.
 #[derive(Debug)]
@@ -29,6 +30,22 @@ impl MongoReader {
         self.connection
             .database()
             .collection_with_options(name, options)
+    }
+
+    /// Calls `each` with all that is found, a part at a time.
+    fn each(
+        &self,
+        find: Find<'_, RawDocumentBuf>,
+        mut each: impl FnMut(&RawDocument) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        connection.block_on(async {
+            let mut cursor = connection.within_long(find).await?;
+            while connection.within_long(cursor.advance()).await? {
+                each(cursor.current())?;
+            }
+            Ok(())
+        })
     }
 
     fn unreadable(&self, collection: &str, problem: &str) -> SinkError {
@@ -89,20 +106,59 @@ impl Reader for MongoReader {
     }
 
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        let collection = self.collection("progress");
-        let find = collection.find_one(doc! {"_id": documents::PROGRESS_ID});
-        let found = self.connection.block_on(self.connection.within(find))?;
-        found
-            .map(|document| {
-                documents::stored_progress(&document)
-                    .map_err(|problem| self.unreadable("progress", &problem))
-            })
-            .transpose()
+        self.standing().map(|standing| standing.progress)
+    }
+
+    fn standing(&self) -> Result<Standing, SinkError> {
+        let stored = self.connection.block_on(holder::look(&self.connection))?;
+        Ok(stored.map(|stored| stored.standing).unwrap_or_default())
+    }
+
+    fn written_after(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let collection = self.collection(&table.name);
+        let find = collection.find(later_than(epoch));
+        self.each(find, |document| {
+            let row = documents::stored_row(table, document)
+                .map_err(|problem| self.unreadable(&table.name, &problem))?;
+            each(row);
+            Ok(())
+        })
+    }
+
+    fn letters_after(
+        &self,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredLetter),
+    ) -> Result<(), SinkError> {
+        let mut fields = Document::new();
+        for field in documents::LETTER_FIELDS {
+            fields.insert(field, 1);
+        }
+        let letters = self.collection("dead_letters");
+        let find = letters.find(later_than(epoch)).projection(fields);
+        self.each(find, |document| {
+            let letter = documents::stored_letter(document)
+                .map_err(|problem| self.unreadable("dead_letters", &problem))?;
+            each(letter);
+            Ok(())
+        })
     }
 
     fn ping(&self) -> Result<(), SinkError> {
         self.connection.block_on(self.connection.ping())
     }
+}
+
+/// Of a later epoch. A comparison finds only numbers, so not what another job wrote
+/// long ago.
+fn later_than(epoch: u64) -> Document {
+    doc! {"epoch": {"$gt": documents::long(epoch)}}
 }
 
 fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {

@@ -19,7 +19,7 @@ pub(super) fn check(
     // A delete finds nothing where the row is gone already; an upsert always
     // finds or makes its document.
     let least = match chunk {
-        Chunk::Deletes(..) => 0,
+        Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => 0,
         Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
     };
     check_all(database, collection, reply, least, |place| {
@@ -27,15 +27,10 @@ pub(super) fn check(
     })
 }
 
-/// Fails unless the one upsert of a command was done, and on a majority.
-pub(super) fn check_one(database: &str, collection: &str, reply: &Document) -> Result<(), Failure> {
-    check_all(database, collection, reply, 1, |_| "its document".into())
-}
-
-/// Checks the answer to a delete that may find anything.
-pub(super) fn check_any(database: &str, collection: &str, reply: &Document) -> Result<(), Failure> {
-    check_all(database, collection, reply, 0, |_| "its rows".into())?;
-    check_concern(database, collection, reply)
+/// How many documents a command has found or made; fails unless that is on a majority.
+pub(super) fn count(database: &str, collection: &str, reply: &Document) -> Result<i64, Failure> {
+    check_all(database, collection, reply, 0, |_| "its document".into())?;
+    Ok(integer(reply.get("n")).unwrap_or(0))
 }
 
 fn check_all(

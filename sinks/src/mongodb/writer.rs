@@ -1,37 +1,24 @@
 //! Writes batches: whole documents, unordered, a few commands at a time, each
 //! acknowledged by a majority.
 //!
-//! The commands of a batch are dealt out to four lanes; a lane sends one after
-//! another, so that at most four are in flight. A lane has a session, and each
-//! of its commands a number: a *retryable write*. Two things rest on that.
+//! The commands of a batch are dealt out to four lanes, and a lane sends its commands one
+//! after another, a few in one transaction; so at most four are in flight.
+//! [`super::lane`] says why nothing of a run that was replaced, and nothing that comes
+//! late, can change a row.
 //!
-//! 1. A command that is sent again because its answer was lost is not done
-//!    twice: the server knows which of its operations it has done.
-//! 2. A command that was given up (a connection that went silent, a server that
-//!    froze) cannot wake up later and undo what was written since: before a batch
-//!    is done, its lane sees to it that the server refuses it. [`super::lane`]
-//!    says how, and why that holds.
-//!
-//! The numbers cost the server about half as much again as plain writes, since it
-//! keeps a record of each. One transaction a command costs the same and has a
-//! worse end: a process that is killed in the middle leaves its rows locked for
-//! up to a minute, also for the process that takes over.
-//!
-//! A batch that failed half way goes on, when it is sent again, with the
-//! commands that have not been acknowledged. A server that is no replica set
-//! knows no numbers; there, only the fact that a write replaces whole documents
-//! makes sending it again harmless.
+//! A batch that failed half way goes on, when it is sent again, with what has not been
+//! committed.
 
 use std::sync::Arc;
 
-use ::mongodb::bson::raw::{RawArrayBuf, cstr};
-use ::mongodb::bson::rawdoc;
+use ::mongodb::bson::{RawDocumentBuf, doc};
 
 use super::commands::{self, Chunk, Tables};
 use super::connection::Connection;
-use super::lane::Lane;
-use super::{documents, replies};
-use crate::{Batch, Progress, SinkError, Table, Writer};
+use super::documents;
+use super::holder;
+use super::lane::{Lane, MOST_COMMANDS, To};
+use crate::{Batch, Progress, Reaching, SinkError, Table, Writer};
 
 /// Commands in flight. Two keep a server busy; four also hide the way there.
 const LANES: usize = 4;
@@ -41,12 +28,10 @@ const LANES: usize = 4;
 pub(super) struct MongoWriter {
     connection: Arc<Connection>,
     tables: Arc<Tables>,
+    generation: u64,
     lanes: [Part; LANES],
-    publisher: Lane,
     /// The batch that the lanes are in the middle of.
     unfinished: Option<Fingerprint>,
-    /// The progress that the publisher is in the middle of.
-    unpublished: Option<Progress>,
 }
 
 /// Tells a batch that is sent again from another one.
@@ -54,7 +39,7 @@ pub(super) struct MongoWriter {
 struct Fingerprint {
     epoch: u64,
     made_at: i64,
-    counts: [usize; 3],
+    counts: [usize; 4],
 }
 
 impl Fingerprint {
@@ -66,6 +51,7 @@ impl Fingerprint {
                 batch.puts.len(),
                 batch.deletes.len(),
                 batch.dead_letters.len(),
+                batch.letter_deletes.len(),
             ],
         }
     }
@@ -75,79 +61,86 @@ impl MongoWriter {
     pub(super) fn new(
         connection: Arc<Connection>,
         tables: Arc<Tables>,
+        generation: u64,
     ) -> Result<MongoWriter, SinkError> {
-        let (lanes, publisher) = connection.block_on(async {
-            let lanes = [
-                Part::new(&connection).await?,
-                Part::new(&connection).await?,
-                Part::new(&connection).await?,
-                Part::new(&connection).await?,
-            ];
-            Ok::<_, SinkError>((lanes, Lane::new(&connection).await?))
+        let lanes = connection.block_on(async {
+            Ok::<_, SinkError>([
+                Part::new(&connection, generation).await?,
+                Part::new(&connection, generation).await?,
+                Part::new(&connection, generation).await?,
+                Part::new(&connection, generation).await?,
+            ])
         })?;
         Ok(MongoWriter {
             connection,
             tables,
+            generation,
             lanes,
-            publisher,
             unfinished: None,
-            unpublished: None,
+        })
+    }
+
+    /// Ids of some rows of a table that are not final and of an epoch before this one.
+    fn stale(&self, table: &Table, epoch: u64) -> Result<Vec<String>, SinkError> {
+        let connection = &*self.connection;
+        let collection = connection
+            .database()
+            .collection::<RawDocumentBuf>(&table.name);
+        let filter = doc! {"final": false, "epoch": {"$lt": documents::long(epoch)}};
+        let find = collection
+            .find(filter)
+            .projection(doc! {"_id": 1})
+            .limit(i64::try_from(commands::MOST_OPERATIONS).unwrap_or(i64::MAX));
+        connection.block_on(async {
+            let mut cursor = connection.within_long(find).await?;
+            let mut ids = Vec::new();
+            while connection.within_long(cursor.advance()).await? {
+                // Another job's documents have other ids, and no epoch.
+                if let Ok(id) = cursor.current().get_str("_id") {
+                    ids.push(id.to_owned());
+                }
+            }
+            Ok(ids)
         })
     }
 }
 
 impl Writer for MongoWriter {
-    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
-        let table = Table::number(&self.tables.tables, table)?;
-        let connection = &*self.connection;
-        // Not numbered: a command that deletes many is not remembered. Nor need it
-        // be, since no row that is written from now on is of an earlier epoch.
-        let filter = rawdoc! {"final": false, "epoch": {"$lt": documents::long(epoch)}};
-        let mut deletes = RawArrayBuf::new();
-        deletes.push(rawdoc! {"q": filter, "limit": 0});
-        let mut command = rawdoc! {"delete": table.name.as_str()};
-        command.append(cstr!("deletes"), deletes);
-        connection.block_on(async {
-            let replicated = connection.is_replicated().await?;
-            let concern = connection.write_concern(replicated);
-            command.append(cstr!("writeConcern"), concern);
-            let reply = connection.run_long(command).await?;
-            replies::check_any(connection.describe(), &table.name, &reply)
-                .map_err(|failure| failure.error)
-        })
-    }
-
     fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
         if batch.is_empty() {
             return Ok(());
         }
         let connection = &*self.connection;
+        if batch.progress.is_some() {
+            return Err(SinkError::refused(
+                connection.describe(),
+                "rows and progress are not written in one transaction here",
+            ));
+        }
         let chunks = commands::cut(&self.tables, batch)
             .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
+        let to = To {
+            connection,
+            tables: &self.tables,
+        };
 
         let fingerprint = Fingerprint::of(batch);
         if self.unfinished != Some(fingerprint) {
             // Of a batch that was given up, something may still be on its way to
             // the rows of this one.
             for part in &mut self.lanes {
-                connection.block_on(part.lane.settle(connection))?;
-                part.begin();
+                connection.block_on(part.lane.settle(to))?;
+                part.done = 0;
             }
             self.unfinished = Some(fingerprint);
         }
-        let job = Job {
-            connection,
-            tables: &self.tables,
-            updated_at: batch.made_at,
-            chunks: &chunks,
-        };
         let [a, b, c, d] = &mut self.lanes;
         let results = connection.block_on(async {
             let (a, b, c, d) = tokio::join!(
-                a.send(0, &job),
-                b.send(1, &job),
-                c.send(2, &job),
-                d.send(3, &job)
+                a.send(0, to, &chunks),
+                b.send(1, to, &chunks),
+                c.send(2, to, &chunks),
+                d.send(3, to, &chunks)
             );
             [a, b, c, d]
         });
@@ -164,73 +157,72 @@ impl Writer for MongoWriter {
         }
     }
 
+    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        connection.block_on(holder::reach(connection, self.generation, reaching))
+    }
+
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         let connection = &*self.connection;
-        if self.unpublished.as_ref() != Some(progress) {
-            self.publisher.begin();
-            self.unpublished = Some(progress.clone());
-        }
-        let document = documents::progress(progress)
-            .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
-        let mut operations = RawArrayBuf::new();
-        operations.push(commands::replacement(documents::PROGRESS_ID, &document));
-        let mut command = rawdoc! {"update": "progress"};
-        command.append(cstr!("updates"), operations);
-        let lane = &mut self.publisher;
-        connection.block_on(async {
-            lane.run(connection, command, |reply| {
-                replies::check_one(connection.describe(), "progress", reply)
-            })
-            .await?;
-            lane.settle(connection).await
-        })?;
-        self.unpublished = None;
-        Ok(())
+        connection.block_on(holder::publish(connection, self.generation, progress))
     }
-}
 
-/// What the lanes work on together.
-#[derive(Clone, Copy)]
-struct Job<'a> {
-    connection: &'a Connection,
-    tables: &'a Tables,
-    updated_at: i64,
-    chunks: &'a [Chunk<'a>],
+    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
+        let found = Table::number(&self.tables.tables, table)?.clone();
+        loop {
+            let ids = self.stale(&found, epoch)?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            let connection = &*self.connection;
+            let to = To {
+                connection,
+                tables: &self.tables,
+            };
+            let lane = &mut self.lanes[0].lane;
+            // A row that was written meanwhile is of a later epoch, and stays.
+            connection.block_on(lane.write(to, &[&Chunk::Stale(table, &ids, epoch)]))?;
+        }
+    }
 }
 
 /// A lane, and how far it has come in a batch.
 #[derive(Debug)]
 struct Part {
     lane: Lane,
-    /// How many of this batch's commands are acknowledged.
+    /// How many of this batch's commands are committed.
     done: usize,
+    /// Commands that one transaction may have.
+    most: usize,
 }
 
 impl Part {
-    async fn new(connection: &Connection) -> Result<Part, SinkError> {
-        let lane = Lane::new(connection).await?;
-        Ok(Part { lane, done: 0 })
+    async fn new(connection: &Connection, generation: u64) -> Result<Part, SinkError> {
+        Ok(Part {
+            lane: Lane::new(connection, generation).await?,
+            done: 0,
+            most: MOST_COMMANDS,
+        })
     }
 
-    /// Forgets the batch before.
-    fn begin(&mut self) {
-        self.done = 0;
-        self.lane.begin();
-    }
-
-    /// Sends every fourth command from `first` on, except those that are done.
-    async fn send(&mut self, first: usize, job: &Job<'_>) -> Result<(), SinkError> {
-        let database = job.connection.describe();
-        let mine = job.chunks.iter().skip(first).step_by(LANES);
-        for chunk in mine.skip(self.done) {
-            let command = chunk
-                .command(job.tables, job.updated_at)
-                .map_err(|problem| SinkError::refused(database, problem))?;
-            let check = |reply: &_| replies::check(database, job.tables, chunk, reply);
-            self.lane.run(job.connection, command, check).await?;
-            self.done += 1;
+    /// Sends every fourth chunk from `first` on, except those that are done.
+    async fn send(
+        &mut self,
+        first: usize,
+        to: To<'_>,
+        chunks: &[Chunk<'_>],
+    ) -> Result<(), SinkError> {
+        let mine: Vec<&Chunk<'_>> = chunks.iter().skip(first).step_by(LANES).collect();
+        while self.done < mine.len() {
+            let end = mine.len().min(self.done + self.most);
+            if let Err(error) = self.lane.write(to, &mine[self.done..end]).await {
+                self.most = 1;
+                return Err(error);
+            }
+            self.done = end;
         }
-        // The next batch may write the same rows through other lanes.
-        self.lane.settle(job.connection).await
+        self.most = MOST_COMMANDS;
+        // Of a try before this one, something may still be on its way.
+        self.lane.settle(to).await
     }
 }

@@ -82,6 +82,7 @@ pub fn customers(window: i64, gender: &str, total: i64) -> Row {
         ],
         is_final: total < 0,
         epoch: 5,
+        updated_at: START + 77,
     }
 }
 
@@ -99,6 +100,7 @@ pub fn interactions(window: i64, product: &str, kind: &str, total: i64) -> Row {
         ],
         is_final: false,
         epoch: 6,
+        updated_at: START + 77,
     }
 }
 

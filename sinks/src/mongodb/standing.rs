@@ -1,0 +1,343 @@
+//! The one document of `progress` as BSON: how far everything is complete, what may be
+//! there beyond that, and who may write.
+//!
+//! ```text
+//!   {_id: "tidemark",
+//!    epoch: long, offsets: {topic: {"0": long}},
+//!    views: {view: {watermark: date, final_until: date}}, updated_at: date,
+//!    reaching: {epoch: long, offsets: {topic: {"0": long}}},
+//!    generation: long, ended: bool,
+//!    holder: {host: string, process: long, started_at: date, place: string|null},
+//!    challenge: long, answer: long}
+//! ```
+//!
+//! Each part is set as a whole, and apart from the others. Before anything has been
+//! published, there are no fields of the first part; a document of a version before
+//! there were generations has only those.
+
+use std::collections::BTreeMap;
+
+use ::mongodb::bson::raw::{CString, RawDocument, RawDocumentBuf, cstr};
+use ::mongodb::bson::{DateTime, RawBsonRef, rawdoc};
+
+use super::documents::long;
+use crate::alive::Place;
+use crate::claim::Seen;
+use crate::{Holder, Progress, Reaching, Standing, ViewProgress};
+
+/// The collection.
+pub(super) const COLLECTION: &str = "progress";
+
+/// `_id` of its one document.
+pub(super) const ID: &str = "tidemark";
+
+type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
+
+/// The fields of `progress`; an error names the topic or view that cannot be one.
+pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
+    let mut views = RawDocumentBuf::new();
+    for (view, reached) in &progress.views {
+        let ViewProgress {
+            watermark,
+            final_until,
+        } = *reached;
+        let of_view = rawdoc! {
+            "watermark": DateTime::from_millis(watermark),
+            "final_until": DateTime::from_millis(final_until),
+        };
+        let view =
+            CString::try_from(view.as_str()).map_err(|error| format!("view {view:?}: {error}"))?;
+        views.append(&view, of_view);
+    }
+    let mut fields = RawDocumentBuf::new();
+    fields.append(cstr!("epoch"), long(progress.epoch));
+    fields.append(cstr!("offsets"), offsets(&progress.offsets)?);
+    fields.append(cstr!("views"), views);
+    fields.append(
+        cstr!("updated_at"),
+        DateTime::from_millis(progress.updated_at),
+    );
+    Ok(fields)
+}
+
+/// The field of `reaching`; an error names the topic that cannot be one.
+pub(super) fn reaching(reaching: &Reaching) -> Result<RawDocumentBuf, String> {
+    let offsets = offsets(&reaching.offsets)?;
+    Ok(rawdoc! {"reaching": {"epoch": long(reaching.epoch), "offsets": offsets}})
+}
+
+/// The fields of a holder that has just claimed.
+pub(super) fn holder(holder: &Holder, place: Option<&Place>) -> RawDocumentBuf {
+    let mut inner = rawdoc! {
+        "host": holder.host.as_str(),
+        "process": i64::from(holder.process),
+        "started_at": DateTime::from_millis(holder.started_at),
+    };
+    match place.map(Place::text) {
+        Some(place) => inner.append(cstr!("place"), place.as_str()),
+        None => inner.append(cstr!("place"), RawBsonRef::Null),
+    }
+    rawdoc! {"generation": long(holder.generation), "ended": false, "holder": inner}
+}
+
+fn offsets(offsets: &Offsets) -> Result<RawDocumentBuf, String> {
+    let mut document = RawDocumentBuf::new();
+    for (topic, partitions) in offsets {
+        let mut of_topic = RawDocumentBuf::new();
+        for (partition, offset) in partitions {
+            let partition = CString::try_from(partition.to_string())
+                .map_err(|error| format!("partition {partition}: {error}"))?;
+            of_topic.append(&partition, *offset);
+        }
+        // Dots in a topic's name stay dots: within a value they are part of the
+        // field's name, not a path.
+        let topic = CString::try_from(topic.as_str())
+            .map_err(|error| format!("topic {topic:?}: {error}"))?;
+        document.append(&topic, of_topic);
+    }
+    Ok(document)
+}
+
+/// The document, understood.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) standing: Standing,
+    place: Option<Place>,
+    challenge: Option<i64>,
+    answer: Option<i64>,
+}
+
+impl Stored {
+    /// Who may write, if anybody has ever claimed it.
+    pub(super) fn seen(&self) -> Option<Seen> {
+        let holder = self.standing.holder.clone()?;
+        Some(Seen {
+            holder,
+            place: self.place.clone(),
+            ended: self.standing.ended,
+            answer: self.answer,
+        })
+    }
+
+    /// The question that nobody has answered yet.
+    pub(super) fn open_question(&self) -> Option<i64> {
+        self.challenge
+            .filter(|challenge| self.answer != Some(*challenge))
+    }
+}
+
+/// Understands the document; an error says what is not as it was written.
+pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let mut standing = Standing::default();
+    if document.get("epoch").map_err(wrong)?.is_some() {
+        standing.progress = Some(stored_progress(document)?);
+    }
+    if let Some(reaching) = document.get("reaching").map_err(wrong)? {
+        let reaching = reaching.as_document().ok_or("reaching is no document")?;
+        standing.reaching = Reaching {
+            epoch: number(reaching, "epoch")?,
+            offsets: stored_offsets(reaching)?,
+        };
+    }
+    let mut place = None;
+    if document.get("generation").map_err(wrong)?.is_some() {
+        let holder = document.get_document("holder").map_err(wrong)?;
+        standing.ended = document.get_bool("ended").map_err(wrong)?;
+        standing.holder = Some(Holder {
+            generation: number(document, "generation")?,
+            host: holder.get_str("host").map_err(wrong)?.to_owned(),
+            process: u32::try_from(number(holder, "process")?)
+                .map_err(|error| format!("process: {error}"))?,
+            started_at: holder
+                .get_datetime("started_at")
+                .map_err(wrong)?
+                .timestamp_millis(),
+        });
+        place = holder.get_str("place").ok().and_then(Place::parse);
+    }
+    let long = |name| match document.get(name) {
+        Ok(Some(RawBsonRef::Int64(long))) => Some(long),
+        _ => None,
+    };
+    Ok(Stored {
+        standing,
+        place,
+        challenge: long("challenge"),
+        answer: long("answer"),
+    })
+}
+
+fn number(document: &RawDocument, name: &str) -> Result<u64, String> {
+    let number = document.get_i64(name).map_err(|error| error.to_string())?;
+    u64::try_from(number).map_err(|_| format!("{name} {number} is below zero"))
+}
+
+fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
+    Ok(Progress {
+        epoch: number(document, "epoch")?,
+        offsets: stored_offsets(document)?,
+        views: stored_views(document)?,
+        updated_at: document
+            .get_datetime("updated_at")
+            .map_err(|error| error.to_string())?
+            .timestamp_millis(),
+    })
+}
+
+fn stored_offsets(document: &RawDocument) -> Result<Offsets, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let mut offsets = Offsets::new();
+    for entry in document.get_document("offsets").map_err(wrong)? {
+        let (topic, partitions) = entry.map_err(wrong)?;
+        let partitions = partitions
+            .as_document()
+            .ok_or_else(|| format!("offsets of {} are no document", topic.as_str()))?;
+        let mut of_topic = BTreeMap::new();
+        for entry in partitions {
+            let (partition, offset) = entry.map_err(wrong)?;
+            let place = || format!("offset of {}/{}", topic.as_str(), partition.as_str());
+            of_topic.insert(
+                partition
+                    .as_str()
+                    .parse()
+                    .map_err(|error| format!("{}: {error}", place()))?,
+                offset
+                    .as_i64()
+                    .ok_or_else(|| format!("{} is no long", place()))?,
+            );
+        }
+        offsets.insert(topic.as_str().to_owned(), of_topic);
+    }
+    Ok(offsets)
+}
+
+/// The views of a progress document: none where it was written before there
+/// were watermarks.
+fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let mut views = BTreeMap::new();
+    let Some(found) = document.get("views").map_err(wrong)? else {
+        return Ok(views);
+    };
+    for entry in found.as_document().ok_or("views are no document")? {
+        let (view, reached) = entry.map_err(wrong)?;
+        let millis = |name| {
+            let date = reached
+                .as_document()
+                .and_then(|reached| reached.get_datetime(name).ok());
+            date.map(DateTime::timestamp_millis)
+                .ok_or_else(|| format!("{name} of {} is no date", view.as_str()))
+        };
+        let reached = ViewProgress {
+            watermark: millis("watermark")?,
+            final_until: millis("final_until")?,
+        };
+        views.insert(view.as_str().to_owned(), reached);
+    }
+    Ok(views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::mongodb::bson::{Document, doc};
+
+    fn some_progress() -> Progress {
+        Progress {
+            epoch: 12,
+            offsets: BTreeMap::from([
+                ("shop.orders.v1".into(), BTreeMap::from([(0, 5), (11, 7)])),
+                ("empty".into(), BTreeMap::new()),
+            ]),
+            views: BTreeMap::from([(
+                "sales".into(),
+                ViewProgress {
+                    watermark: 1_699_999_999_999,
+                    final_until: -1,
+                },
+            )]),
+            updated_at: 1_700_000_000_000,
+        }
+    }
+
+    fn merged(parts: &[RawDocumentBuf]) -> (Document, Stored) {
+        let mut whole = doc! {"_id": ID};
+        for part in parts {
+            whole.extend(Document::try_from(part.clone()).unwrap());
+        }
+        let stored = stored(&RawDocumentBuf::try_from(&whole).unwrap()).unwrap();
+        (whole, stored)
+    }
+
+    #[test]
+    fn progress_comes_back_with_dots_in_topics() {
+        let before = some_progress();
+        let (document, stored) = merged(&[progress(&before).unwrap()]);
+        assert_eq!(
+            document,
+            doc! {
+                "_id": "tidemark",
+                "epoch": 12_i64,
+                "offsets": {"empty": {}, "shop.orders.v1": {"0": 5_i64, "11": 7_i64}},
+                "views": {"sales": {
+                    "watermark": DateTime::from_millis(1_699_999_999_999),
+                    "final_until": DateTime::from_millis(-1),
+                }},
+                "updated_at": DateTime::from_millis(1_700_000_000_000),
+            }
+        );
+        assert_eq!(stored.standing.progress, Some(before));
+        assert!(stored.seen().is_none(), "nobody has claimed it");
+
+        // As it was before there were watermarks.
+        let old = rawdoc! {
+            "epoch": 1_i64, "offsets": {}, "updated_at": DateTime::from_millis(0),
+        };
+        let (_, old) = merged(&[old]);
+        assert_eq!(old.standing.progress.unwrap().views, BTreeMap::new());
+    }
+
+    #[test]
+    fn all_parts_come_back_together() {
+        let claimed = Holder {
+            generation: 7,
+            host: "shop-1".into(),
+            process: u32::MAX,
+            started_at: 1_700_000_000_123,
+        };
+        let place = Place::parse("boot pid:[1] 99").unwrap();
+        let reach = Reaching {
+            epoch: 14,
+            offsets: some_progress().offsets,
+        };
+        let (_, stored) = merged(&[
+            progress(&some_progress()).unwrap(),
+            reaching(&reach).unwrap(),
+            holder(&claimed, Some(&place)),
+            rawdoc! {"challenge": 5_i64, "answer": 4_i64},
+        ]);
+        let seen = stored.seen().unwrap();
+        assert_eq!(
+            (&seen.holder, seen.place, seen.answer),
+            (&claimed, Some(place), Some(4))
+        );
+        assert_eq!(stored.open_question(), Some(5));
+        assert_eq!(
+            stored.standing,
+            Standing {
+                progress: Some(some_progress()),
+                reaching: reach,
+                holder: Some(claimed.clone()),
+                ended: false,
+            }
+        );
+
+        let (_, answered) = merged(&[
+            holder(&claimed, None),
+            rawdoc! {"challenge": 5_i64, "answer": 5_i64},
+        ]);
+        assert_eq!(answered.open_question(), None);
+        assert_eq!(answered.standing.progress, None);
+    }
+}
