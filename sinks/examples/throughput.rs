@@ -11,7 +11,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use sinks::{Batch, Column, Kind, Role, Row, RowId, Storage, Table, Value};
+use sinks::{Batch, Claim, Column, Kind, Role, Row, RowId, Storage, Table, Value};
 
 const ROWS: usize = 200_000;
 const ROWS_A_BATCH: usize = 20_000;
@@ -91,6 +91,13 @@ fn batches(writer: usize, rows: usize, round: i64) -> Vec<Batch> {
 
 fn measure(name: &str, storage: &dyn Storage, writers: usize) -> Result<(), Box<dyn Error>> {
     storage.prepare()?;
+    storage.claim(&Claim {
+        host: "here".into(),
+        process: std::process::id(),
+        started_at: 0,
+        take_over: true,
+        patience: Duration::ZERO,
+    })?;
     for (round, what) in [(1, "new"), (2, "replaced"), (3, "replaced")] {
         let work: Vec<Vec<Batch>> = (0..writers)
             .map(|writer| batches(writer, ROWS / writers, round))

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{HOUR, START, customers, id, interactions, letter, offsets, puts, tables, views};
+use common::{
+    HOUR, START, begin, customers, id, interactions, letter, offsets, puts, tables, views,
+};
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
@@ -28,6 +30,15 @@ impl File {
     fn open(&self) -> Embedded {
         let storage = sinks::embedded::open(&self.path(), tables()).unwrap();
         storage.prepare().unwrap();
+        begin(&storage);
+        storage
+    }
+
+    /// As another process of the same run does.
+    fn enter(&self) -> Embedded {
+        let storage = sinks::embedded::open(&self.path(), tables()).unwrap();
+        let standing = storage.reader().unwrap().standing().unwrap();
+        storage.enter(&standing.holder.unwrap()).unwrap();
         storage
     }
 
@@ -197,7 +208,7 @@ fn a_batch_is_written_as_a_whole_or_not_at_all() {
 fn writers_take_turns_and_readers_do_not_wait() {
     let file = File::new();
     // Two storages, as two processes would have.
-    let storages = [file.open(), file.open()];
+    let storages = [file.open(), file.enter()];
     std::thread::scope(|scope| {
         for (n, storage) in storages.iter().enumerate() {
             for part in 0..2 {

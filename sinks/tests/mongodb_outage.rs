@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::server::{Database, Server};
-use common::{customers, puts, tables};
-use mongodb::bson::doc;
+use common::{begin, claim, customers, puts, tables};
+use mongodb::bson::{Document, doc};
 use sinks::mongodb::{MongoDb, Timeouts};
 use sinks::retry::{Retrying, wait_for};
 use sinks::{Progress, SinkError, Storage, Writer};
@@ -34,6 +34,7 @@ fn patient(storage: &MongoDb) -> (Retrying, Arc<AtomicU32>) {
         assert!(error.is_temporary(), "{error}");
         count.fetch_add(1, Ordering::Relaxed);
     });
+    begin(storage);
     let writer = storage.writer().unwrap();
     (Retrying::new(writer, observer, Arc::default()), failures)
 }
@@ -170,20 +171,23 @@ fn a_set_is_one_before_it_is_initiated() {
     assert!(error.is_temporary(), "{error}");
     server.initiate();
     wait_for(|| storage.prepare(), Duration::from_secs(60), &never).unwrap();
+    begin(&storage);
     let mut writer = storage.writer().unwrap();
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     writer.publish(&Progress::default()).unwrap();
 
-    // Both writes waited for a majority, and both were numbered.
+    // What is no transaction waited for a majority; and the rows were one.
     let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
     let counters = status.get_document("opWriteConcernCounters").unwrap();
     let updates = counters.get_document("update").unwrap();
     assert_eq!(updates.get_i64("wmajority").unwrap(), 2, "{counters}");
     let sessions = Database::config(&server.uri()).documents("transactions");
-    let numbered = sessions
-        .iter()
-        .filter(|session| session.contains_key("txnNum"));
-    assert_eq!(numbered.count(), 2, "{sessions:?}");
+    let committed = |session: &&Document| {
+        session
+            .get_str("state")
+            .is_ok_and(|state| state == "committed")
+    };
+    assert_eq!(sessions.iter().filter(committed).count(), 1, "{sessions:?}");
 }
 
 #[test]
@@ -197,6 +201,7 @@ fn a_server_that_is_no_replica_set_works() {
         &AtomicBool::new(false),
     )
     .unwrap();
+    begin(&storage);
     let mut writer = storage.writer().unwrap();
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     writer.publish(&Progress::default()).unwrap();
@@ -221,6 +226,7 @@ fn a_wrong_password_is_refused_and_in_no_message() {
     ]});
     let right = open("right-one");
     right.prepare().unwrap();
+    begin(&right);
     let mut writer = right.writer().unwrap();
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
 
@@ -228,10 +234,7 @@ fn a_wrong_password_is_refused_and_in_no_message() {
     let start = Instant::now();
     for result in [
         wrong.prepare(),
-        wrong
-            .writer()
-            .unwrap()
-            .write(&puts(vec![customers(0, "x", 1)])),
+        wrong.claim(&claim("here")).map(drop),
         wrong.reader().unwrap().ping(),
     ] {
         let error = result.unwrap_err();

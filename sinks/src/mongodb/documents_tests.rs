@@ -46,17 +46,13 @@ fn a_row() -> Row {
         ],
         is_final: true,
         epoch: 42,
+        updated_at: 1_700_000_001_234,
     }
 }
 
 fn encode(row_: &Row) -> Result<RawDocumentBuf, String> {
     let table = table();
-    row(
-        &table,
-        &Layout::of(&table).unwrap(),
-        row_,
-        1_700_000_001_234,
-    )
+    row(&table, &Layout::of(&table).unwrap(), row_)
 }
 
 fn document(raw: &RawDocument) -> Document {

@@ -13,7 +13,11 @@ pub mod server;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sinks::{Batch, Column, DeadLetter, Kind, Reason, Role, Row, RowId, Table, Value};
+use std::time::Duration;
+
+use sinks::{
+    Batch, Claim, Column, DeadLetter, Holder, Kind, Reason, Role, Row, RowId, Storage, Table, Value,
+};
 
 /// 2024-11-02T13:00:00Z.
 pub const START: i64 = 1_730_552_400_000;
@@ -157,6 +161,27 @@ pub fn service(name: &str) -> String {
                 file.display()
             )
         })
+}
+
+/// A claim of a run on another machine, as far as anybody can tell: whoever finds its
+/// mark later has to ask.
+pub fn claim(host: &str) -> Claim {
+    Claim {
+        host: host.into(),
+        process: 17,
+        started_at: START,
+        take_over: false,
+        patience: Duration::from_secs(30),
+    }
+}
+
+/// Claims a database, whoever holds it.
+pub fn begin(storage: &dyn Storage) -> Holder {
+    let claim = Claim {
+        take_over: true,
+        ..claim("here")
+    };
+    storage.claim(&claim).unwrap()
 }
 
 /// How far the event time of a view has come.
