@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Rows are as wide as those of `sales_analysis`; each round writes all of them,
-//! the first as new rows and the second as replacements. Without the variable,
-//! only SQLite is measured.
+//! the first as new rows and the others as replacements. Then a row at a time is
+//! written. Without the variable, only SQLite is measured.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use sinks::{Batch, Claim, Column, Kind, Role, Row, RowId, Storage, Table, Value}
 
 const ROWS: usize = 200_000;
 const ROWS_A_BATCH: usize = 20_000;
+/// Batches of one row.
+const SMALL: i64 = 500;
 const HOUR: i64 = 3_600_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -24,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure("sqlite", &sqlite, 1)?;
     if let Ok(uri) = std::env::var("TIDEMARK_MONGODB_URI") {
         // Each in a database of its own, so that rows are new to it.
-        for writers in [1, 2] {
+        for writers in [1, 4] {
             let name = format!("throughput_{}_{writers}", std::process::id());
             let mongodb = sinks::mongodb::open(&uri, &name, tables())?;
             measure("mongodb", &mongodb, writers)?;
@@ -127,6 +129,25 @@ fn measure(name: &str, storage: &dyn Storage, writers: usize) -> Result<(), Box<
             cpu.as_secs_f64() * 1e6 / ROWS as f64
         );
     }
+    latency(name, storage)
+}
+
+/// How long a batch of one row takes.
+fn latency(name: &str, storage: &dyn Storage) -> Result<(), Box<dyn Error>> {
+    let mut writer = storage.writer()?;
+    let mut times = Vec::new();
+    for round in 10..10 + SMALL {
+        let batches = batches(0, 1, round);
+        let start = Instant::now();
+        batches.iter().try_for_each(|batch| writer.write(batch))?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!(
+        "{name}, a batch of one row: {:.2} ms (median), {:.2} ms (99 %)",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        times[times.len() * 99 / 100].as_secs_f64() * 1e3
+    );
     Ok(())
 }
 

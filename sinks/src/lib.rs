@@ -67,7 +67,7 @@ pub trait Storage: Send + Sync {
     fn watch(&self, answer: bool) -> Result<(), SinkError>;
 
     /// A clean end, when all processes have written everything: the next claim need
-    /// not ask anybody, and nothing can be written under this generation any more.
+    /// not ask anybody.
     fn release(&self) -> Result<(), SinkError>;
 
     /// Whether all rows of an epoch go through one writer, together with the progress,

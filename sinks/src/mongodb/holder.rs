@@ -77,13 +77,13 @@ pub(super) async fn watch(
     Ok(())
 }
 
-/// Says that this generation has ended; nothing can be written under it any more.
+/// Says that this generation has ended.
 pub(super) async fn release(connection: &Connection, generation: u64) -> Result<(), SinkError> {
     let filter = rawdoc! {"_id": ID, "generation": long(generation)};
-    if !change(connection, filter, rawdoc! {"ended": true}).await? {
-        return check(connection, generation).await.map(drop);
+    match change(connection, filter, rawdoc! {"ended": true}).await? {
+        true => Ok(()),
+        false => check(connection, generation).await.map(drop),
     }
-    eviction::evict(connection, generation.saturating_add(1)).await
 }
 
 /// Says how far everything is complete.

@@ -1,0 +1,323 @@
+//! Who may write: the same for both databases.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use common::server::Database;
+use common::{claim, customers, offsets, puts, tables};
+use sinks::{Claim, Holder, Progress, Reaching, SinkError, Standing, Storage};
+
+/// Opens the database of a test, as one more process.
+type Open<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);
+
+fn on_both(test: &str, scenario: impl Fn(Open<'_>)) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tidemark.db");
+    scenario(&|| {
+        let storage = sinks::embedded::open(&path, tables()).unwrap();
+        storage.prepare().unwrap();
+        Box::new(storage)
+    });
+    let database = Database::new(test);
+    scenario(&|| {
+        let storage = sinks::mongodb::open(&database.uri, &database.name, tables()).unwrap();
+        storage.prepare().unwrap();
+        Box::new(storage)
+    });
+}
+
+/// Does `work` while whoever holds the database answers.
+fn while_alive<T>(storage: &dyn Storage, work: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                storage.watch(true).unwrap();
+            }
+        });
+        let result = work();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+#[track_caller]
+fn is_replaced(result: Result<(), SinkError>, by: &Holder) {
+    match result {
+        Err(error @ SinkError::Replaced { .. }) => {
+            assert!(!error.is_temporary());
+            let text = error.to_string();
+            let who = format!("{by} has taken over; this run (generation ");
+            assert!(text.contains(&who), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn standing(storage: &dyn Storage) -> Standing {
+    storage.reader().unwrap().standing().unwrap()
+}
+
+#[test]
+fn nothing_is_written_before_a_claim() {
+    on_both("claim_first", |open| {
+        let storage = open();
+        assert_eq!(standing(&*storage), Standing::default());
+        assert!(storage.writer().is_err());
+        assert!(storage.watch(true).is_err());
+        assert!(storage.release().is_err());
+        let holder = storage.claim(&claim("a")).unwrap();
+        let expected = Holder {
+            generation: 1,
+            host: "a".into(),
+            process: 17,
+            started_at: common::START,
+        };
+        assert_eq!(holder, expected);
+        assert_eq!(
+            standing(&*storage),
+            Standing {
+                holder: Some(expected),
+                ..Standing::default()
+            }
+        );
+        storage.watch(true).unwrap();
+    });
+}
+
+#[test]
+fn one_that_is_alive_keeps_it_unless_it_is_taken() {
+    on_both("claim_alive", |open| {
+        let (first, second) = (open(), open());
+        let holder = first.claim(&claim("a")).unwrap();
+        while_alive(&*first, || match second.claim(&claim("b")) {
+            Err(error @ SinkError::Held { .. }) => {
+                let text = error.to_string();
+                assert!(text.contains(&holder.to_string()), "{text}");
+                assert!(text.contains("--take-over"), "{text}");
+            }
+            other => panic!("{other:?}"),
+        });
+        first.watch(true).unwrap();
+
+        let taking = Claim {
+            take_over: true,
+            ..claim("b")
+        };
+        let new = second.claim(&taking).unwrap();
+        assert_eq!((new.generation, &*new.host), (2, "b"));
+        is_replaced(first.watch(true), &new);
+        is_replaced(first.watch(false), &new);
+        is_replaced(first.release(), &new);
+        is_replaced(first.enter(&holder), &new);
+        second.watch(true).unwrap();
+    });
+}
+
+#[test]
+fn one_that_does_not_answer_loses_it() {
+    on_both("claim_silent", |open| {
+        let (first, second) = (open(), open());
+        first.claim(&claim("a")).unwrap();
+        let mut writer = first.writer().unwrap();
+        writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+        // A process other than 0 looks, and does not answer.
+        first.watch(false).unwrap();
+        let patience = Duration::from_millis(300);
+        let asking = Claim {
+            patience,
+            ..claim("b")
+        };
+        let new = second.claim(&asking).unwrap();
+        assert_eq!(new.generation, 2);
+
+        let batch = puts(vec![customers(0, "x", 2), customers(1, "x", 2)]);
+        is_replaced(writer.write(&batch), &new);
+        is_replaced(writer.publish(&Progress::default()), &new);
+        let reaching = Reaching {
+            epoch: 9,
+            ..Reaching::default()
+        };
+        is_replaced(writer.reach(&reaching), &new);
+        let before = standing(&*second);
+        assert_eq!((before.progress, before.reaching.epoch), (None, 0));
+        second.writer().unwrap().write(&batch).unwrap();
+    });
+}
+
+#[test]
+fn one_that_has_ended_is_not_asked() {
+    on_both("claim_ended", |open| {
+        let (first, second) = (open(), open());
+        let hour = Duration::from_secs(3_600);
+        let patient = |host| Claim {
+            patience: hour,
+            ..claim(host)
+        };
+        first.claim(&patient("a")).unwrap();
+        let mut writer = first.writer().unwrap();
+        let reaching = Reaching {
+            epoch: 3,
+            offsets: offsets(),
+        };
+        writer.reach(&reaching).unwrap();
+        let progress = Progress {
+            epoch: 3,
+            ..Progress::default()
+        };
+        writer.publish(&progress).unwrap();
+        first.release().unwrap();
+        assert!(standing(&*first).ended);
+
+        let new = second.claim(&patient("b")).unwrap();
+        assert_eq!(new.generation, 2);
+        // What is said of the rows stays.
+        assert_eq!(
+            standing(&*second),
+            Standing {
+                progress: Some(progress),
+                reaching,
+                holder: Some(new),
+                ended: false,
+            }
+        );
+    });
+}
+
+#[test]
+fn one_that_was_killed_on_this_machine_is_not_asked() {
+    on_both("claim_killed", |open| {
+        let (first, second) = (open(), open());
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let of = |process| Claim {
+            process,
+            patience: Duration::from_secs(3_600),
+            ..claim("this one")
+        };
+        first.claim(&of(child.id())).unwrap();
+        let asking = Claim {
+            process: std::process::id(),
+            ..claim("this one")
+        };
+        let answered = while_alive(&*first, || second.claim(&asking));
+        assert!(matches!(answered, Err(SinkError::Held { .. })));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        second.claim(&of(std::process::id())).unwrap();
+    });
+}
+
+/// The claim that got no answer has passed, and is made again.
+#[test]
+fn a_claim_that_is_made_again_does_not_ask_itself() {
+    on_both("claim_again", |open| {
+        let again = Claim {
+            patience: Duration::from_secs(3_600),
+            ..claim("a")
+        };
+        assert_eq!(open().claim(&again).unwrap().generation, 1);
+        assert_eq!(open().claim(&again).unwrap().generation, 2);
+    });
+}
+
+#[test]
+fn of_many_that_claim_at_once_one_gets_it() {
+    const MANY: usize = 6;
+    on_both("claim_many", |open| {
+        let (held, won) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let all_there = std::sync::Barrier::new(MANY);
+        std::thread::scope(|scope| {
+            for number in 0..MANY {
+                let (held, won, all_there) = (&held, &won, &all_there);
+                scope.spawn(move || {
+                    let storage = open();
+                    all_there.wait();
+                    match storage.claim(&claim(&format!("host {number}"))) {
+                        Ok(_) => {
+                            won.fetch_add(1, Ordering::Relaxed);
+                            while held.load(Ordering::Relaxed) < MANY - 1 {
+                                storage.watch(true).unwrap();
+                            }
+                        }
+                        Err(SinkError::Held { .. }) => {
+                            held.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                });
+            }
+        });
+        assert_eq!(won.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn of_many_that_take_over_at_once_each_gets_a_generation_of_its_own() {
+    on_both("claim_taking", |open| {
+        let mut generations: Vec<u64> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..6)
+                .map(|number| {
+                    scope.spawn(move || {
+                        let taking = Claim {
+                            take_over: true,
+                            ..claim(&format!("host {number}"))
+                        };
+                        open().claim(&taking).unwrap().generation
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        generations.sort_unstable();
+        assert_eq!(generations, [1, 2, 3, 4, 5, 6]);
+    });
+}
+
+#[test]
+fn processes_of_a_run_write_under_one_generation() {
+    on_both("claim_enter", |open| {
+        let (first, second) = (open(), open());
+        let holder = first.claim(&claim("a")).unwrap();
+        second.enter(&holder).unwrap();
+        for storage in [&first, &second] {
+            let mut writer = storage.writer().unwrap();
+            writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+            storage.watch(false).unwrap();
+        }
+        let later = Holder {
+            generation: 2,
+            ..holder
+        };
+        assert!(second.enter(&later).is_err(), "nobody has claimed that");
+    });
+}
+
+#[test]
+fn what_may_be_there_only_grows() {
+    on_both("claim_reach", |open| {
+        let storage = open();
+        storage.claim(&claim("a")).unwrap();
+        let mut writer = storage.writer().unwrap();
+        let reaching = |epoch| Reaching {
+            epoch,
+            offsets: offsets(),
+        };
+        for epoch in [4, 9, 9] {
+            writer.reach(&reaching(epoch)).unwrap();
+            assert_eq!(standing(&*storage).reaching, reaching(epoch));
+        }
+        let error = writer.reach(&reaching(8)).unwrap_err();
+        assert!(error.to_string().contains("through 9"), "{error}");
+        let other = Reaching {
+            epoch: 9,
+            ..Reaching::default()
+        };
+        assert!(writer.reach(&other).is_err(), "9 said something else");
+        assert_eq!(standing(&*storage).reaching, reaching(9));
+    });
+}
