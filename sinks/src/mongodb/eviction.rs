@@ -65,7 +65,7 @@ async fn kill(connection: &Connection, generation: u64) -> Result<(), SinkError>
     let mut cursor = connection.within(find).await?;
     let mut sessions = RawArrayBuf::new();
     while connection.within(cursor.advance()).await? {
-        if let Ok(Some(id)) = cursor.current().get("_id") {
+        if let Ok(Some(id)) = cursor.current().get("session") {
             sessions.push(rawdoc! {"id": id});
         }
     }

@@ -86,6 +86,23 @@ pub(super) async fn release(connection: &Connection, generation: u64) -> Result<
     }
 }
 
+/// Counts one more lane; fails unless this generation is the current one. That it is,
+/// is on a majority then, and not only read somewhere.
+pub(super) async fn count_writer(
+    connection: &Connection,
+    generation: u64,
+) -> Result<(), SinkError> {
+    let filter = rawdoc! {"_id": ID, "generation": long(generation)};
+    if update(connection, filter, rawdoc! {"$inc": {"writers": 1_i64}}).await? {
+        return Ok(());
+    }
+    check(connection, generation).await?;
+    Err(SinkError::unavailable(
+        connection.describe(),
+        "who may write changed while it was looked up",
+    ))
+}
+
 /// Says how far everything is complete.
 pub(super) async fn publish(
     connection: &Connection,
@@ -142,9 +159,16 @@ async fn change(
     filter: RawDocumentBuf,
     fields: RawDocumentBuf,
 ) -> Result<bool, SinkError> {
-    let update = rawdoc! {"q": filter, "u": {"$set": fields}};
-    let changed = update_one(connection, update).await;
-    changed.map_err(|failure| failure.error)
+    update(connection, filter, rawdoc! {"$set": fields}).await
+}
+
+async fn update(
+    connection: &Connection,
+    filter: RawDocumentBuf,
+    update: RawDocumentBuf,
+) -> Result<bool, SinkError> {
+    let updated = update_one(connection, rawdoc! {"q": filter, "u": update}).await;
+    updated.map_err(|failure| failure.error)
 }
 
 async fn update_one(connection: &Connection, update: RawDocumentBuf) -> Result<bool, Failure> {

@@ -29,9 +29,11 @@
 //! - Rows that arrive when their transaction has ended are refused, because only the
 //!   first command of a transaction can begin one, and that is the one which needs the
 //!   document. So is a commit.
-//! - A new document cannot be made, because that is a transaction which also changes the
-//!   document of `progress`, and only under its generation. Against a claim, which
-//!   changes that as well, one of the two conflicts and comes second.
+//! - A new document is of no use. A lane inserts it, under an id that no other try has,
+//!   and only then asks whether its generation is the current one (by a change of the
+//!   document of `progress` that is done only if it is, and on a majority). If so, it was
+//!   there before the takeover began, which deletes it. If not, the lane does not
+//!   use it. One that is inserted late, by a try that was given up, belongs to nobody.
 //! - A primary that does not know yet that there is another may do any of this. It cannot
 //!   reach a majority then, and takes it back when it rejoins. The same holds for what
 //!   a new primary has not got.
@@ -70,6 +72,7 @@
 use std::time::Duration;
 
 use ::mongodb::ClientSession;
+use ::mongodb::bson::oid::ObjectId;
 use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use ::mongodb::bson::{Document, RawBson, rawdoc};
 use ::mongodb::options::TransactionOptions;
@@ -77,7 +80,7 @@ use ::mongodb::options::TransactionOptions;
 use super::commands::{Chunk, Tables};
 use super::connection::{Connection, Failure};
 use super::documents::long;
-use super::{errors, holder, replies, standing};
+use super::{errors, holder, replies};
 use crate::SinkError;
 
 /// The collection of the lanes' documents.
@@ -109,8 +112,8 @@ pub(super) struct To<'a> {
 pub(super) struct Lane {
     session: ClientSession,
     generation: u64,
-    /// Whether its document is there, as far as it knows.
-    registered: bool,
+    /// Which document is its own, if that has been made.
+    own: Option<ObjectId>,
     /// Whether something of a transaction may still be on its way.
     unsettled: bool,
 }
@@ -122,7 +125,7 @@ impl Lane {
         Ok(Lane {
             session: connection.session().await?,
             generation,
-            registered: false,
+            own: None,
             unsettled: false,
         })
     }
@@ -162,15 +165,13 @@ impl Lane {
 
     async fn transaction(&mut self, to: To<'_>, chunks: &[&Chunk<'_>]) -> Result<(), Failure> {
         let connection = to.connection;
-        if !self.registered {
-            self.register(connection).await?;
-            self.registered = true;
-        }
+        let own = match self.own {
+            Some(own) => own,
+            None => *self.own.insert(self.register(connection).await?),
+        };
         self.start(connection).await?;
-        let own = rawdoc! {"_id": self.id(), "generation": long(self.generation)};
-        let update = rawdoc! {"q": own, "u": {"$inc": {"transactions": 1_i64}}};
-        if !self.change_one(connection, COLLECTION, update).await? {
-            self.registered = false;
+        if !self.begin(connection, own).await? {
+            self.own = None;
             holder::check(connection, self.generation).await?;
             // Somebody has emptied the collection: the next try makes it again.
             let detail = format!("a document of {COLLECTION} is gone");
@@ -183,35 +184,36 @@ impl Lane {
         self.commit(connection).await
     }
 
-    /// Makes the lane's document, if its generation is the current one.
-    async fn register(&mut self, connection: &Connection) -> Result<(), Failure> {
-        let generation = long(self.generation);
-        self.start(connection).await?;
-        let update = rawdoc! {
-            "q": {"_id": self.id()},
-            "u": {"$set": {"generation": generation, "transactions": 0_i64}},
-            "upsert": true,
+    /// Makes the lane's document; fails unless its generation is the current one.
+    async fn register(&self, connection: &Connection) -> Result<ObjectId, Failure> {
+        let id = ObjectId::new();
+        let document = rawdoc! {
+            "_id": id,
+            "generation": long(self.generation),
+            "session": self.session_id(),
+            "transactions": 0_i64,
         };
-        self.change_one(connection, COLLECTION, update).await?;
-        // A change, and not only a look: a claim at the same time must meet it. It comes
-        // last, since it keeps others from changing the document until the commit.
-        let update = rawdoc! {
-            "q": {"_id": standing::ID, "generation": generation},
-            "u": {"$inc": {"writers": 1_i64}},
+        let mut documents = RawArrayBuf::new();
+        documents.push(document);
+        let mut command = rawdoc! {"insert": COLLECTION};
+        command.append(cstr!("documents"), documents);
+        write(connection, command).await?;
+        let Err(error) = holder::count_writer(connection, self.generation).await else {
+            return Ok(id);
         };
-        if !self
-            .change_one(connection, standing::COLLECTION, update)
-            .await?
-        {
-            holder::check(connection, self.generation).await?;
-            let detail = "who may write changed while it was looked up";
-            return Err(SinkError::unavailable(connection.describe(), detail).into());
+        if matches!(error, SinkError::Replaced { .. }) {
+            // It would be in nobody's way, and goes with the next takeover anyway.
+            let mut deletes = RawArrayBuf::new();
+            deletes.push(rawdoc! {"q": {"_id": id}, "limit": 1});
+            let mut command = rawdoc! {"delete": COLLECTION};
+            command.append(cstr!("deletes"), deletes);
+            drop(write(connection, command).await);
         }
-        self.commit(connection).await
+        Err(error.into())
     }
 
-    /// The session's id, which is also that of the lane's document.
-    fn id(&self) -> RawBson {
+    /// What a takeover ends the session by.
+    fn session_id(&self) -> RawBson {
         let id = self.session.id().get("id").cloned();
         id.and_then(|id| RawBson::try_from(id).ok())
             .unwrap_or(RawBson::Null)
@@ -231,19 +233,15 @@ impl Lane {
         connection.run_write(command, &mut self.session).await
     }
 
-    /// Runs one update of one document, and says whether it found or made it.
-    async fn change_one(
-        &mut self,
-        connection: &Connection,
-        collection: &str,
-        update: RawDocumentBuf,
-    ) -> Result<bool, Failure> {
+    /// Adds one to the lane's document, and says whether it is there.
+    async fn begin(&mut self, connection: &Connection, own: ObjectId) -> Result<bool, Failure> {
+        let filter = rawdoc! {"_id": own, "generation": long(self.generation)};
         let mut updates = RawArrayBuf::new();
-        updates.push(update);
-        let mut command = rawdoc! {"update": collection};
+        updates.push(rawdoc! {"q": filter, "u": {"$inc": {"transactions": 1_i64}}});
+        let mut command = rawdoc! {"update": COLLECTION};
         command.append(cstr!("updates"), updates);
         let reply = self.run(connection, command).await?;
-        replies::count(connection.describe(), collection, &reply).map(|count| count > 0)
+        replies::count(connection.describe(), COLLECTION, &reply).map(|count| count > 0)
     }
 
     async fn commit(&mut self, connection: &Connection) -> Result<(), Failure> {
@@ -258,6 +256,13 @@ impl Lane {
         let abort = self.session.abort_transaction().into_future();
         drop(tokio::time::timeout(ABORT, abort).await);
     }
+}
+
+/// Runs one command outside of any transaction.
+async fn write(connection: &Connection, mut command: RawDocumentBuf) -> Result<(), Failure> {
+    command.append(cstr!("writeConcern"), connection.write_concern(true));
+    let reply = connection.run_code(command).await?;
+    replies::count(connection.describe(), COLLECTION, &reply).map(drop)
 }
 
 fn command(to: To<'_>, chunk: &Chunk<'_>) -> Result<RawDocumentBuf, SinkError> {

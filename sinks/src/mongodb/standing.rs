@@ -8,7 +8,7 @@
 //!    reaching: {epoch: long, offsets: {topic: {"0": long}}},
 //!    generation: long, ended: bool,
 //!    holder: {host: string, process: long, started_at: date, place: string|null},
-//!    challenge: long, answer: long}
+//!    challenge: long, answer: long, writers: long}
 //! ```
 //!
 //! Each part is set as a whole, and apart from the others. Before anything has been

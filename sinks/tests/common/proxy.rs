@@ -1,17 +1,26 @@
-//! Stands between a client and a MongoDB server, and holds commands back: their
-//! client loses its connection, and the server gets them later.
+//! Stands between a client and a MongoDB server, and holds commands back. Either their
+//! client loses its connection, and the server gets them later; or their client waits, as
+//! one does that was stopped before it sent them, and they go on when they are let.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use mongodb::bson::Document;
 
 /// Passes everything on, except for what it is told to hold back.
 pub struct Proxy {
     port: u16,
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Whenever something is paused, or let go on.
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -19,6 +28,10 @@ struct State {
     /// How the commands begin that are to be held back.
     wanted: Vec<Vec<u8>>,
     held: VecDeque<Vec<u8>>,
+    /// How the command begins that is to be paused.
+    to_pause: Option<Vec<u8>>,
+    /// Whether that command waits to go on.
+    paused: bool,
 }
 
 impl Proxy {
@@ -27,14 +40,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
-            state: Arc::default(),
+            shared: Arc::default(),
         };
-        let state = Arc::clone(&proxy.state);
+        let shared = Arc::clone(&proxy.shared);
         // It ends with the test's process.
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                let state = Arc::clone(&state);
-                std::thread::spawn(move || serve(client.unwrap(), port, &state));
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(client.unwrap(), port, &shared));
             }
         });
         proxy
@@ -46,22 +59,47 @@ impl Proxy {
 
     /// Holds back the next command of this name to this collection.
     pub fn hold(&self, command: &str, collection: &str) {
-        // The first field of a command: a string with its length before it.
-        let length = u32::try_from(collection.len() + 1).unwrap();
-        let mut wanted = vec![2];
-        wanted.extend_from_slice(command.as_bytes());
-        wanted.push(0);
-        wanted.extend_from_slice(&length.to_le_bytes());
-        wanted.extend_from_slice(collection.as_bytes());
-        wanted.push(0);
-        self.state.lock().unwrap().wanted.push(wanted);
+        let wanted = to_collection(command, collection);
+        self.shared.state.lock().unwrap().wanted.push(wanted);
+    }
+
+    /// Pauses before the next command of this name to this collection.
+    pub fn pause(&self, command: &str, collection: &str) {
+        let beginning = to_collection(command, collection);
+        self.shared.state.lock().unwrap().to_pause = Some(beginning);
+    }
+
+    /// Pauses before the next commit of a transaction.
+    pub fn pause_commit(&self) {
+        // A 32-bit integer.
+        let beginning = [&[16], "commitTransaction\0".as_bytes()].concat();
+        self.shared.state.lock().unwrap().to_pause = Some(beginning);
+    }
+
+    /// Waits until the command has come that was to be paused.
+    #[track_caller]
+    pub fn wait_for_pause(&self) {
+        let patience = Duration::from_secs(30);
+        let state = self.shared.state.lock().unwrap();
+        let (_state, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, patience, |state| !state.paused)
+            .unwrap();
+        assert!(!waited.timed_out(), "no such command");
+    }
+
+    /// Lets what is paused go on.
+    pub fn resume(&self) {
+        self.shared.state.lock().unwrap().paused = false;
+        self.shared.changed.notify_all();
     }
 
     /// Gives the first command that is held back to the server at `port`, and
     /// returns its answer.
     #[track_caller]
     pub fn deliver(&self, port: u16) -> Document {
-        let held = self.state.lock().unwrap().held.pop_front();
+        let held = self.shared.state.lock().unwrap().held.pop_front();
         let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
         server
             .write_all(&held.expect("nothing was held back"))
@@ -72,8 +110,21 @@ impl Proxy {
     }
 }
 
+/// How a command to a collection begins: its first field, a string with its length
+/// before it.
+fn to_collection(command: &str, collection: &str) -> Vec<u8> {
+    let length = u32::try_from(collection.len() + 1).unwrap();
+    let mut beginning = vec![2];
+    beginning.extend_from_slice(command.as_bytes());
+    beginning.push(0);
+    beginning.extend_from_slice(&length.to_le_bytes());
+    beginning.extend_from_slice(collection.as_bytes());
+    beginning.push(0);
+    beginning
+}
+
 /// Passes on what one connection says, until either end closes it.
-fn serve(mut client: TcpStream, port: u16, state: &Mutex<State>) {
+fn serve(mut client: TcpStream, port: u16, shared: &Shared) {
     // A server that is away is no answer either.
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", port)) else {
         return;
@@ -84,7 +135,9 @@ fn serve(mut client: TcpStream, port: u16, state: &Mutex<State>) {
         drop(asker.shutdown(Shutdown::Both));
     });
     while let Ok(message) = message(&mut client) {
-        if state.lock().unwrap().holds_back(&message) || server.write_all(&message).is_err() {
+        shared.pause_at(&message);
+        if shared.state.lock().unwrap().holds_back(&message) || server.write_all(&message).is_err()
+        {
             break;
         }
     }
@@ -93,10 +146,37 @@ fn serve(mut client: TcpStream, port: u16, state: &Mutex<State>) {
     }
 }
 
+impl Shared {
+    fn pause_at(&self, message: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        if state
+            .to_pause
+            .take_if(|wanted| begins(message, wanted))
+            .is_none()
+        {
+            return;
+        }
+        state.paused = true;
+        self.changed.notify_all();
+        drop(
+            self.changed
+                .wait_while(state, |state| state.paused)
+                .unwrap(),
+        );
+    }
+}
+
+fn begins(message: &[u8], wanted: &[u8]) -> bool {
+    message.windows(wanted.len()).any(|part| part == wanted)
+}
+
 impl State {
     fn holds_back(&mut self, message: &[u8]) -> bool {
-        let begins = |wanted: &Vec<u8>| message.windows(wanted.len()).any(|part| part == wanted);
-        let Some(place) = self.wanted.iter().position(begins) else {
+        let Some(place) = self
+            .wanted
+            .iter()
+            .position(|wanted| begins(message, wanted))
+        else {
             return false;
         };
         self.wanted.remove(place);
