@@ -321,3 +321,94 @@ fn what_may_be_there_only_grows() {
         assert_eq!(standing(&*storage).reaching, reaching(9));
     });
 }
+
+/// What is read after a restart: everything of later epochs, and no more.
+#[test]
+fn what_was_written_after_an_epoch_comes_back() {
+    on_both("claim_after", |open| {
+        let storage = open();
+        storage.claim(&claim("a")).unwrap();
+        let mut writer = storage.writer().unwrap();
+        let mut batch = puts(Vec::new());
+        for epoch in 1..=6_u64 {
+            let mut row = common::interactions(0, &format!("p{epoch}"), "review", 1);
+            (row.epoch, row.is_final) = (epoch, epoch % 2 == 0);
+            batch.puts.push(row);
+            let mut letter = common::letter(i64::try_from(epoch).unwrap());
+            letter.epoch = epoch;
+            batch.dead_letters.push(letter);
+        }
+        writer.write(&batch).unwrap();
+
+        let reader = storage.reader().unwrap();
+        let mut rows = Vec::new();
+        reader
+            .written_after(1, 4, &mut |row| rows.push(row))
+            .unwrap();
+        rows.sort_by_key(|row| row.epoch);
+        for (stored, row) in rows.iter().zip(&batch.puts[4..]) {
+            assert_eq!((&stored.id, &stored.values), (&row.id.id, &row.values));
+            assert_eq!(stored.is_final, row.is_final);
+            assert_eq!(stored.updated_at, row.updated_at);
+        }
+        assert_eq!(rows.len(), 2);
+        assert!(reader.written_after(7, 0, &mut |_| {}).is_err());
+
+        let letters = || {
+            let mut letters = Vec::new();
+            reader
+                .letters_after(4, &mut |letter| letters.push(letter))
+                .unwrap();
+            letters.sort_by_key(|letter| letter.epoch);
+            letters
+        };
+        let expected = batch.dead_letters[4..]
+            .iter()
+            .map(|letter| sinks::StoredLetter {
+                id: letter.id(),
+                topic: letter.topic.clone(),
+                partition: letter.partition,
+                offset: letter.offset,
+                reason: letter.reason,
+                view: letter.view.clone(),
+                epoch: letter.epoch,
+            });
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(letters(), expected);
+        let none_after_all = sinks::Batch {
+            letter_deletes: vec![expected[0].id.clone(), "never there".into()],
+            ..puts(Vec::new())
+        };
+        writer.write(&none_after_all).unwrap();
+        assert_eq!(letters(), expected[1..]);
+    });
+}
+
+/// Progress within a batch is for a database that writes as one.
+#[test]
+fn rows_and_progress_in_one_batch() {
+    on_both("claim_as_one", |open| {
+        let storage = open();
+        storage.claim(&claim("a")).unwrap();
+        let batch = sinks::Batch {
+            progress: Some(Progress {
+                epoch: 6,
+                offsets: offsets(),
+                ..Progress::default()
+            }),
+            ..puts(vec![customers(0, "x", 1)])
+        };
+        let written = storage.writer().unwrap().write(&batch);
+        let progress = storage.reader().unwrap().progress().unwrap();
+        match storage.writes_as_one() {
+            true => {
+                written.unwrap();
+                assert_eq!(progress, batch.progress);
+            }
+            false => {
+                assert!(!written.unwrap_err().is_temporary());
+                assert_eq!(progress, None);
+            }
+        }
+    });
+}

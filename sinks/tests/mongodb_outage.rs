@@ -176,11 +176,12 @@ fn a_set_is_one_before_it_is_initiated() {
     writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
     writer.publish(&Progress::default()).unwrap();
 
-    // What is no transaction waited for a majority; and the rows were one.
+    // What is no transaction (a claim, a lane, progress) waited for a majority; and the
+    // rows were one.
     let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
     let counters = status.get_document("opWriteConcernCounters").unwrap();
     let updates = counters.get_document("update").unwrap();
-    assert_eq!(updates.get_i64("wmajority").unwrap(), 2, "{counters}");
+    assert_eq!(updates.get_i64("wmajority").unwrap(), 3, "{counters}");
     let sessions = Database::config(&server.uri()).documents("transactions");
     let committed = |session: &&Document| {
         session

@@ -118,7 +118,13 @@ pub(super) async fn publish(
         {"epoch": {"$lt": epoch}},
         {"epoch": epoch, "updated_at": {"$lte": updated_at}},
     ]};
-    if change(connection, filter, fields).await? {
+    // In front of the others, and in their order, as readers know them.
+    let update = rawdoc! {"q": filter, "u": [
+        {"$unset": ["epoch", "offsets", "views", "updated_at"]},
+        {"$replaceWith": {"$mergeObjects": [{"$literal": fields}, "$$ROOT"]}},
+    ]};
+    let published = update_one(connection, update).await;
+    if published.map_err(|failure| failure.error)? {
         return Ok(());
     }
     let stands = check(connection, generation).await?.standing.progress;

@@ -11,7 +11,7 @@
 //!    challenge: long, answer: long, writers: long}
 //! ```
 //!
-//! Each part is set as a whole, and apart from the others. Before anything has been
+//! Each part is set as a whole, and apart from the others; the first comes first. Before anything has been
 //! published, there are no fields of the first part; a document of a version before
 //! there were generations has only those.
 
@@ -33,7 +33,7 @@ pub(super) const ID: &str = "tidemark";
 
 type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
 
-/// The fields of `progress`; an error names the topic or view that cannot be one.
+/// The document with the fields of `progress` alone; an error names the topic or view that cannot be one.
 pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
     let mut views = RawDocumentBuf::new();
     for (view, reached) in &progress.views {
@@ -49,7 +49,7 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
             CString::try_from(view.as_str()).map_err(|error| format!("view {view:?}: {error}"))?;
         views.append(&view, of_view);
     }
-    let mut fields = RawDocumentBuf::new();
+    let mut fields = rawdoc! {"_id": ID};
     fields.append(cstr!("epoch"), long(progress.epoch));
     fields.append(cstr!("offsets"), offsets(&progress.offsets)?);
     fields.append(cstr!("views"), views);

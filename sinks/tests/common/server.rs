@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use mongodb::Client;
 use mongodb::bson::{Document, doc};
+use mongodb::change_stream::event::ChangeStreamEvent;
 use tokio::runtime::Runtime;
 
 /// A database of a test's own, dropped at the end of it, and a client that
@@ -84,6 +85,38 @@ impl Database {
             }
             documents
         })
+    }
+
+    /// Calls `each` with what happens to a collection, in order, until it returns
+    /// false; through failovers. Calls `begun` when nothing can be missed any more.
+    pub fn follow(
+        &self,
+        collection: &str,
+        begun: impl FnOnce(),
+        mut each: impl FnMut(&ChangeStreamEvent<Document>) -> bool,
+    ) {
+        let collection = self
+            .client
+            .database(&self.name)
+            .collection::<Document>(collection);
+        self.runtime.block_on(async {
+            let mut stream = collection.watch().await.unwrap();
+            begun();
+            loop {
+                match stream.next_if_any().await {
+                    Ok(None) => {}
+                    Ok(Some(event)) if each(&event) => {}
+                    Ok(Some(_)) => return,
+                    // The driver goes on by itself once, and not for as long as it takes.
+                    Err(_) => {
+                        let token = stream.resume_token();
+                        if let Ok(again) = collection.watch().resume_after(token).await {
+                            stream = again;
+                        }
+                    }
+                }
+            }
+        });
     }
 
     pub fn insert(&self, collection: &str, document: Document) {
@@ -167,7 +200,15 @@ impl Server {
                 doc! {"_id": number, "host": host, "priority": priority}
             })
             .collect();
-        let initiate = doc! {"replSetInitiate": {"_id": "own", "members": members}};
+        let mut set = doc! {"_id": "own", "members": members};
+        if others.len() > 1 {
+            // One may go, and the others are not to wait ten seconds for it.
+            set.insert(
+                "settings",
+                doc! {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200},
+            );
+        }
+        let initiate = doc! {"replSetInitiate": set};
         let database = Database::admin(&self.uri());
         wait_for("set", || match database.try_command(initiate.clone()) {
             Err(error) if !error.to_string().contains("AlreadyInitialized") => Err(error),
@@ -186,6 +227,12 @@ impl Server {
                 other => Err(other),
             }
         });
+    }
+
+    /// Whether it is the primary of its set now.
+    pub fn is_primary(&self) -> bool {
+        let hello = Database::admin(&self.uri()).try_command(doc! {"hello": 1});
+        hello.is_ok_and(|hello| hello.get_bool("isWritablePrimary").unwrap_or(false))
     }
 
     pub fn uri(&self) -> String {
