@@ -53,10 +53,21 @@ fn take_in(seen: &mut Seen, event: &ChangeStreamEvent<Document>) {
     seen.entry(id.to_owned()).or_default().push(state);
 }
 
-/// Waits for a condition, for a minute.
+/// Stops everybody when the test fails.
+struct StopAll<'a>(&'a AtomicBool);
+
+impl Drop for StopAll<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Waits for a condition, for two minutes.
 #[track_caller]
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !condition() {
         assert!(Instant::now() < deadline, "{what}");
         std::thread::sleep(Duration::from_millis(10));
@@ -85,22 +96,24 @@ fn nothing_is_lost_or_seen_twice_or_goes_back_when_the_primary_is_killed() {
     storage.prepare().unwrap();
     begin(&storage);
 
+    let failed = Arc::new(AtomicBool::new(false));
     let failures = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&failures);
     let observer = Arc::new(move |error: &SinkError, _| {
         assert!(error.is_temporary(), "{error}");
         count.fetch_add(1, Ordering::Relaxed);
     });
-    let mut writer = Retrying::new(storage.writer().unwrap(), observer, Arc::default());
+    let mut writer = Retrying::new(storage.writer().unwrap(), observer, Arc::clone(&failed));
     let (rounds, stop) = (AtomicI64::new(0), AtomicBool::new(false));
     let last = AtomicI64::new(i64::MAX);
     let (begun, has_begun) = sync_channel(1);
 
     let (seen, last) = std::thread::scope(|scope| {
+        let _stop = StopAll(&failed);
         let following = scope.spawn(|| {
             let mut seen = Seen::new();
             let begun = || begun.send(()).unwrap();
-            database.follow("interaction_analysis", begun, |event| {
+            database.follow("interaction_analysis", &failed, begun, |event| {
                 take_in(&mut seen, event);
                 // The last round is odd: all rows are there in the end.
                 let last = Some(last.load(Ordering::Relaxed));
@@ -127,7 +140,7 @@ fn nothing_is_lost_or_seen_twice_or_goes_back_when_the_primary_is_killed() {
         for _ in 0..3 {
             let before = rounds.load(Ordering::Relaxed);
             wait_until("rounds", || rounds.load(Ordering::Relaxed) > before + 5);
-            let failed = failures.load(Ordering::Relaxed);
+            let failures_before = failures.load(Ordering::Relaxed);
             wait_until("a primary", || servers.iter().any(Server::is_primary));
             let primary = servers.iter().position(Server::is_primary).unwrap();
             servers[primary].kill();
@@ -135,7 +148,7 @@ fn nothing_is_lost_or_seen_twice_or_goes_back_when_the_primary_is_killed() {
             wait_until("rounds after a failover", || {
                 rounds.load(Ordering::Relaxed) > before + 5
             });
-            assert!(failures.load(Ordering::Relaxed) > failed);
+            assert!(failures.load(Ordering::Relaxed) > failures_before);
             servers[primary].restart();
         }
         stop.store(true, Ordering::Relaxed);

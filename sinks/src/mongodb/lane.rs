@@ -61,9 +61,9 @@
 //!
 //! # What it costs
 //!
-//! Two more round trips for up to [`MOST_COMMANDS`] commands. A transaction is kept short
-//! because the server ends it after a minute, and because it holds what it has
-//! changed in memory; if one has failed, the next are of one command each.
+//! Two more round trips a command. A transaction has one command with rows, and not more,
+//! because the server keeps in memory what it has changed ([`super::commands`]), and
+//! ends it after a minute.
 //!
 //! A server that is no replica set has no transactions. There, commands are sent as they
 //! are: that a write replaces whole documents makes sending it again harmless, but one
@@ -85,9 +85,6 @@ use crate::SinkError;
 
 /// The collection of the lanes' documents.
 pub(super) const COLLECTION: &str = "tidemark_writers";
-
-/// Commands with rows in one transaction: some 10,000 rows, or 32 MiB.
-pub(super) const MOST_COMMANDS: usize = 4;
 
 /// How often a transaction that met another one is done again at once. Rows of this run
 /// never meet; those that a killed run has left locked do, until they are freed.
@@ -130,18 +127,18 @@ impl Lane {
         })
     }
 
-    /// Does these chunks, all or none of them, until a majority has them.
+    /// Does all operations of a chunk or none, and returns when a majority has them.
     pub(super) async fn write(
         &mut self,
         to: To<'_>,
-        chunks: &[&Chunk<'_>],
+        chunk: Option<&Chunk<'_>>,
     ) -> Result<(), SinkError> {
         if !to.connection.is_replicated().await? {
-            return plainly(to, chunks).await;
+            return plainly(to, chunk).await;
         }
         let mut tries = 0;
         loop {
-            let Err(failure) = self.transaction(to, chunks).await else {
+            let Err(failure) = self.transaction(to, chunk).await else {
                 self.unsettled = false;
                 return Ok(());
             };
@@ -158,12 +155,12 @@ impl Lane {
     /// Makes the server refuse whatever of this lane may still be on its way.
     pub(super) async fn settle(&mut self, to: To<'_>) -> Result<(), SinkError> {
         match self.unsettled {
-            true => self.write(to, &[]).await,
+            true => self.write(to, None).await,
             false => Ok(()),
         }
     }
 
-    async fn transaction(&mut self, to: To<'_>, chunks: &[&Chunk<'_>]) -> Result<(), Failure> {
+    async fn transaction(&mut self, to: To<'_>, chunk: Option<&Chunk<'_>>) -> Result<(), Failure> {
         let connection = to.connection;
         let own = match self.own {
             Some(own) => own,
@@ -177,7 +174,7 @@ impl Lane {
             let detail = format!("a document of {COLLECTION} is gone");
             return Err(SinkError::unavailable(connection.describe(), detail).into());
         }
-        for chunk in chunks {
+        if let Some(chunk) = chunk {
             let reply = self.run(connection, command(to, chunk)?).await?;
             replies::check(connection.describe(), to.tables, chunk, &reply)?;
         }
@@ -271,16 +268,15 @@ fn command(to: To<'_>, chunk: &Chunk<'_>) -> Result<RawDocumentBuf, SinkError> {
         .map_err(|problem| SinkError::refused(to.connection.describe(), problem))
 }
 
-/// Does chunks one after another, on a server that has no transactions.
-async fn plainly(to: To<'_>, chunks: &[&Chunk<'_>]) -> Result<(), SinkError> {
-    let connection = to.connection;
-    for chunk in chunks {
-        let mut command = command(to, chunk)?;
-        command.append(cstr!("writeConcern"), connection.write_concern(false));
-        let reply = connection.run_code(command).await;
-        reply
-            .and_then(|reply| replies::check(connection.describe(), to.tables, chunk, &reply))
-            .map_err(|failure| failure.error)?;
-    }
-    Ok(())
+/// Does a chunk on a server that has no transactions.
+async fn plainly(to: To<'_>, chunk: Option<&Chunk<'_>>) -> Result<(), SinkError> {
+    let (connection, Some(chunk)) = (to.connection, chunk) else {
+        return Ok(());
+    };
+    let mut command = command(to, chunk)?;
+    command.append(cstr!("writeConcern"), connection.write_concern(false));
+    let reply = connection.run_code(command).await;
+    reply
+        .and_then(|reply| replies::check(connection.describe(), to.tables, chunk, &reply))
+        .map_err(|failure| failure.error)
 }

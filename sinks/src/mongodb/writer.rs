@@ -2,7 +2,7 @@
 //! acknowledged by a majority.
 //!
 //! The commands of a batch are dealt out to four lanes, and a lane sends its commands one
-//! after another, a few in one transaction; so at most four are in flight.
+//! after another, each in a transaction of its own; so at most four are in flight.
 //! [`super::lane`] says why nothing of a run that was replaced, and nothing that comes
 //! late, can change a row.
 //!
@@ -17,7 +17,7 @@ use super::commands::{self, Chunk, Tables};
 use super::connection::Connection;
 use super::documents;
 use super::holder;
-use super::lane::{Lane, MOST_COMMANDS, To};
+use super::lane::{Lane, To};
 use crate::{Batch, Progress, Reaching, SinkError, Table, Writer};
 
 /// Commands in flight. Two keep a server busy; four also hide the way there.
@@ -181,7 +181,7 @@ impl Writer for MongoWriter {
             };
             let lane = &mut self.lanes[0].lane;
             // A row that was written meanwhile is of a later epoch, and stays.
-            connection.block_on(lane.write(to, &[&Chunk::Stale(table, &ids, epoch)]))?;
+            connection.block_on(lane.write(to, Some(&Chunk::Stale(table, &ids, epoch))))?;
         }
     }
 }
@@ -192,17 +192,12 @@ struct Part {
     lane: Lane,
     /// How many of this batch's commands are committed.
     done: usize,
-    /// Commands that one transaction may have.
-    most: usize,
 }
 
 impl Part {
     async fn new(connection: &Connection, generation: u64) -> Result<Part, SinkError> {
-        Ok(Part {
-            lane: Lane::new(connection, generation).await?,
-            done: 0,
-            most: MOST_COMMANDS,
-        })
+        let lane = Lane::new(connection, generation).await?;
+        Ok(Part { lane, done: 0 })
     }
 
     /// Sends every fourth chunk from `first` on, except those that are done.
@@ -212,16 +207,10 @@ impl Part {
         to: To<'_>,
         chunks: &[Chunk<'_>],
     ) -> Result<(), SinkError> {
-        let mine: Vec<&Chunk<'_>> = chunks.iter().skip(first).step_by(LANES).collect();
-        while self.done < mine.len() {
-            let end = mine.len().min(self.done + self.most);
-            if let Err(error) = self.lane.write(to, &mine[self.done..end]).await {
-                self.most = 1;
-                return Err(error);
-            }
-            self.done = end;
+        for chunk in chunks.iter().skip(first).step_by(LANES).skip(self.done) {
+            self.lane.write(to, Some(chunk)).await?;
+            self.done += 1;
         }
-        self.most = MOST_COMMANDS;
         // Of a try before this one, something may still be on its way.
         self.lane.settle(to).await
     }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mongodb::Client;
@@ -88,10 +89,12 @@ impl Database {
     }
 
     /// Calls `each` with what happens to a collection, in order, until it returns
-    /// false; through failovers. Calls `begun` when nothing can be missed any more.
+    /// false or `stop` is set; through failovers. Calls `begun` when nothing can be
+    /// missed any more.
     pub fn follow(
         &self,
         collection: &str,
+        stop: &AtomicBool,
         begun: impl FnOnce(),
         mut each: impl FnMut(&ChangeStreamEvent<Document>) -> bool,
     ) {
@@ -102,7 +105,7 @@ impl Database {
         self.runtime.block_on(async {
             let mut stream = collection.watch().await.unwrap();
             begun();
-            loop {
+            while !stop.load(Ordering::Relaxed) {
                 match stream.next_if_any().await {
                     Ok(None) => {}
                     Ok(Some(event)) if each(&event) => {}
@@ -205,7 +208,7 @@ impl Server {
             // One may go, and the others are not to wait ten seconds for it.
             set.insert(
                 "settings",
-                doc! {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200},
+                doc! {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 200},
             );
         }
         let initiate = doc! {"replSetInitiate": set};
