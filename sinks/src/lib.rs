@@ -5,10 +5,11 @@
 //! nothing of MongoDB or SQLite, and nothing here knows Kafka or dataflow:
 //!
 //! ```text
-//!   Batch (the changes of one or more whole epochs, one write a row)
+//!   Storage::claim: one run may write
 //!     │
-//!     ▼
-//!   Storage::claim ──▶ Writer::write ──▶ acknowledged by a majority ──▶ Writer::publish(Progress)
+//!     │          Batch (the changes of one or more whole epochs, one write a row)
+//!     ▼            ▼
+//!   Writer::reach, write ──▶ acknowledged by a majority ──▶ Writer::publish(Progress)
 //!
 //!   Reader::page  ◀── HTTP, tests, people
 //! ```
@@ -41,12 +42,16 @@ pub trait Storage: Send + Sync {
 
     /// Takes the right to write, by compare-and-set of the generation: one more than
     /// the last, 1 at first. When it returns, no older generation can change a single
-    /// document any more (nor, in MongoDB without a replica set, publish; see
-    /// [`mongodb`]).
+    /// document any more. (A MongoDB that is no replica set keeps it from publishing,
+    /// and not from writing rows.)
+    ///
+    /// From then on somebody may ask whether this run is alive, and waits no longer than
+    /// the patience of their claim: [`Storage::watch`] is to be called from now on.
     ///
     /// # Errors
     ///
     /// [`SinkError::Held`] when another run is alive and `claim.take_over` is false.
+    /// After [`SinkError::Unavailable`] it may be made again, and does not ask itself.
     fn claim(&self, claim: &Claim) -> Result<Holder, SinkError>;
 
     /// Another process of the same run: writes under the generation that its process 0
@@ -63,7 +68,8 @@ pub trait Storage: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`SinkError::Replaced`] when a newer generation has taken over.
+    /// [`SinkError::Replaced`] when a newer generation has taken over. When the database
+    /// is away, nothing is known.
     fn watch(&self, answer: bool) -> Result<(), SinkError>;
 
     /// A clean end, when all processes have written everything: the next claim need

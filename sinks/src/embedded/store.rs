@@ -122,12 +122,12 @@ impl Store {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the last committed state, when it is this thread's turn.
+    /// Looks at the last committed state, without waiting for whoever writes.
     pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
-        look(&self.writing())
+        look(&self.reading()?)
     }
 
     /// Runs one statement that changes a row or none; says whether it did.

@@ -228,6 +228,9 @@ fn check_end(scene: &Scene) {
         offsets.insert(topic.trim_start_matches(&scene.prefix), of_topic);
     }
     progress.insert("offsets", offsets);
+    for of_the_run in ["generation", "ended", "holder", "writers", "reaching"] {
+        progress.remove(of_the_run);
+    }
     let mut shown = shown[0].clone();
     for varies in ["epoch", "updated_at"] {
         let kind = |document: &Document| document.get(varies).map(Bson::element_type);
