@@ -12,8 +12,7 @@ use super::layout::Layout;
 use crate::{Batch, DeadLetter, Row, Table, Value};
 
 /// Operations in one command. The server allows 100,000. A command is a transaction, and
-/// the server keeps in memory what it has not committed yet, of all lanes of all workers,
-/// about a kilobyte a row: with 80,000 rows one of 256 MiB came to a standstill.
+/// the server keeps in memory what it has not committed yet, about a kilobyte a row.
 pub(super) const MOST_OPERATIONS: usize = 1_000;
 
 /// Bytes in one command, roughly, for the same reason; only a single larger document

@@ -166,6 +166,7 @@ impl Lane {
             Some(own) => own,
             None => *self.own.insert(self.register(connection).await?),
         };
+        let _turn = connection.turn().await;
         self.start(connection).await?;
         if !self.begin(connection, own).await? {
             self.own = None;

@@ -20,7 +20,7 @@ use super::holder;
 use super::lane::{Lane, To};
 use crate::{Batch, Progress, Reaching, SinkError, Table, Writer};
 
-/// Commands in flight. Two keep a server busy; four also hide the way there.
+/// Commands in flight, as many as a process may have: one worker alone can use them all.
 const LANES: usize = 4;
 
 /// One worker's way into the database.
