@@ -174,7 +174,8 @@ mod tests {
         value.put(&mut bytes);
         bytes.push(7);
         let mut left = bytes.as_slice();
-        prop_assert_eq!(T::take(&mut left).as_ref(), Some(value));
+        let taken = T::take(&mut left);
+        prop_assert_eq!(taken.as_ref(), Some(value));
         prop_assert_eq!(left, [7]);
         // No value is the beginning of another one.
         for length in 0..bytes.len() - 1 {

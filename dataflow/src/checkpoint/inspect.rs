@@ -18,7 +18,7 @@ const MOST: usize = 40;
 ///
 /// # Errors
 /// When there is none, or its manifest cannot be read.
-pub fn inspect(url: &str, json: bool) -> Result<(), CheckpointError> {
+pub(super) fn inspect(url: &str, json: bool) -> Result<(), CheckpointError> {
     let store = Store::open_to_read(url)?;
     let manifest = newest(&store)?;
     let summary = Summary::of(&store, &manifest);

@@ -206,3 +206,158 @@ impl Out<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::testing::{any_customer, any_final, any_member, read, write};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Member = (Key, Id, isize);
+    type Customer = (Id, ByCustomer, Pieces);
+
+    fn sorted<T: Record + Clone>(mut records: Vec<T>) -> Vec<T> {
+        records.sort_by(T::order);
+        records
+    }
+
+    /// What records add up to, the plain way.
+    fn sums<T: Record + Clone>(files: &[Vec<Vec<T>>]) -> Vec<T> {
+        let mut sums: Vec<T> = vec![];
+        for record in files.iter().flatten().flatten() {
+            match sums.iter_mut().find(|sum| sum.order(record).is_eq()) {
+                Some(sum) => sum.add(record),
+                None => sums.push(record.clone()),
+            }
+        }
+        sums.retain(|sum| !sum.is_zero());
+        sorted(sums)
+    }
+
+    /// Files of sorted runs.
+    fn files<T: Record + Clone + std::fmt::Debug>(
+        record: impl Strategy<Value = T>,
+    ) -> impl Strategy<Value = Vec<Vec<Vec<T>>>> {
+        let run = vec(record, 0..12).prop_map(sorted);
+        vec(vec(run, 0..4), 0..5)
+    }
+
+    fn write_all<T: Record>(
+        store: &Store,
+        section: Section,
+        files: &[Vec<Vec<T>>],
+    ) -> Vec<FileEntry> {
+        let numbered = files.iter().enumerate();
+        numbered
+            .map(|(number, runs)| write(store, &number.to_string(), section, runs))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn it_adds_up_to_the_same(members in files(any_member()), room in 1usize..2_000) {
+            let store = Store::open("memory:///").unwrap();
+            let entries = write_all(&store, Section::Members, &members);
+            let merged = merge_within(&store, &entries, "merged", 1, 0, room).unwrap();
+            let expected = sums(&members);
+            prop_assert_eq!(&read::<Member>(&store, &merged, Section::Members), &expected);
+            prop_assert_eq!(merged.total_records(), expected.len() as u64);
+            // What is merged is merged again, with more.
+            let again = [entries, vec![merged]].concat();
+            let twice = merge(&store, &again, "twice", 1, 0).unwrap();
+            let doubled: Vec<Member> = expected.into_iter().map(|(key, id, count)| (key, id, 2 * count)).collect();
+            prop_assert_eq!(read::<Member>(&store, &twice, Section::Members), doubled);
+        }
+
+        #[test]
+        fn all_kinds_of_records_add_up(customers in files(any_customer())) {
+            let store = Store::open("memory:///").unwrap();
+            let entries = write_all(&store, Section::ByCustomer, &customers);
+            let merged = merge(&store, &entries, "merged", 1, 0).unwrap();
+            prop_assert_eq!(read::<Customer>(&store, &merged, Section::ByCustomer), sums(&customers));
+        }
+
+        #[test]
+        fn final_rows_are_kept_until_they_are_told(finals in files(any_final()), after in 0u64..10) {
+            let store = Store::open("memory:///").unwrap();
+            let entries = write_all(&store, Section::Finals, &finals);
+            let merged = merge(&store, &entries, "merged", 1, after).unwrap();
+            let mut kept = sums(&finals);
+            kept.retain(|row| row.epoch > after);
+            prop_assert_eq!(read::<Final>(&store, &merged, Section::Finals), kept);
+        }
+    }
+
+    /// A latest time of one of many rows.
+    fn latest(n: u32, count: isize) -> (Key, i64, isize) {
+        let slot = crate::views::key::Slot::new(2, i64::from(n / 1_000));
+        let key = Key {
+            slot,
+            group: [Id::new(&n.to_string()), Id::default()],
+        };
+        (key, 5, count)
+    }
+
+    #[test]
+    fn long_runs_are_merged_block_by_block() {
+        let store = Store::open("memory:///").unwrap();
+        let run = |of: &dyn Fn(u32) -> bool, count| {
+            let rows = (0u32..300_000).filter(|n| of(*n)).map(|n| latest(n, count));
+            sorted(rows.collect())
+        };
+        let all = run(&|_| true, 1);
+        let odd = run(&|n| n % 2 == 1, -1);
+        let few = run(&|n| n % 1_000 == 0, 3);
+        let files = [
+            write(&store, "a", Section::Latest, &[all, few]),
+            write(&store, "b", Section::Latest, &[odd]),
+        ];
+        assert!(files.iter().all(|file| file.blocks > 2));
+        let merged = merge(&store, &files, "c", 1, 0).unwrap();
+        assert_eq!((merged.lane, merged.from, merged.through), (1, 10, 20));
+        let mut expected: BTreeMap<u32, isize> = (0..150_000).map(|n| (2 * n, 1)).collect();
+        (0..300).for_each(|n| *expected.entry(n * 1_000).or_default() += 3);
+        let expected = expected.into_iter().map(|(n, count)| latest(n, count));
+        let read = read::<(Key, i64, isize)>(&store, &merged, Section::Latest);
+        assert!(read == sorted(expected.collect()), "another sum");
+        let blocks = store.blocks(&merged).unwrap();
+        assert!(blocks.len() > 2);
+        assert!(
+            blocks
+                .iter()
+                .all(|block| block.run == blocks[0].run && block.run > 0)
+        );
+    }
+
+    #[test]
+    fn what_cancels_leaves_nothing() {
+        let store = Store::open("memory:///").unwrap();
+        let files = [1, -1].map(|count| {
+            let name = if count > 0 { "a" } else { "b" };
+            write(&store, name, Section::Latest, &[vec![latest(7, count)]])
+        });
+        let merged = merge(&store, &files, "c", 1, 0).unwrap();
+        assert_eq!((merged.total_records(), merged.blocks), (0, 0));
+        assert!(store.blocks(&merged).unwrap().is_empty());
+        let nothing = merge(&store, &[], "d", 1, 0).unwrap();
+        assert_eq!(nothing.total_records(), 0);
+    }
+
+    #[test]
+    fn a_long_run_that_is_not_sorted_is_an_error() {
+        let store = Store::open("memory:///").unwrap();
+        let mut run = sorted((0..100_000).map(|n| latest(n, 1)).collect());
+        run.swap(50_000, 50_001);
+        let file = write(&store, "a", Section::Latest, &[run]);
+        let error = merge(&store, &[file], "b", 1, 0).unwrap_err().to_string();
+        assert!(
+            error.contains("files/a is damaged: a block of it is not sorted"),
+            "{error}"
+        );
+        assert_eq!(store.names("files").unwrap(), ["a"]);
+    }
+}

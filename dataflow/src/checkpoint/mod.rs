@@ -24,8 +24,10 @@ mod clean;
 mod codec;
 mod error;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod index;
-pub mod inspect;
+mod inspect;
 mod manifest;
 mod merge;
 mod place;
@@ -35,9 +37,11 @@ mod shapes;
 mod state;
 mod store;
 #[cfg(test)]
+mod store_tests;
+#[cfg(test)]
 mod testing;
 mod upload;
-pub mod verify;
+mod verify;
 
 pub use choose::choose;
 pub use codec::Codec;
@@ -48,3 +52,16 @@ pub use merge::merge;
 pub use records::{Final, Record, Records, decode, encode};
 pub use state::{State, ViewState};
 pub use store::Store;
+
+use crate::config::CheckpointQuestion;
+
+/// Answers a question about a checkpoint, on standard output.
+///
+/// # Errors
+/// When there is no checkpoint, it cannot be read, or it is not whole.
+pub fn answer(question: &CheckpointQuestion) -> Result<(), CheckpointError> {
+    match question {
+        CheckpointQuestion::Inspect { url, json } => inspect::inspect(url, *json),
+        CheckpointQuestion::Verify { url } => verify::verify(url),
+    }
+}

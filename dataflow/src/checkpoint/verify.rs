@@ -8,7 +8,7 @@ use super::manifest::Manifest;
 use super::store::{FILES, Store};
 use crate::observe::format::count;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// Reads all of the newest checkpoint at `url`, with a bar on a terminal, and prints what
@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 ///
 /// # Errors
 /// When something is damaged or missing, there is no checkpoint, or it cannot be read.
-pub fn verify(url: &str) -> Result<(), CheckpointError> {
+pub(super) fn verify(url: &str) -> Result<(), CheckpointError> {
     let store = Store::open_to_read(url)?;
     let manifest = newest(&store)?;
     let bar = bar(manifest.bytes());
@@ -110,7 +110,7 @@ fn check_file(
     verified: &mut Verified,
 ) -> Result<(), CheckpointError> {
     let object = format!("files/{}", file.name);
-    let mut records = std::collections::BTreeMap::new();
+    let mut records = BTreeMap::new();
     for block in store.blocks(file)? {
         let payload = store.read(file, &block)?;
         let found = block.section.count(&payload)?;
@@ -171,4 +171,125 @@ fn bar(bytes: u64) -> ProgressBar {
         ProgressStyle::with_template("{bar:30} {percent:>3} % of {total_bytes} · {bytes_per_sec}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(bytes).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::file::Section;
+    use crate::checkpoint::testing::{manifest_of, write};
+    use crate::views::key::{Key, Slot};
+    use events::Id;
+    use std::cell::Cell;
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// Two files, in two checkpoints.
+    fn two() -> (TempDir, Store, Manifest) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
+        let files = ["a", "b"].map(|name| {
+            let key = Key {
+                slot: Slot::new(1, 7),
+                group: [Id::new(name), Id::default()],
+            };
+            write(&store, name, Section::Latest, &[vec![(key, 5i64, 1isize)]])
+        });
+        store.commit(&manifest_of(1, files[..1].to_vec())).unwrap();
+        let newest = manifest_of(2, files.to_vec());
+        store.commit(&newest).unwrap();
+        (directory, store, newest)
+    }
+
+    fn said(store: &Store, manifest: &Manifest) -> String {
+        check(store, manifest, &|_| {}).unwrap().text()
+    }
+
+    #[test]
+    fn a_whole_one_is_said_to_be_whole() {
+        let (directory, store, newest) = two();
+        let read = Cell::new(0);
+        let verified = check(&store, &newest, &|bytes| read.set(read.get() + bytes)).unwrap();
+        assert_eq!(read.get(), newest.bytes());
+        let whole = format!(
+            "checkpoint 2 is whole: 2 files, 2 blocks, 2 records, {} bytes\n",
+            newest.bytes()
+        );
+        assert_eq!(verified.text(), whole);
+        verify(directory.path().to_str().unwrap()).unwrap();
+        let key = Key {
+            slot: Slot::new(1, 7),
+            group: Default::default(),
+        };
+        write(
+            &store,
+            "left",
+            Section::Latest,
+            &[vec![(key, 5i64, 1isize)]],
+        );
+        let left = said(&store, &newest);
+        assert!(left.starts_with(&whole), "{left}");
+        assert!(
+            left.contains("1 files are not named by any checkpoint"),
+            "{left}"
+        );
+        assert!(left.ends_with("\n  files/left\n"), "{left}");
+        verify(directory.path().to_str().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn everything_that_is_damaged_is_told() {
+        let (directory, store, newest) = two();
+        let file = |name: &str| directory.path().join(FILES).join(name);
+        let mut bytes = fs::read(file("a")).unwrap();
+        bytes[20] ^= 4;
+        fs::write(file("a"), bytes).unwrap();
+        fs::remove_file(file("b")).unwrap();
+        let old = directory.path().join("manifests/00000000000000000001.json");
+        fs::write(old, "{}").unwrap();
+        let said = said(&store, &newest);
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 3, "{said}");
+        assert!(
+            lines[0].ends_with(
+                "/files/a is damaged: the block of latest at byte 12 has another checksum"
+            ),
+            "{said}"
+        );
+        assert!(lines[1].ends_with("/files/b is missing"), "{said}");
+        assert!(
+            lines[2].contains("0001.json is damaged: it is no manifest"),
+            "{said}"
+        );
+        let error = verify(directory.path().to_str().unwrap()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("is not whole: 3 of 3 files are damaged or missing"),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), std::process::ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn records_that_the_manifest_does_not_know_are_damage() {
+        let (_directory, store, mut newest) = two();
+        newest.files[0].records.insert(Section::Latest, 2);
+        let said = said(&store, &newest);
+        assert!(
+            said.contains("files/a is damaged: it does not have the records"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn where_there_is_none_nothing_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let nowhere = directory.path().join("typo");
+        let error = verify(nowhere.to_str().unwrap()).unwrap_err();
+        assert!(matches!(error, CheckpointError::None { .. }), "{error}");
+        assert!(!nowhere.exists());
+        let error = verify(directory.path().to_str().unwrap()).unwrap_err();
+        assert!(matches!(error, CheckpointError::None { .. }), "{error}");
+    }
 }
