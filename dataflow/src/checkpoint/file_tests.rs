@@ -203,6 +203,46 @@ fn a_long_run_is_cut_between_records_and_short_ones_share_blocks() {
 }
 
 #[test]
+fn the_format_stays_as_it_is() {
+    let key = Key {
+        slot: Slot::new(1, 7),
+        group: [Id::new("a"), Id::default()],
+    };
+    let final_row = Final {
+        key,
+        epoch: 300,
+        sums: Sums {
+            count: 1,
+            unique: -2,
+            sums: [3, 0],
+        },
+        closed_at: 5,
+    };
+    let sample = sample(&[], &[final_row]);
+    let bytes = [
+        // The header.
+        &b"TIDEMARK"[..],
+        &[1, 0, 0, 0],
+        // View and window, the two groups, the epoch, the sums, when it was closed.
+        &[0, 1, 0x80, 0, 0, 0, 0, 7],
+        &[1, b'a', 0],
+        &[0xac, 2],
+        &[2, 3, 6, 0],
+        &[10],
+        // Section, run, records, raw length, stored length, checksum.
+        &[7, 0, 0, 0, 0, 1, 0, 0, 0, 18, 0, 0, 0, 18, 0, 0, 0],
+        &crc32fast::hash(&sample.bytes[12..30]).to_le_bytes(),
+        // Blocks, checksum.
+        &[1, 0, 0, 0],
+        &crc32fast::hash(&[&sample.bytes[..12], &sample.bytes[30..55]].concat()).to_le_bytes(),
+        b"TIDE.END",
+    ];
+    assert_eq!(sample.bytes, bytes.concat());
+    // CRC-32 as zip and Ethernet have it.
+    assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+}
+
+#[test]
 fn sections_have_the_numbers_and_names_that_are_stored() {
     for (number, section) in (1..).zip(Section::ALL) {
         assert_eq!(section as u8, number);

@@ -4,6 +4,7 @@
 use super::error::CheckpointError;
 use super::file::{FileEntry, Section};
 use super::manifest;
+use super::merge::merge;
 use super::records::encode;
 use super::store::{FILES, MANIFESTS, Store};
 use super::testing::{manifest as unwritten, manifest_of, read, write};
@@ -29,6 +30,12 @@ fn members(first: u128, count: u128) -> Vec<Member> {
     (first..first + count)
         .map(|n| (key.clone(), id(n), 1))
         .collect()
+}
+
+fn encoded(members: &[Member]) -> Vec<u8> {
+    let mut run = vec![];
+    members.iter().for_each(|record| encode(record, &mut run));
+    run
 }
 
 fn directory() -> (TempDir, Store) {
@@ -160,10 +167,7 @@ fn a_crash_before_the_manifest_leaves_the_checkpoint_before() {
     // It is killed: one file is finished, one is not, and there is no manifest.
     file(&store, "new");
     let mut writer = store.create("half", 0, 1).unwrap();
-    let mut run = vec![];
-    members(0, 600_000)
-        .iter()
-        .for_each(|record| encode(record, &mut run));
+    let run = encoded(&members(0, 600_000));
     writer.append(Section::Members, 600_000, &run).unwrap();
     assert_eq!(there(directory.path(), FILES), ["half#1", "new", "old"]);
     std::mem::forget(writer);
@@ -189,10 +193,7 @@ fn a_crash_before_the_manifest_leaves_the_checkpoint_before() {
 #[test]
 fn a_file_that_is_dropped_leaves_nothing() {
     let (directory, store) = directory();
-    let mut run = vec![];
-    members(0, 600_000)
-        .iter()
-        .for_each(|record| encode(record, &mut run));
+    let run = encoded(&members(0, 600_000));
     assert!(run.len() > 16 << 20, "several parts: {}", run.len());
     let mut writer = store.create("dropped", 0, 1).unwrap();
     writer.append(Section::Members, 600_000, &run).unwrap();
@@ -296,10 +297,7 @@ fn a_full_disk_and_one_that_is_read_only_pass() {
     store.commit(&old).unwrap();
     // One that is written at once, and one in parts.
     for count in [100_000, 600_000] {
-        let mut run = vec![];
-        members(0, count)
-            .iter()
-            .for_each(|record| encode(record, &mut run));
+        let run = encoded(&members(0, count));
         let mut writer = store.create("large", 0, 1).unwrap();
         let written = writer.append(Section::Members, 1, &run);
         let error = written
@@ -347,5 +345,58 @@ fn a_full_disk_and_one_that_is_read_only_pass() {
             .to_string()
             .contains("it cannot be written to: Read-only"),
         "{error}"
+    );
+}
+
+/// Over a network, where there is an object store to be had: `TIDEMARK_TEST_S3` is the
+/// URL of a bucket and of a folder in it, and how it is reached is in `AWS_…`.
+#[test]
+#[ignore = "needs an object store"]
+fn an_object_store_keeps_the_same_promises() {
+    let url = std::env::var("TIDEMARK_TEST_S3").expect("TIDEMARK_TEST_S3=s3://BUCKET/FOLDER");
+    let store = Store::open(&url).unwrap();
+    assert_eq!(store.newest().unwrap(), None, "the folder is not empty");
+    let small = file(&store, "small");
+    let run = encoded(&members(0, 1_000_000));
+    let mut writer = store.create("large", 0, 1).unwrap();
+    writer.append(Section::Members, 1_000_000, &run).unwrap();
+    let large = writer.finish(1).unwrap();
+    assert!(large.bytes > 8 << 20, "several parts: {}", large.bytes);
+    let mine = manifest_of(1, vec![small.clone(), large.clone()]);
+    store.commit(&mine).unwrap();
+    store.commit(&mine).unwrap();
+    let mut other = mine.clone();
+    other.generation = 5;
+    let conflict = store.commit(&other).unwrap_err();
+    assert!(
+        matches!(conflict, CheckpointError::Conflict { .. }),
+        "{conflict}"
+    );
+    assert_eq!(store.newest().unwrap(), Some(mine));
+    let merged = merge(&store, &[small.clone(), large], "merged", 0, 0).unwrap();
+    let mut expected = members(0, 1_000_000);
+    expected[..5].iter_mut().for_each(|member| member.2 = 2);
+    expected[5..10].iter_mut().for_each(|member| member.2 = 3);
+    expected[10..15].iter_mut().for_each(|member| member.2 = 2);
+    assert!(read::<Member>(&store, &merged, Section::Members) == expected);
+    for sequence in 2..=4 {
+        store
+            .commit(&manifest_of(sequence, vec![merged.clone()]))
+            .unwrap();
+    }
+    let keep = manifest_of(4, vec![merged]);
+    assert_eq!(store.clean(&keep, &|_| false).unwrap(), 2);
+    assert_eq!(store.names(FILES).unwrap(), ["merged"]);
+    let missing = store.blocks(&small).unwrap_err();
+    assert!(
+        matches!(missing, CheckpointError::Missing { .. }),
+        "{missing}"
+    );
+    let mut cut = keep.files[0].clone();
+    cut.bytes += 100;
+    let damaged = store.blocks(&cut).unwrap_err();
+    assert!(
+        matches!(damaged, CheckpointError::Damaged { .. }),
+        "{damaged}"
     );
 }
