@@ -13,6 +13,27 @@ fn asked(name: &str, command: &[&str], url: &str) -> (Option<i32>, String) {
     (process.exit_code(PATIENCE), process.output())
 }
 
+#[test]
+fn an_object_store_that_is_away_ends_with_1_and_says_which() {
+    let arguments = ["checkpoint", "verify", "s3://shop/some/folder"].map(str::to_owned);
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2secret"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT", "http://127.0.0.1:1"),
+        ("AWS_ALLOW_HTTP", "true"),
+    ];
+    let mut process = Process::start("tidemark", "away", &arguments, &environment);
+    assert_eq!(process.exit_code(PATIENCE), Some(1), "{}", process.output());
+    let output = process.output();
+    assert!(
+        output.contains("s3://shop/some/folder/manifests"),
+        "{output}"
+    );
+    assert!(output.contains("127.0.0.1:1"), "{output}");
+    assert!(!output.contains("hunter2secret"), "{output}");
+}
+
 /// A text as a path is given.
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")

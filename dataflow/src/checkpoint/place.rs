@@ -1,20 +1,21 @@
 //! Where checkpoints are: a directory, or a place in an object store.
 
 use super::error::CheckpointError;
-use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::{ObjectStore, RetryConfig};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 use url::Url;
 
 /// What a place may be, for whoever gave another one.
 const TAKES: &str = "it takes a directory, file:///DIRECTORY, s3://BUCKET/PATH, gs://BUCKET/PATH or \
      az://CONTAINER/PATH";
-
-/// Environment variables that tell how to reach an object store begin so.
-const ENVIRONMENT: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
 /// A place that has been opened.
 pub(super) struct Place {
@@ -101,8 +102,9 @@ fn open_directory(
         }
         let trial = directory.join(".writable");
         fs::write(&trial, "")
-            .and_then(|()| fs::remove_file(&trial))
             .map_err(|error| wrong(format!("it cannot be written to: {error}")))?;
+        // Another process that starts now may have removed it.
+        let _ = fs::remove_file(&trial);
     }
     let objects = LocalFileSystem::new_with_prefix(&directory)
         .map_err(|error| wrong(error.to_string()))?
@@ -115,29 +117,60 @@ fn open_directory(
     })
 }
 
-/// An object store, reached as the environment says.
+/// An object store, reached as the environment says. What it does not answer is soon an
+/// error: whoever asks knows best for how long to try again.
 fn open_cloud(url: &Url, shown: String) -> Result<Place, CheckpointError> {
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         let detail = "it takes no credentials in the URL; give them in the environment, as \
                       AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS or AZURE_STORAGE_ACCOUNT_KEY";
         return Err(CheckpointError::location(shown, detail));
     }
+    for name in ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+        // The client of S3 takes it for one unseen.
+        if std::env::var(name).is_ok_and(|endpoint| !is_endpoint(&endpoint)) {
+            let detail = format!("{name}: it takes a URL such as https://minio:9000");
+            return Err(CheckpointError::location(shown, detail));
+        }
+    }
     // The cloud's client needs to be told which cryptography to use. Where something
     // else has chosen already, that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = std::env::vars_os().filter_map(|(name, value)| {
-        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-        let known = ENVIRONMENT.iter().any(|prefix| name.starts_with(prefix));
-        known.then_some((name, value))
-    });
-    let (objects, prefix) = object_store::parse_url_opts(url, options)
-        .map_err(|error| CheckpointError::location(shown.clone(), error.to_string()))?;
+    let retries = RetryConfig {
+        max_retries: 3,
+        retry_timeout: Duration::from_secs(20),
+        ..RetryConfig::default()
+    };
+    let objects: object_store::Result<Box<dyn ObjectStore>> = match url.scheme() {
+        "s3" => {
+            let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+            builder.with_retry(retries).build().map(boxed)
+        }
+        "gs" => {
+            let builder = GoogleCloudStorageBuilder::from_env().with_url(url.as_str());
+            builder.with_retry(retries).build().map(boxed)
+        }
+        _ => {
+            let builder = MicrosoftAzureBuilder::from_env().with_url(url.as_str());
+            builder.with_retry(retries).build().map(boxed)
+        }
+    };
+    let wrong = |detail: String| CheckpointError::location(shown.clone(), detail);
+    let objects = objects.map_err(|error| wrong(error.to_string()))?;
+    let prefix = Path::from_url_path(url.path()).map_err(|error| wrong(error.to_string()))?;
     Ok(Place {
         objects,
         prefix,
         directory: None,
         shown,
     })
+}
+
+fn is_endpoint(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.has_host())
+}
+
+fn boxed(objects: impl ObjectStore) -> Box<dyn ObjectStore> {
+    Box::new(objects)
 }
 
 #[cfg(test)]
@@ -196,6 +229,14 @@ mod tests {
         ] {
             let said = error(url);
             assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_a_url_with_a_host() {
+        assert!(is_endpoint("http://127.0.0.1:9000"));
+        for other in ["", "minio", "minio:9000", "/x"] {
+            assert!(!is_endpoint(other), "{other}");
         }
     }
 
