@@ -107,7 +107,8 @@ proptest! {
         ids.iter().for_each(|id| id.write_to(&mut bytes));
         let mut left = bytes.as_slice();
         for id in &ids {
-            prop_assert_eq!(Id::read_from(&mut left).as_ref(), Some(id));
+            let read = Id::read_from(&mut left);
+            prop_assert_eq!(read.as_ref(), Some(id));
         }
         prop_assert!(left.is_empty());
     }
