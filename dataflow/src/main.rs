@@ -9,6 +9,7 @@
 
 use std::process::ExitCode;
 use tidemark::ask;
+use tidemark::checkpoint;
 use tidemark::config::{self, Command, KnownView};
 use tidemark::run::{self, RunError};
 use tidemark::views;
@@ -41,6 +42,7 @@ fn start() -> Result<(), RunError> {
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
         Command::Views(settings) => run::views(&settings),
         Command::Why(question) => Ok(ask::why(&question)?),
+        Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
         Command::Run(settings) => run::run(&settings),
     }
 }

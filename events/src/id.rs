@@ -33,6 +33,11 @@ const INLINE: usize = 15;
 /// Byte 8 of an id whose string lives on the heap; its lower half is this and zeros.
 const HEAP: u64 = 0x40 << 56;
 
+/// In storage, the first byte of a UUID;
+const STORED_UUID: u8 = 0x10;
+/// and of a string that is longer than those in place.
+const STORED_LONG: u8 = 0x11;
+
 /// An opaque string in sixteen bytes: see the module's table.
 ///
 /// The order is total and the same in every process, but it is not the order of
@@ -176,6 +181,66 @@ impl Id {
         let length = usize::from(self.lower.to_be_bytes()[0]);
         // They were copied from a `&str`, so they are always text.
         read(std::str::from_utf8(&bytes[..length]).unwrap_or(""))
+    }
+
+    /// Appends the form that it has in storage:
+    ///
+    /// | first byte | then |
+    /// | --- | --- |
+    /// | `0x00`–`0x0f` | a string of so many bytes |
+    /// | `0x10` | the sixteen bytes of a UUID of the usual variant |
+    /// | `0x11` | the length of a longer string, in eight bytes, the lowest first, and the string |
+    ///
+    /// What is stored outlives this program, so that this form never changes.
+    #[inline]
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        let halves = (u128::from(self.upper) << 64) | u128::from(self.lower);
+        if self.is_uuid() {
+            let mut bytes = [STORED_UUID; 17];
+            bytes[1..].copy_from_slice(&halves.to_be_bytes());
+            out.extend_from_slice(&bytes);
+        } else if let Some(text) = self.shared() {
+            out.push(STORED_LONG);
+            out.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            self.with_str(|text| {
+                // At most fifteen, or it would be on the heap.
+                out.push(text.len().to_le_bytes()[0]);
+                out.extend_from_slice(text.as_bytes());
+            });
+        }
+    }
+
+    /// Takes an id that [`Id::write_to`] has written from the front of `bytes`, or
+    /// nothing where there is none; then what is left in `bytes` has no meaning.
+    #[inline]
+    pub fn read_from(bytes: &mut &[u8]) -> Option<Id> {
+        let (&first, rest) = bytes.split_first()?;
+        if first == STORED_UUID {
+            let (stored, rest) = rest.split_first_chunk::<16>()?;
+            *bytes = rest;
+            let (upper, lower) = stored.split_at(8);
+            let upper = u64::from_be_bytes(upper.try_into().ok()?);
+            let lower = u64::from_be_bytes(lower.try_into().ok()?);
+            return (lower >> 62 == 0b10).then_some(Id { upper, lower });
+        }
+        let (length, rest) = match first {
+            STORED_LONG => {
+                let (length, rest) = rest.split_first_chunk::<8>()?;
+                let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+                (Some(length).filter(|length| *length > INLINE)?, rest)
+            }
+            short => (
+                Some(usize::from(short)).filter(|length| *length <= INLINE)?,
+                rest,
+            ),
+        };
+        let (text, rest) = rest.split_at_checked(length)?;
+        *bytes = rest;
+        let id = Id::new(std::str::from_utf8(text).ok()?);
+        // A string that has a shorter form is not stored in the longer one.
+        (!id.is_uuid()).then_some(id)
     }
 
     /// Appends the string to `out`.

@@ -101,6 +101,31 @@ proptest! {
     }
 
     #[test]
+    fn what_is_stored_comes_back(strings in prop::collection::vec(strings(), 0..5)) {
+        let ids: Vec<Id> = strings.iter().map(|text| Id::new(text)).collect();
+        let mut bytes = vec![];
+        ids.iter().for_each(|id| id.write_to(&mut bytes));
+        let mut left = bytes.as_slice();
+        for id in &ids {
+            let read = Id::read_from(&mut left);
+            prop_assert_eq!(read.as_ref(), Some(id));
+        }
+        prop_assert!(left.is_empty());
+    }
+
+    #[test]
+    fn foreign_bytes_in_storage_make_one_form_or_none(first in 0u8..20, rest in prop::collection::vec(prop_oneof![Just(0u8), Just(16u8), any::<u8>()], 0..40)) {
+        let bytes = [&[first], &rest[..]].concat();
+        let mut left = bytes.as_slice();
+        if let Some(id) = Id::read_from(&mut left) {
+            let mut again = vec![];
+            id.write_to(&mut again);
+            again.extend_from_slice(left);
+            prop_assert_eq!(again, bytes);
+        }
+    }
+
+    #[test]
     fn foreign_bytes_make_one_form_or_none(bytes in prop::collection::vec(any::<u8>(), 17..40), tag in any::<u8>()) {
         let mut bytes = bytes;
         bytes[15] = tag & 0x4f;
@@ -116,6 +141,22 @@ fn a_uuid_takes_seventeen_bytes_on_the_wire() {
     let id = Id::new("0c9b8a7f-6e5d-4c3b-a291-807f6e5d4c3b");
     assert_eq!(bincode::serialize(&id).unwrap().len(), 17);
     assert_eq!(size_of::<Id>(), 16);
+}
+
+#[test]
+fn the_form_in_storage_stays_as_it_is() {
+    let stored = |text: &str| {
+        let mut bytes = vec![];
+        Id::new(text).write_to(&mut bytes);
+        bytes
+    };
+    assert_eq!(stored("F"), [1, b'F']);
+    let uuid = stored("0c9b8a7f-6e5d-4c3b-a291-807f6e5d4c3b");
+    assert_eq!(uuid[..4], [0x10, 0x0c, 0x9b, 0x8a]);
+    assert_eq!(uuid.len(), 17);
+    let long = stored("wishlist_addition");
+    assert_eq!(long[..9], [0x11, 17, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(&long[9..], b"wishlist_addition");
 }
 
 #[test]

@@ -28,6 +28,8 @@ Examples:
       What is computed, from what.
   tidemark why sales_analysis latest
       Why a window of a running pipeline is still open: which partitions hold it.
+  tidemark checkpoint inspect /var/lib/tidemark
+      How far the newest checkpoint is, and what it holds; verify reads all of it.
 
 Environment:
   TIDEMARK_<SETTING>        any setting above: --max-in-flight is
@@ -65,6 +67,29 @@ Environment:
 
 Exit codes:
   0  answered    1  nobody there, or no answer yet    2  no such view or window";
+
+const MORE_OF_CHECKPOINT: &str = "\
+A checkpoint is what a restart goes on from: files whose records add up to the state
+as of an epoch, and a manifest that names them. These commands only read: a pipeline
+may run meanwhile.
+
+URL is what was given to --checkpoint:
+  /var/lib/tidemark         a directory, also as file:///var/lib/tidemark
+  s3://BUCKET/PATH          with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+                            AWS_ENDPOINT, …
+  gs://BUCKET/PATH          with GOOGLE_APPLICATION_CREDENTIALS, …
+  az://CONTAINER/PATH       with AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, …
+
+Examples:
+  tidemark checkpoint inspect /var/lib/tidemark
+      Its number, epoch and time, the views with their watermarks, offsets, files.
+  tidemark checkpoint inspect s3://shop/tidemark --json
+      The same for a program: .checkpoint.epoch, .checkpoint.state, .bytes, …
+  tidemark checkpoint verify /var/lib/tidemark
+      Before it is relied on: after a copy, a move, a disk that had errors.
+
+Exit codes:
+  0  answered, whole    1  none, damaged or not to be read    2  no place for one";
 
 /// A shop's analytics, continuously correct: Kafka in, MongoDB out. Without a
 /// command it runs the pipeline.
@@ -131,6 +156,50 @@ pub(super) enum Command {
         #[arg(long, value_name = "ADDR")]
         http: Option<Text<Http>>,
     },
+
+    /// Look into a checkpoint, or verify it
+    #[command(
+        disable_help_flag = true,
+        disable_help_subcommand = true,
+        max_term_width = 100,
+        arg_required_else_help = true,
+        after_help = MORE_OF_CHECKPOINT
+    )]
+    Checkpoint {
+        #[command(subcommand)]
+        question: CheckpointQuestion,
+    },
+}
+
+/// What to ask about a checkpoint.
+#[derive(Subcommand)]
+pub(super) enum CheckpointQuestion {
+    /// Print what the newest checkpoint is: epoch, views, offsets, files
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_CHECKPOINT)]
+    Inspect {
+        /// Where it is: a directory, s3://…, gs://… or az://…
+        url: String,
+
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Read every block of the newest checkpoint, and print what is damaged or missing
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_CHECKPOINT)]
+    Verify {
+        /// Where it is: a directory, s3://…, gs://… or az://…
+        url: String,
+    },
+}
+
+impl From<CheckpointQuestion> for super::CheckpointQuestion {
+    fn from(question: CheckpointQuestion) -> Self {
+        match question {
+            CheckpointQuestion::Inspect { url, json } => Self::Inspect { url, json },
+            CheckpointQuestion::Verify { url } => Self::Verify { url },
+        }
+    }
 }
 
 /// Every setting, as one layer gives it.

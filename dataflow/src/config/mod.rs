@@ -9,6 +9,7 @@
 //! Everything wrong is found here, before anything is connected to, and is
 //! answered with the setting as the user wrote it and what it takes.
 
+mod checkpoint;
 mod cli;
 mod cluster;
 mod error;
@@ -26,6 +27,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 
 use clap::Parser;
 
+pub use checkpoint::CheckpointQuestion;
 pub use error::ConfigError;
 pub use question::Question;
 pub use secret::Secret;
@@ -43,6 +45,8 @@ pub enum Command {
     Views(Box<Settings>),
     /// Ask a running pipeline why a window is still open.
     Why(Question),
+    /// Ask what a checkpoint is, or whether it is whole.
+    Checkpoint(CheckpointQuestion),
 }
 
 /// Reads the command line `args` (the program's name first), the environment
@@ -78,5 +82,6 @@ pub fn load(
             let layers = layers::Layers::merge(cli, &env)?;
             Command::Why(Question::new(view, window, &layers)?)
         }
+        Some(cli::Command::Checkpoint { question }) => Command::Checkpoint(question.into()),
     })
 }

@@ -1,5 +1,6 @@
 //! Who wins over whom, and what is said when something is wrong.
 
+mod checkpoint;
 mod question;
 
 use std::{ffi::OsString, time::Duration};

@@ -1,6 +1,7 @@
 //! Why a run fails.
 
 use crate::ask::AskError;
+use crate::checkpoint::CheckpointError;
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
@@ -41,6 +42,9 @@ pub enum RunError {
     /// A pipeline that runs elsewhere gives no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The system does not give what is needed.
     #[error("{what}: {source}")]
     System {
@@ -68,6 +72,7 @@ impl RunError {
                 ExitCode::from(2)
             }
             RunError::Ask(error) => error.exit_code(),
+            RunError::Checkpoint(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
         }
     }

@@ -35,6 +35,16 @@ impl Slot {
     /// The least number of a window.
     pub const FIRST: i64 = -INDEX_BIAS;
 
+    /// The eight bytes of it, as a number that orders as slots do.
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The slot of which [`Slot::bits`] are these.
+    pub fn from_bits(bits: u64) -> Slot {
+        Slot(bits)
+    }
+
     /// The view's number.
     #[allow(
         clippy::cast_possible_truncation,

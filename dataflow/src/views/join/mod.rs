@@ -27,7 +27,7 @@ mod newest;
 mod pieces;
 mod versions;
 
-pub use entries::{Bought, ByCustomer, ByProduct, Person, Price, Sale, Stamp};
+pub use entries::{Bought, Buyer, ByCustomer, ByProduct, Person, Price, Sale, Sold, Stamp};
 pub use pieces::Pieces;
 
 use super::Catalog;
@@ -40,7 +40,6 @@ use super::window::Lateness;
 use crate::Epoch;
 use crate::time::Advanced;
 use enrich::enrich;
-use entries::{Buyer, Sold};
 use events::Id;
 use newest::newest;
 use timely::dataflow::StreamVec;

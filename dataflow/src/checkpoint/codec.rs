@@ -1,0 +1,225 @@
+//! The bytes of a value, written by hand.
+//!
+//! What lies in a checkpoint is read by later versions of this program. So its form
+//! is decided here and in `shapes.rs`, and not by how a struct happens to be declared
+//! elsewhere: a field that is added there does not compile until it is decided how it
+//! is written. And it is fast, since restarts wait for it.
+//!
+//! | what | how |
+//! | --- | --- |
+//! | unsigned integer | seven bits a byte, the lowest first; the upper bit says that more follow |
+//! | signed integer | the same of `0, -1, 1, -2, 2, …` as `0, 1, 2, 3, 4, …` |
+//! | id | see [`Id::write_to`] |
+//! | struct | its fields, one after the other |
+
+use events::Id;
+
+/// A value that has a form in bytes.
+pub trait Codec: Sized {
+    /// Appends its bytes.
+    fn put(&self, into: &mut Vec<u8>);
+
+    /// Takes it from the front, or nothing where that is no such value; then what is
+    /// left in `from` has no meaning.
+    fn take(from: &mut &[u8]) -> Option<Self>;
+}
+
+impl Codec for u64 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        let mut rest = *self;
+        while rest >= 0x80 {
+            into.push(low_bits(rest) | 0x80);
+            rest >>= 7;
+        }
+        into.push(low_bits(rest));
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = byte(from)?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+impl Codec for u128 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        if let Ok(small) = u64::try_from(*self) {
+            return small.put(into);
+        }
+        let mut rest = *self;
+        while rest >= 0x80 {
+            into.push(low_bits(rest) | 0x80);
+            rest >>= 7;
+        }
+        into.push(low_bits(rest));
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<u128> {
+        let mut value = 0;
+        for shift in (0..128).step_by(7) {
+            let byte = byte(from)?;
+            let bits = u128::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+}
+
+impl Codec for i64 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        ((self << 1) ^ (self >> 63)).cast_unsigned().put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<i64> {
+        let folded = u64::take(from)?;
+        Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
+    }
+}
+
+impl Codec for i128 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        ((self << 1) ^ (self >> 127)).cast_unsigned().put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<i128> {
+        let folded = u128::take(from)?;
+        Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
+    }
+}
+
+impl Codec for i32 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        i64::from(*self).put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<i32> {
+        i64::take(from)?.try_into().ok()
+    }
+}
+
+impl Codec for isize {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        // No machine has pointers of more than 64 bits.
+        (*self as i64).put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<isize> {
+        i64::take(from)?.try_into().ok()
+    }
+}
+
+impl Codec for Id {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        self.write_to(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Id> {
+        Id::read_from(from)
+    }
+}
+
+/// The first byte, taken from the front.
+#[inline]
+pub(super) fn byte(from: &mut &[u8]) -> Option<u8> {
+    let (first, rest) = from.split_first()?;
+    *from = rest;
+    Some(*first)
+}
+
+/// The lowest seven bits.
+#[inline]
+fn low_bits<T: TryInto<u8> + std::ops::BitAnd<Output = T> + From<u8>>(value: T) -> u8 {
+    // Seven bits always fit.
+    (value & T::from(0x7f)).try_into().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fmt::Debug;
+
+    fn there_and_back<T: Codec + PartialEq + Debug>(value: &T) -> Result<(), TestCaseError> {
+        let mut bytes = vec![];
+        value.put(&mut bytes);
+        bytes.push(7);
+        let mut left = bytes.as_slice();
+        let taken = T::take(&mut left);
+        prop_assert_eq!(taken.as_ref(), Some(value));
+        prop_assert_eq!(left, [7]);
+        // No value is the beginning of another one.
+        for length in 0..bytes.len() - 1 {
+            prop_assert_eq!(T::take(&mut &bytes[..length]), None);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_taken(a: u64, b: u128, c: i64, d: i128, e: i32, f: isize, text: String) {
+            there_and_back(&a)?;
+            there_and_back(&b)?;
+            there_and_back(&c)?;
+            there_and_back(&d)?;
+            there_and_back(&e)?;
+            there_and_back(&f)?;
+            there_and_back(&Id::new(&text))?;
+        }
+    }
+
+    #[test]
+    fn the_ends_are_there_too() {
+        for value in [0, 1, -1, 63, -64, 64, i64::MAX, i64::MIN] {
+            there_and_back(&value).unwrap();
+            there_and_back(&i128::from(value)).unwrap();
+        }
+        for value in [i128::MAX, i128::MIN] {
+            there_and_back(&value).unwrap();
+        }
+        // The form that docs/checkpoint.md shows.
+        let mut bytes = vec![];
+        300u64.put(&mut bytes);
+        (-2i64).put(&mut bytes);
+        assert_eq!(bytes, [0xac, 0x02, 0x03]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_value() {
+        let long = [0xff; 40];
+        assert_eq!(u64::take(&mut &long[..]), None);
+        assert_eq!(u128::take(&mut &long[..]), None);
+        let mut bytes = vec![];
+        i64::MAX.put(&mut bytes);
+        assert_eq!(i32::take(&mut bytes.as_slice()), None);
+    }
+}

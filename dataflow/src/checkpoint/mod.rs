@@ -1,0 +1,67 @@
+//! The state of the dataflow, durable: what a restart goes on from.
+//!
+//! The state lies in arrangements, whose updates add up. So a checkpoint is a set of
+//! files whose records *add up* to the state as of an epoch, and a manifest that
+//! names them:
+//!
+//! ```text
+//!   worker 0 ─▶ files/a  files/c ─┐         manifests/…17.json  epoch 940: a b
+//!   worker 1 ─▶ files/b  files/d ─┴─▶       manifests/…18.json  epoch 990: a b c d
+//!                   ▲                       manifests/…19.json  epoch 990: e   (a+b+c+d)
+//!                   └── merge: equal records added up, zeros dropped
+//! ```
+//!
+//! Workers write what changes, all the time. A checkpoint is taken when each of them
+//! has finished its file and one manifest, put in a single step, names the files of
+//! all, old and new. What no manifest names does not exist. Merging keeps the files
+//! few and their size that of the state; it changes nothing of what they add up to.
+//!
+//! Everything here blocks, and knows nothing of timely. The format is told byte by
+//! byte in docs/checkpoint.md.
+
+mod choose;
+mod clean;
+mod codec;
+mod error;
+mod file;
+#[cfg(test)]
+mod file_tests;
+mod index;
+mod inspect;
+mod manifest;
+mod merge;
+mod place;
+mod records;
+mod runs;
+mod shapes;
+mod state;
+mod store;
+#[cfg(test)]
+mod store_tests;
+#[cfg(test)]
+mod testing;
+mod upload;
+mod verify;
+
+pub use choose::choose;
+pub use codec::Codec;
+pub use error::CheckpointError;
+pub use file::{BlockEntry, FileEntry, FileWriter, Section};
+pub use manifest::Manifest;
+pub use merge::merge;
+pub use records::{Final, Record, Records, decode, encode};
+pub use state::{State, ViewState};
+pub use store::Store;
+
+use crate::config::CheckpointQuestion;
+
+/// Answers a question about a checkpoint, on standard output.
+///
+/// # Errors
+/// When there is no checkpoint, it cannot be read, or it is not whole.
+pub fn answer(question: &CheckpointQuestion) -> Result<(), CheckpointError> {
+    match question {
+        CheckpointQuestion::Inspect { url, json } => inspect::inspect(url, *json),
+        CheckpointQuestion::Verify { url } => verify::verify(url),
+    }
+}

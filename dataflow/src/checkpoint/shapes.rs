@@ -1,0 +1,130 @@
+//! The bytes of everything that arrangements hold.
+//!
+//! Each struct is taken apart whole, so that a field that is added to it does not
+//! compile until it has a place here, and the format of files another number.
+
+use super::codec::{Codec, byte};
+use super::records::Final;
+use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
+use crate::views::join::{Price, Sale, Sold, Stamp};
+use crate::views::key::{Key, Slot};
+use crate::views::sums::Sums;
+
+/// A struct is its fields, in this order.
+macro_rules! fields {
+    ($name:ident { $($field:ident),+ }) => {
+        impl Codec for $name {
+            #[inline]
+            fn put(&self, into: &mut Vec<u8>) {
+                let $name { $($field),+ } = self;
+                $($field.put(into);)+
+            }
+
+            #[inline]
+            fn take(from: &mut &[u8]) -> Option<$name> {
+                $(let $field = Codec::take(from)?;)+
+                Some($name { $($field),+ })
+            }
+        }
+    };
+}
+
+/// A variant is a byte, and then what it holds.
+macro_rules! variants {
+    ($name:ident { $($number:literal => $variant:ident),+ }) => {
+        impl Codec for $name {
+            #[inline]
+            fn put(&self, into: &mut Vec<u8>) {
+                match self {
+                    $($name::$variant(held) => {
+                        into.push($number);
+                        held.put(into);
+                    })+
+                }
+            }
+
+            #[inline]
+            fn take(from: &mut &[u8]) -> Option<$name> {
+                match byte(from)? {
+                    $($number => Codec::take(from).map($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+fields!(Key { slot, group });
+fields!(Sums {
+    count,
+    unique,
+    sums
+});
+fields!(Final {
+    key,
+    epoch,
+    sums,
+    closed_at
+});
+fields!(Stamp {
+    kafka,
+    partition,
+    offset
+});
+fields!(Sale {
+    stamp,
+    slot,
+    quantity,
+    customer,
+    product,
+    status
+});
+fields!(Person { stamp, gender });
+fields!(Price {
+    stamp,
+    category,
+    price
+});
+fields!(Bought {
+    slot,
+    product,
+    status
+});
+fields!(Sold { slot, who });
+fields!(Buyer {
+    slot,
+    who,
+    customer
+});
+fields!(Pieces { orders, items });
+variants!(ByCustomer { 0 => Is, 1 => Bought });
+variants!(ByProduct { 0 => Is, 1 => Sold, 2 => Buyer });
+
+/// Eight bytes, the uppermost first: the numbers of views and windows are small in
+/// one half and biased in the other, so that seven bits a byte would save nothing.
+impl Codec for Slot {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.bits().to_be_bytes());
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Slot> {
+        let (bytes, rest) = from.split_first_chunk()?;
+        *from = rest;
+        Some(Slot::from_bits(u64::from_be_bytes(*bytes)))
+    }
+}
+
+/// Two of the same kind, one after the other.
+impl<T: Codec> Codec for [T; 2] {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        self.iter().for_each(|one| one.put(into));
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<[T; 2]> {
+        Some([T::take(from)?, T::take(from)?])
+    }
+}

@@ -1,0 +1,194 @@
+//! What tests of checkpoints share.
+
+use super::file::{FileEntry, Section};
+use super::manifest::Manifest;
+use super::records::{Final, Record, decode, encode};
+use super::state::{State, ViewState};
+use super::store::Store;
+use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
+use crate::views::join::{Price, Sale, Sold, Stamp};
+use crate::views::key::{Key, Slot};
+use crate::views::sums::Sums;
+use events::Id;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// A file that is only named.
+pub(super) fn file(name: &str, bytes: u64) -> FileEntry {
+    FileEntry {
+        name: name.to_owned(),
+        lane: 0,
+        bytes,
+        records: BTreeMap::from([(Section::Rows, 3)]),
+        blocks: 1,
+        checksum: 7,
+        from: 1,
+        through: 2,
+    }
+}
+
+/// A manifest that names files that are not there.
+pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
+    let view = ViewState {
+        name: "sales_analysis".to_owned(),
+        definition: "transactions by product_id".to_owned(),
+        watermark: Some(1_700_000_000_000),
+    };
+    Manifest {
+        sequence,
+        generation: 4,
+        epoch: 990,
+        made_at: 1_700_000_000_123,
+        state: State {
+            views: vec![view],
+            offsets: BTreeMap::from([(
+                "transactions".to_owned(),
+                BTreeMap::from([(0, 17), (1, 4)]),
+            )]),
+        },
+        files: files.iter().map(|name| file(name, 100)).collect(),
+    }
+}
+
+/// A manifest of files that have been written.
+pub(super) fn manifest_of(sequence: u64, files: Vec<FileEntry>) -> Manifest {
+    Manifest {
+        files,
+        ..manifest(sequence, &[])
+    }
+}
+
+/// Writes a file with these runs of a section.
+pub(super) fn write<T: Record>(
+    store: &Store,
+    name: &str,
+    section: Section,
+    runs: &[Vec<T>],
+) -> FileEntry {
+    let mut writer = store.create(name, 3, 10).unwrap();
+    for run in runs {
+        let mut payload = vec![];
+        run.iter().for_each(|record| encode(record, &mut payload));
+        writer.append(section, run.len() as u64, &payload).unwrap();
+    }
+    writer.finish(20).unwrap()
+}
+
+/// All records that a file has of a section, in their order in it.
+pub(super) fn read<T: Record>(store: &Store, file: &FileEntry, section: Section) -> Vec<T> {
+    let mut records = vec![];
+    for block in store.blocks(file).unwrap() {
+        if block.section == section {
+            let payload = store.read(file, &block).unwrap();
+            records.extend(decode::<T>(&payload).map(Result::unwrap));
+        }
+    }
+    records
+}
+
+/// Few different ones, so that they meet; of all forms.
+pub(super) fn any_id() -> impl Strategy<Value = Id> {
+    prop_oneof![
+        (0u128..6).prop_map(|n| Id::from_uuid((n << 64) | (0b10 << 62))),
+        "[ab]{0,2}".prop_map(|text| Id::new(&text)),
+        "[a]{16,18}".prop_map(|text| Id::new(&text)),
+    ]
+}
+
+fn any_slot() -> impl Strategy<Value = Slot> {
+    (0u16..3, -2i64..3).prop_map(|(view, index)| Slot::new(view, index))
+}
+
+pub(super) fn any_key() -> impl Strategy<Value = Key> {
+    (any_slot(), any_id(), any_id()).prop_map(|(slot, one, other)| Key {
+        slot,
+        group: [one, other],
+    })
+}
+
+pub(super) fn any_member() -> impl Strategy<Value = (Key, Id, isize)> {
+    (any_key(), any_id(), -2isize..3)
+}
+
+fn any_stamp() -> impl Strategy<Value = Stamp> {
+    (any::<i64>(), any::<i32>(), any::<i64>()).prop_map(|(kafka, partition, offset)| Stamp {
+        kafka,
+        partition,
+        offset,
+    })
+}
+
+pub(super) fn any_sale() -> impl Strategy<Value = (Id, Sale, isize)> {
+    let sale = (
+        any_stamp(),
+        any_slot(),
+        any::<i64>(),
+        any_id(),
+        any_id(),
+        any_id(),
+    );
+    let sale = sale.prop_map(|(stamp, slot, quantity, customer, product, status)| Sale {
+        stamp,
+        slot,
+        quantity,
+        customer,
+        product,
+        status,
+    });
+    (any_id(), sale, -2isize..3)
+}
+
+fn any_pieces() -> impl Strategy<Value = Pieces> {
+    (-2i64..3, -9i128..10).prop_map(|(orders, items)| Pieces { orders, items })
+}
+
+pub(super) fn any_customer() -> impl Strategy<Value = (Id, ByCustomer, Pieces)> {
+    let is = (any_stamp(), any_id())
+        .prop_map(|(stamp, gender)| ByCustomer::Is(Person { stamp, gender }));
+    let bought = (any_slot(), any_id(), any_id()).prop_map(|(slot, product, status)| {
+        ByCustomer::Bought(Bought {
+            slot,
+            product,
+            status,
+        })
+    });
+    (any_id(), prop_oneof![is, bought], any_pieces())
+}
+
+pub(super) fn any_product() -> impl Strategy<Value = (Id, ByProduct, Pieces)> {
+    let is = (any_stamp(), any_id(), any::<i64>()).prop_map(|(stamp, category, price)| {
+        ByProduct::Is(Price {
+            stamp,
+            category,
+            price,
+        })
+    });
+    let sold = (any_slot(), any_id()).prop_map(|(slot, who)| ByProduct::Sold(Sold { slot, who }));
+    let buyer = (any_slot(), any_id(), any_id()).prop_map(|(slot, who, customer)| {
+        ByProduct::Buyer(Buyer {
+            slot,
+            who,
+            customer,
+        })
+    });
+    (any_id(), prop_oneof![is, sold, buyer], any_pieces())
+}
+
+pub(super) fn any_sums() -> impl Strategy<Value = Sums> {
+    let small = -2i64..3;
+    let wide = prop_oneof![-9i128..10, any::<i128>().prop_map(|wide| wide >> 2)];
+    (small.clone(), small, wide.clone(), wide).prop_map(|(count, unique, a, b)| Sums {
+        count,
+        unique,
+        sums: [a, b],
+    })
+}
+
+pub(super) fn any_final() -> impl Strategy<Value = Final> {
+    (any_key(), 0u64..9, any_sums(), 0i64..9).prop_map(|(key, epoch, sums, closed_at)| Final {
+        key,
+        epoch,
+        sums,
+        closed_at,
+    })
+}

@@ -1,0 +1,295 @@
+//! `tidemark checkpoint verify`: is every byte of the newest checkpoint as it was
+//! written?
+
+use super::error::CheckpointError;
+use super::file::FileEntry;
+use super::inspect::{newest, plain};
+use super::manifest::Manifest;
+use super::store::{FILES, Store};
+use crate::observe::format::count;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Reads all of the newest checkpoint at `url`, with a bar on a terminal, and prints what
+/// is damaged.
+///
+/// # Errors
+/// When something is damaged or missing, there is no checkpoint, or it cannot be read.
+pub(super) fn verify(url: &str) -> Result<(), CheckpointError> {
+    let store = Store::open_to_read(url)?;
+    let manifest = newest(&store)?;
+    let bar = bar(manifest.bytes());
+    let verified = check(&store, &manifest, &|bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    io::stdout()
+        .write_all(verified.text().as_bytes())
+        .map_err(CheckpointError::Print)?;
+    match verified.damaged.len() {
+        0 => Ok(()),
+        damaged => Err(CheckpointError::NotWhole {
+            url: store.describe(),
+            damaged,
+            files: manifest.files.len() + verified.older,
+        }),
+    }
+}
+
+/// What is found.
+struct Verified {
+    sequence: u64,
+    files: usize,
+    blocks: u64,
+    records: u64,
+    bytes: u64,
+    /// Older manifests that are kept.
+    older: usize,
+    /// What is damaged, one line each.
+    damaged: Vec<String>,
+    /// Files that no manifest names.
+    unnamed: Vec<String>,
+}
+
+/// Reads every block of every file; `done` is told how many bytes more are behind.
+fn check(
+    store: &Store,
+    manifest: &Manifest,
+    done: &dyn Fn(u64),
+) -> Result<Verified, CheckpointError> {
+    let mut verified = Verified {
+        sequence: manifest.sequence,
+        files: manifest.files.len(),
+        blocks: 0,
+        records: 0,
+        bytes: manifest.bytes(),
+        older: 0,
+        damaged: vec![],
+        unnamed: vec![],
+    };
+    for file in &manifest.files {
+        match check_file(store, file, &mut verified) {
+            Ok(()) => {}
+            Err(error) => verified.damaged.push(damage(error)?),
+        }
+        done(file.bytes);
+    }
+    let files = store.names(FILES)?;
+    let mut named: BTreeSet<String> = manifest.names().map(str::to_owned).collect();
+    for sequence in store.sequences()? {
+        if sequence == manifest.sequence {
+            continue;
+        }
+        verified.older += 1;
+        match store.manifest(sequence) {
+            Ok(other) => named.extend(other.names().map(str::to_owned)),
+            // It may have been deleted in this moment, by the pipeline that runs.
+            Err(CheckpointError::Missing { .. }) => {}
+            Err(error) => verified.damaged.push(damage(error)?),
+        }
+    }
+    verified.unnamed = files;
+    verified.unnamed.retain(|name| !named.contains(name));
+    Ok(verified)
+}
+
+/// What is wrong with a file, or that nothing is known because it could not be read.
+fn damage(error: CheckpointError) -> Result<String, CheckpointError> {
+    match error {
+        CheckpointError::Damaged { object, detail } => {
+            Ok(format!("{} is damaged: {detail}", plain(&object)))
+        }
+        CheckpointError::Missing { object } => Ok(format!("{} is missing", plain(&object))),
+        CheckpointError::Version { .. } => Ok(plain(&error.to_string())),
+        error => Err(error),
+    }
+}
+
+fn check_file(
+    store: &Store,
+    file: &FileEntry,
+    verified: &mut Verified,
+) -> Result<(), CheckpointError> {
+    let object = format!("files/{}", file.name);
+    let mut records = BTreeMap::new();
+    for block in store.blocks(file)? {
+        let payload = store.read(file, &block)?;
+        let found = block.section.count(&payload)?;
+        if found != u64::from(block.records) {
+            let name = block.section.name();
+            let detail = format!("a block of {name} does not have the records it should");
+            return Err(CheckpointError::damaged(object, detail));
+        }
+        *records.entry(block.section).or_insert(0) += found;
+        verified.blocks += 1;
+        verified.records += found;
+    }
+    if records != file.records {
+        let detail = "it does not have the records that the manifest says";
+        return Err(CheckpointError::damaged(object, detail));
+    }
+    Ok(())
+}
+
+impl Verified {
+    /// Whole lines.
+    fn text(&self) -> String {
+        let mut lines = self.damaged.clone();
+        if self.damaged.is_empty() {
+            lines.push(format!(
+                "checkpoint {} is whole: {} files, {} blocks, {} records, {} bytes",
+                self.sequence,
+                count(self.files as u64),
+                count(self.blocks),
+                count(self.records),
+                count(self.bytes),
+            ));
+        }
+        if !self.unnamed.is_empty() {
+            lines.push(format!(
+                "{} files are not named by any checkpoint: they are being written, or were left \
+                 by a process that was killed, and are deleted after one of the next checkpoints",
+                count(self.unnamed.len() as u64)
+            ));
+            lines.extend(
+                self.unnamed
+                    .iter()
+                    .map(|name| format!("  files/{}", plain(name))),
+            );
+        }
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}
+
+/// Shown on a terminal only.
+fn bar(bytes: u64) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    // A template that is not understood would only cost the looks.
+    let style =
+        ProgressStyle::with_template("{bar:30} {percent:>3} % of {total_bytes} · {bytes_per_sec}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(bytes).with_style(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::file::Section;
+    use crate::checkpoint::testing::{manifest_of, write};
+    use crate::views::key::{Key, Slot};
+    use events::Id;
+    use std::cell::Cell;
+    use std::fs;
+    use tempfile::TempDir;
+
+    /// Two files, in two checkpoints.
+    fn two() -> (TempDir, Store, Manifest) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
+        let files = ["a", "b"].map(|name| {
+            let key = Key {
+                slot: Slot::new(1, 7),
+                group: [Id::new(name), Id::default()],
+            };
+            write(&store, name, Section::Latest, &[vec![(key, 5i64, 1isize)]])
+        });
+        store.commit(&manifest_of(1, files[..1].to_vec())).unwrap();
+        let newest = manifest_of(2, files.to_vec());
+        store.commit(&newest).unwrap();
+        (directory, store, newest)
+    }
+
+    fn said(store: &Store, manifest: &Manifest) -> String {
+        check(store, manifest, &|_| {}).unwrap().text()
+    }
+
+    #[test]
+    fn a_whole_one_is_said_to_be_whole() {
+        let (directory, store, newest) = two();
+        let read = Cell::new(0);
+        let verified = check(&store, &newest, &|bytes| read.set(read.get() + bytes)).unwrap();
+        assert_eq!(read.get(), newest.bytes());
+        let whole = format!(
+            "checkpoint 2 is whole: 2 files, 2 blocks, 2 records, {} bytes\n",
+            newest.bytes()
+        );
+        assert_eq!(verified.text(), whole);
+        verify(directory.path().to_str().unwrap()).unwrap();
+        let key = Key {
+            slot: Slot::new(1, 7),
+            group: Default::default(),
+        };
+        write(
+            &store,
+            "left",
+            Section::Latest,
+            &[vec![(key, 5i64, 1isize)]],
+        );
+        let left = said(&store, &newest);
+        assert!(left.starts_with(&whole), "{left}");
+        assert!(
+            left.contains("1 files are not named by any checkpoint"),
+            "{left}"
+        );
+        assert!(left.ends_with("\n  files/left\n"), "{left}");
+        verify(directory.path().to_str().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn everything_that_is_damaged_is_told() {
+        let (directory, store, newest) = two();
+        let file = |name: &str| directory.path().join(FILES).join(name);
+        let mut bytes = fs::read(file("a")).unwrap();
+        bytes[20] ^= 4;
+        fs::write(file("a"), bytes).unwrap();
+        fs::remove_file(file("b")).unwrap();
+        let old = directory.path().join("manifests/00000000000000000001.json");
+        fs::write(old, "{}").unwrap();
+        let said = said(&store, &newest);
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines.len(), 3, "{said}");
+        assert!(
+            lines[0].ends_with(
+                "/files/a is damaged: the block of latest at byte 12 has another checksum"
+            ),
+            "{said}"
+        );
+        assert!(lines[1].ends_with("/files/b is missing"), "{said}");
+        assert!(
+            lines[2].contains("0001.json is damaged: it is no manifest"),
+            "{said}"
+        );
+        let error = verify(directory.path().to_str().unwrap()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("is not whole: 3 of 3 files are damaged or missing"),
+            "{error}"
+        );
+        assert_eq!(error.exit_code(), std::process::ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn records_that_the_manifest_does_not_know_are_damage() {
+        let (_directory, store, mut newest) = two();
+        newest.files[0].records.insert(Section::Latest, 2);
+        let said = said(&store, &newest);
+        assert!(
+            said.contains("files/a is damaged: it does not have the records"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn where_there_is_none_nothing_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let nowhere = directory.path().join("typo");
+        let error = verify(nowhere.to_str().unwrap()).unwrap_err();
+        assert!(matches!(error, CheckpointError::None { .. }), "{error}");
+        assert!(!nowhere.exists());
+        let error = verify(directory.path().to_str().unwrap()).unwrap_err();
+        assert!(matches!(error, CheckpointError::None { .. }), "{error}");
+    }
+}
