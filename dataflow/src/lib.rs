@@ -1,6 +1,7 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
 pub mod ask;
+pub mod cluster;
 mod compaction;
 pub mod config;
 pub mod embedded;

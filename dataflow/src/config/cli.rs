@@ -159,6 +159,10 @@ pub(super) struct Options {
     #[arg(short = 'h', long, value_name = "FILE", help_heading = "Workers")]
     pub(super) hostfile: Option<Text<PathBuf>>,
 
+    /// How long another process may be silent before it counts as lost, which ends all of them [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Workers")]
+    pub(super) peer_timeout: Option<Text<Duration>>,
+
     /// Kafka brokers; without any, an in-process broker with a generated shop
     #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka and MongoDB")]
     pub(super) brokers: Option<Text<String>>,
@@ -203,7 +207,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "WHAT", help_heading = "Running")]
     pub(super) on_expired: Option<Text<OnExpired>>,
 
-    /// How long to retry a broker or database that is away at the start [default: 30s]
+    /// How long to wait at the start for a broker or database that is away [default: 30s], and for other processes [default: as long as it takes]
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) connect_timeout: Option<Text<Duration>>,
 

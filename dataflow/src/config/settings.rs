@@ -29,6 +29,11 @@ pub struct Settings {
     pub on_expired: OnExpired,
     /// How long a broker or database that is away at the start is retried.
     pub connect_timeout: Duration,
+    /// How long other processes are waited for at the start; `None`: as long as it
+    /// takes, since people start them one after the other.
+    pub peer_start: Option<Duration>,
+    /// How long another process may be silent before it is lost, at least 1 s.
+    pub peer_timeout: Duration,
     /// How often new partitions and topics are looked for.
     pub discover_interval: Duration,
     /// How long a partition that is read to its end is silent before it no longer
@@ -220,6 +225,16 @@ impl Settings {
             ));
         }
 
+        let peer_timeout = options
+            .peer_timeout
+            .map_or(Duration::from_secs(5), |d| d.value);
+        if peer_timeout < Duration::from_secs(1) {
+            return Err(layers.error(
+                "peer_timeout",
+                "it takes at least 1s: processes hear from each other twice a second",
+            ));
+        }
+
         Ok(Self {
             workers: options.workers.map_or(1, |n| n.value.get()),
             processes,
@@ -237,7 +252,10 @@ impl Settings {
                 .map_or_else(OnExpired::default, |o| o.value),
             connect_timeout: options
                 .connect_timeout
+                .as_ref()
                 .map_or(Duration::from_secs(30), |d| d.value),
+            peer_start: options.connect_timeout.map(|d| d.value),
+            peer_timeout,
             discover_interval: options
                 .discover_interval
                 .map_or(Duration::from_secs(5), |d| d.value),

@@ -9,6 +9,7 @@
 //! Whatever comes first is how the run ends.
 
 use super::RunError;
+use crate::cluster::Broken;
 use crate::observe::Screen;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,11 +120,15 @@ impl Ending {
     }
 
     /// Ends the run when any thread panics, since whatever that thread did will
-    /// now never be done.
-    pub(super) fn on_panic(&self, screen: Arc<Screen>) {
+    /// now never be done. What panics because another process is lost is no reason
+    /// of its own, and is not shown.
+    pub(super) fn on_panic(&self, screen: Arc<Screen>, broken: Broken) {
         let ending = self.clone();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            if broken.explains(panic) {
+                return;
+            }
             screen.leave();
             report(panic);
             let thread = std::thread::current();

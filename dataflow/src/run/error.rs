@@ -1,6 +1,7 @@
 //! Why a run fails.
 
 use crate::ask::AskError;
+use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
@@ -35,6 +36,9 @@ pub enum RunError {
     /// HTTP cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The processes do not work together, or no longer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The pipeline cannot go on.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
@@ -66,7 +70,16 @@ impl RunError {
             | RunError::Property(_)
             | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
             RunError::Ask(error) => error.exit_code(),
+            RunError::Cluster(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// What the other processes are told of it.
+    pub(super) fn for_others(&self) -> Failure<'_> {
+        match self {
+            RunError::Cluster(ClusterError::Lost(lost)) => Failure::Lost(lost),
+            other => Failure::Own(other.to_string()),
         }
     }
 }

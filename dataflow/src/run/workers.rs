@@ -1,6 +1,7 @@
 //! The workers of this process, from their start to their end.
 
 use super::{Ending, RunError};
+use crate::cluster::{Broken, Cluster};
 use crate::compaction;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
@@ -37,19 +38,29 @@ pub(super) struct Shared {
     pub(super) ending: Ending,
 }
 
-/// Starts the workers on threads of their own; how they end is told to
-/// [`Shared::ending`].
-pub(super) fn start(mut config: timely::Config, shared: Shared) -> std::io::Result<()> {
-    compaction::when_idle(&mut config.worker);
+/// Starts the workers on threads of their own, connected with those of the other
+/// processes; how they end is told to [`Shared::ending`]. Where they only fail
+/// because of what `broken` knows, that is told by whoever finds out.
+pub(super) fn start(
+    cluster: &mut Cluster,
+    broken: Broken,
+    mut config: timely::WorkerConfig,
+    shared: Shared,
+) -> std::io::Result<()> {
+    compaction::when_idle(&mut config);
     let ending = shared.ending.clone();
+    let (builders, network) = cluster.network()?;
     let run = move || {
-        let guards = match timely::execute(config, move |worker| work(worker, &shared)) {
+        let work = move |worker: &mut Worker| work(worker, &shared);
+        let guards = match timely::execute::execute_from(builders, network, config, work) {
             Ok(guards) => guards,
             Err(error) => return ending.end(Err(RunError::Workers(error))),
         };
         let outcomes: Vec<_> = guards.join();
         let panicked = outcomes.into_iter().find_map(Result::err);
-        ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
+        if panicked.is_none() || !broken.is_set() {
+            ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
+        }
     };
     std::thread::Builder::new()
         .name("workers".to_owned())
