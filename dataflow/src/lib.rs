@@ -12,7 +12,9 @@ pub mod pipeline;
 pub mod replay;
 pub mod run;
 pub mod serve;
+mod signal;
 pub mod sink;
+pub mod supervise;
 pub mod time;
 pub mod views;
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use tidemark::ask;
 use tidemark::config::{self, Command, KnownView};
 use tidemark::run::{self, RunError};
+use tidemark::supervise;
 use tidemark::views;
 
 /// The allocations of a dataflow are many, small, and freed on other threads.
@@ -41,6 +42,7 @@ fn start() -> Result<(), RunError> {
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
         Command::Views(settings) => run::views(&settings),
         Command::Why(question) => Ok(ask::why(&question)?),
+        Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
         Command::Run(settings) => run::run(&settings),
     }
 }

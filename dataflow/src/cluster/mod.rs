@@ -26,7 +26,7 @@ mod tests;
 mod watch;
 
 pub use error::{ClusterError, How, Lost};
-pub use panics::Broken;
+pub use panics::DataConnections;
 
 use frame::{Frame, Goodbye};
 use hello::Hello;
@@ -78,7 +78,6 @@ pub struct Cluster {
     others: Vec<UnboundedSender<Out>>,
     /// The plan of process 0, or that a process is lost; taken by the one who shares.
     plan: Option<Receiver<Result<Vec<u8>, Lost>>>,
-    broken: Broken,
     stopping: Arc<AtomicBool>,
 }
 
@@ -93,7 +92,6 @@ impl Cluster {
             data: None,
             others: Vec::new(),
             plan: Some(plan),
-            broken: Broken::default(),
             stopping: Arc::default(),
         }
     }
@@ -103,7 +101,7 @@ impl Cluster {
     /// once.
     ///
     /// `terms` are settings and their values that have to be the same everywhere; they
-    /// are shown, and must hold no secret. `broken` is what the panic hook asks. Setting
+    /// are shown, and must hold no secret. `connections` is what the panic hook calls. Setting
     /// `stopping` ends the wait.
     ///
     /// # Errors
@@ -113,7 +111,7 @@ impl Cluster {
         place: Place,
         terms: Vec<(String, String)>,
         patience: Patience,
-        broken: &Broken,
+        connections: &DataConnections,
         stopping: Arc<AtomicBool>,
         lost: impl FnOnce(ClusterError) + Send + 'static,
     ) -> Result<Cluster, ClusterError> {
@@ -141,7 +139,7 @@ impl Cluster {
         );
         let mut peers = runtime.block_on(meeting)?;
         tracing::info!("all {} processes are here", place.addresses.len());
-        broken.tell(tell);
+        connections.tell(tell);
 
         let (planned, plan) = mpsc::channel();
         let take = |peer: &mut Option<meeting::Peer>| peer.as_mut()?.data.take();
@@ -161,16 +159,14 @@ impl Cluster {
             data: Some(data),
             others: others.map(|peer| peer.link.outbox.clone()).collect(),
             plan: Some(plan),
-            broken: broken.clone(),
             stopping,
         };
-        let broken = broken.clone();
         let watch = async move {
             // Whoever had to hear of it may have heard of it otherwise.
             let tell = |plan| drop(planned.send(Ok(plan)));
             let gone = watch::watch(place.process, &place.addresses, &peers, &mut news, tell).await;
             if let Some(gone) = gone {
-                broken.set();
+                // Nobody may share any more.
                 let _ = planned.send(Err(gone.clone()));
                 lost(ClusterError::Lost(gone));
             }
@@ -245,8 +241,6 @@ impl Cluster {
     /// Tells the others that this process ends: well, or because of `failure`. Waits
     /// until that has left, for half a second at the most.
     pub fn goodbye(&self, failure: Option<Failure<'_>>) {
-        // Whatever ends after this is no news.
-        self.broken.set();
         let goodbye = match failure {
             // Others may still wait for workers that will never be.
             None if self.data.is_some() => {

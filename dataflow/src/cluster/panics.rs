@@ -1,13 +1,14 @@
-//! Which panics are only the echo of a lost process.
+//! Panics that are only the echo of an ended connection.
 //!
 //! Timely has a thread for each direction to each other process, and such a thread
 //! panics when its connection ends. That poisons queues, so that workers panic too,
-//! and whoever joins them. None of this tells anything that the control connection
-//! does not tell better; so it is not shown. A panic of anything else is.
+//! and whoever joins them: a wall of text that says less than the control connection
+//! does. So the first of these threads is held where it panics. It says nothing and
+//! poisons nothing; the run ends by what [`watch`](super::watch) makes of it. A panic
+//! of anything else goes its way.
 
 use super::link::{News, What};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -17,60 +18,42 @@ const NETWORK: [&str; 2] = ["timely:send-", "timely:recv-"];
 /// What timely says when a connection has ended.
 const ENDED: &str = "timely communication error: ";
 
-/// Where the panics that follow from it are.
-const CRATE: &str = "timely_communication";
-
-/// Knows whether connections between processes are broken.
+/// Learns from the panic hook which data connections have ended.
 #[derive(Clone, Default)]
-pub struct Broken {
-    state: Arc<State>,
+pub struct DataConnections {
+    news: Arc<OnceLock<UnboundedSender<News>>>,
 }
 
-#[derive(Default)]
-struct State {
-    broken: AtomicBool,
-    news: OnceLock<UnboundedSender<News>>,
-}
-
-impl Broken {
-    /// Where it is told that a data connection has ended.
+impl DataConnections {
+    /// Where it is told that one has ended.
     pub(super) fn tell(&self, news: UnboundedSender<News>) {
-        // One process has one cluster.
-        let _ = self.state.news.set(news);
+        // A process has one cluster, and so one who is told.
+        let _ = self.news.set(news);
     }
 
-    /// From now on connections may end.
-    pub(super) fn set(&self) {
-        self.state.broken.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether connections have ended: what fails because of that is not the cause.
-    pub fn is_set(&self) -> bool {
-        self.state.broken.load(Ordering::SeqCst)
-    }
-
-    /// Whether a panic comes of nothing but an ended connection, so that it need not be
-    /// shown and is no reason of its own. To be asked in the panic hook, on the thread
-    /// that panics.
-    pub fn explains(&self, panic: &PanicHookInfo<'_>) -> bool {
-        let Some(news) = self.state.news.get() else {
-            return false;
-        };
-        let message = panic.payload_as_str().unwrap_or_default();
+    /// To be called by the panic hook, on the thread that panics. It does not return
+    /// where the panic is of an ended connection between processes: the thread waits for
+    /// the end of the process.
+    pub fn hold(&self, panic: &PanicHookInfo<'_>) {
         let thread = std::thread::current();
-        if let Some(process) = network(thread.name().unwrap_or_default())
-            && let Some(why) = message.strip_prefix(ENDED)
-        {
-            self.set();
-            let _ = news.send(News {
-                process,
-                link: 0,
-                what: What::DataOver(format!("its data connection ended ({why})")),
-            });
-            return true;
+        let process = network(thread.name().unwrap_or_default());
+        let why = panic.payload_as_str();
+        let why = why.and_then(|message| message.strip_prefix(ENDED));
+        let (Some(process), Some(why), Some(news)) = (process, why, self.news.get()) else {
+            return;
+        };
+        let what = What::DataOver(format!("its data connection ended ({why})"));
+        let link = 0;
+        let told = news.send(News {
+            process,
+            link,
+            what,
+        });
+        if told.is_ok() {
+            loop {
+                std::thread::park();
+            }
         }
-        let place = panic.location().map_or("", |location| location.file());
-        self.is_set() && place.contains(CRATE)
     }
 }
 

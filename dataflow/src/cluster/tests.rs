@@ -52,7 +52,7 @@ impl Setup {
                 setup.place,
                 setup.terms,
                 setup.patience,
-                &Broken::default(),
+                &DataConnections::default(),
                 setup.stopping,
                 move |error| lost.send(error).unwrap(),
             )

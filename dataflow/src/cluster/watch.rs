@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// How long a data connection may be broken before its process says why.
 const EXPLAIN: Duration = Duration::from_secs(1);
 
-/// Watches until a process is lost, or all have ended well.
+/// Watches until a process is lost; for ever, if all of them end well.
 ///
 /// `planned` is called with what process 0 has planned.
 pub(super) async fn watch(
@@ -31,11 +31,10 @@ pub(super) async fn watch(
         address: addresses.get(process).cloned().unwrap_or_default(),
         how,
     };
-    let mut there = peers.iter().flatten().count();
     let mut done = vec![false; addresses.len()];
     // Which data connection broke first, how, and until when that may be explained.
     let mut broken: Option<(usize, String, Instant)> = None;
-    while there > 0 {
+    loop {
         let next = match &broken {
             None => news.recv().await,
             Some((process, why, until)) => {
@@ -72,9 +71,8 @@ pub(super) async fn watch(
                 let by = process;
                 return Some(lost(of, How::Told { by, what }));
             }
-            What::Over(_) if done[process] => there -= 1,
+            What::Over(_) if done[process] => {}
             What::Over(how) => return Some(lost(process, how)),
         }
     }
-    None
 }

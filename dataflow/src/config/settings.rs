@@ -46,6 +46,8 @@ pub struct Settings {
     pub max_in_flight: u64,
     /// What is changed of each view, by its name. Only known views.
     pub views: BTreeMap<String, ViewOverride>,
+    /// Whether a supervisor has started this process, and holds its standard input.
+    pub supervised: bool,
     /// Where HTTP is served.
     pub http: Http,
     /// Whether the live status may be drawn.
@@ -267,6 +269,7 @@ impl Settings {
                 .map_or(Duration::from_secs(86_400), |d| d.value),
             max_in_flight: options.max_in_flight.map_or(500_000, |n| n.value.get()),
             views,
+            supervised: false,
             http: options.http.map_or_else(Http::default, |h| h.value),
             status: options.status.map_or_else(Status::default, |s| s.value),
             log: options.log.map_or_else(LogFilter::default, |l| l.value),

@@ -8,6 +8,7 @@ use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::pipeline::PipelineError;
 use crate::serve::ServeError;
+use crate::supervise::SuperviseError;
 use crate::views::ViewError;
 use sinks::SinkError;
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ pub enum RunError {
     /// The pipeline cannot go on.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// The processes that were supervised failed.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
     /// A pipeline that runs elsewhere gives no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -71,6 +75,7 @@ impl RunError {
             | RunError::Sink(SinkError::Misconfigured { .. }) => ExitCode::from(2),
             RunError::Ask(error) => error.exit_code(),
             RunError::Cluster(error) => error.exit_code(),
+            RunError::Supervise(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
         }
     }

@@ -13,7 +13,7 @@ mod workers;
 
 pub use error::RunError;
 
-use crate::cluster::{Broken, Cluster};
+use crate::cluster::{Cluster, DataConnections};
 use crate::config::{Settings, Source, Store};
 use crate::embedded::Shop;
 use crate::ingest::client::Connection;
@@ -77,11 +77,11 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     let board = Arc::new(Board::new(settings.workers, &topics, &tables));
 
     let (ending, outcomes) = Ending::new();
-    let broken = Broken::default();
-    ending.on_panic(Arc::clone(&screen), broken.clone());
+    let connections = DataConnections::default();
+    ending.on_panic(Arc::clone(&screen), connections.clone());
     let stopping = Arc::clone(&board);
     ending
-        .listen(move || stopping.set_stopping())
+        .listen(settings.supervised, move || stopping.set_stopping())
         .map_err(|source| RunError::System {
             what: "listening to signals",
             source,
@@ -125,7 +125,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         settings.place(),
         setup::terms(settings, &infos),
         settings.patience(),
-        &broken,
+        &connections,
         Arc::clone(&stopping),
         move |error| lost.end(Err(error.into())),
     );
@@ -145,7 +145,6 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     board.set_waiting("the workers of all processes".to_owned());
     workers::start(
         cluster,
-        broken,
         timely::WorkerConfig::default(),
         workers::Shared {
             catalog,

@@ -1,7 +1,7 @@
 //! The workers of this process, from their start to their end.
 
 use super::{Ending, RunError};
-use crate::cluster::{Broken, Cluster};
+use crate::cluster::Cluster;
 use crate::compaction;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
@@ -39,11 +39,9 @@ pub(super) struct Shared {
 }
 
 /// Starts the workers on threads of their own, connected with those of the other
-/// processes; how they end is told to [`Shared::ending`]. Where they only fail
-/// because of what `broken` knows, that is told by whoever finds out.
+/// processes; how they end is told to [`Shared::ending`].
 pub(super) fn start(
     cluster: &mut Cluster,
-    broken: Broken,
     mut config: timely::WorkerConfig,
     shared: Shared,
 ) -> std::io::Result<()> {
@@ -58,9 +56,7 @@ pub(super) fn start(
         };
         let outcomes: Vec<_> = guards.join();
         let panicked = outcomes.into_iter().find_map(Result::err);
-        if panicked.is_none() || !broken.is_set() {
-            ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
-        }
+        ending.end(panicked.map_or(Ok(()), |error| Err(RunError::Workers(error))));
     };
     std::thread::Builder::new()
         .name("workers".to_owned())
