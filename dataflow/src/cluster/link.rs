@@ -99,7 +99,7 @@ impl Link {
             let (read, write) = control.into_split();
             let how = tokio::select! {
                 how = hear(read, &heard, &tell) => how,
-                how = tick(&beats, &heard, patience) => how,
+                never = tick(&beats, &heard, patience, &tell) => match never {},
                 never = speak(write, inbox) => match never {},
             };
             tell(What::Over(how));
@@ -146,14 +146,21 @@ async fn hear(mut from: OwnedReadHalf, silent: &AtomicU32, tell: &impl Fn(What))
     }
 }
 
-async fn tick(outbox: &UnboundedSender<Out>, silent: &AtomicU32, patience: Duration) -> How {
+/// Never ends by itself: one that is silent may still hear why it was given up, when it
+/// wakes up.
+async fn tick(
+    outbox: &UnboundedSender<Out>,
+    silent: &AtomicU32,
+    patience: Duration,
+    tell: &impl Fn(What),
+) -> Infallible {
     let mut ticks = tokio::time::interval(BEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let time = BEAT * silent.fetch_add(1, Ordering::Relaxed);
         if time >= patience {
-            return How::Silent(time);
+            tell(What::Over(How::Silent(time)));
         }
         // It is over when the connection is.
         let _ = outbox.send(Out::Say(Frame::Beat));

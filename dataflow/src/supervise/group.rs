@@ -106,6 +106,18 @@ impl Ended {
         self.status.success()
     }
 
+    /// How likely it is that others ended because this one did: what a process finds
+    /// wrong with its arguments comes before a signal, and that before whatever they say
+    /// of each other.
+    pub(super) fn cause(&self) -> u8 {
+        match self.status.code() {
+            Some(0) => 0,
+            Some(2) => 3,
+            Some(_) => 1,
+            None => 2,
+        }
+    }
+
     /// Whether it was started with what it does not take.
     pub(super) fn is_usage(&self) -> bool {
         self.status.code() == Some(2)

@@ -133,8 +133,8 @@ pub fn supervise(plan: &Supervision) -> Result<(), SuperviseError> {
     }
 }
 
-/// Watches until all have ended; gives the first that did not end well, or, before
-/// that, one that does not take its arguments.
+/// Watches until all have ended; gives the one that did not end well by itself, and is
+/// the likeliest reason why others did not.
 fn watch(
     group: &mut Group,
     signals: &Signals,
@@ -144,16 +144,26 @@ fn watch(
     let mut failed: Option<Ended> = None;
     // When the next thing is to be done to those that do not end, and which.
     let mut next = None;
+    // Whether what they end with from now on is of our making.
+    let mut told = false;
     loop {
         for ended in group.look()? {
             tracing::info!("{ended}");
-            if ended.is_usage() || (failed.is_none() && !ended.is_well()) {
-                // Others may wait for one that never was there, and notice nothing.
-                let let_end = match ended.is_usage() {
-                    true => Duration::ZERO,
-                    false => peer_timeout + LET_END,
-                };
-                next = next.or(Some((Instant::now() + let_end, Next::Tell)));
+            if ended.is_well() || told {
+                continue;
+            }
+            // Others may wait for one that never was there, and notice nothing.
+            let let_end = match ended.is_usage() {
+                true => Duration::ZERO,
+                false => peer_timeout + LET_END,
+            };
+            next = next.or(Some((Instant::now() + let_end, Next::Tell)));
+            // They are looked at one after the other, and not in the order in which they
+            // ended.
+            if failed
+                .as_ref()
+                .is_none_or(|failed| failed.cause() < ended.cause())
+            {
                 failed = Some(ended);
             }
         }
@@ -170,6 +180,7 @@ fn watch(
             Some((when, Next::Tell)) if Instant::now() >= when => {
                 tracing::warn!("telling the processes that still run to stop");
                 group.terminate();
+                told = true;
                 next = Some((Instant::now() + GRACE, Next::Kill));
             }
             Some((when, Next::Kill)) if Instant::now() >= when => {
