@@ -239,7 +239,7 @@ fn a_stop_before_the_work_is_told_as_one() {
 }
 
 #[test]
-fn silence_is_a_loss() {
+fn silence_is_a_loss_and_whoever_was_silent_may_hear_of_it_later() {
     let addresses = addresses(2);
     let (lost, losses) = mpsc::channel();
     let mut one = Setup::new(&addresses, 0);
@@ -254,7 +254,7 @@ fn silence_is_a_loss() {
         ..Hello::example(1)
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let dialed = runtime.block_on(async {
+    let mut dialed = runtime.block_on(async {
         loop {
             if let Ok(mut dialed) = greet::dial(0, &addresses[0], &us).await {
                 greet::answer(&mut dialed.control, &Frame::Ready)
@@ -264,11 +264,21 @@ fn silence_is_a_loss() {
             }
         }
     });
-    assert!(one.join().unwrap().is_ok());
+    let one = one.join().unwrap().unwrap();
     let ClusterError::Lost(lost) = losses.recv_timeout(SOON).unwrap() else {
         panic!("something else")
     };
     assert_eq!(lost.process, 1);
     assert!(matches!(lost.how, How::Silent(_)), "{lost:?}");
-    drop(dialed);
+    one.goodbye(Some(Failure::Lost(&lost)));
+    let goodbye = runtime.block_on(async {
+        loop {
+            match frame::read(&mut dialed.control).await.unwrap() {
+                Frame::Beat | Frame::Ready => {}
+                other => return other,
+            }
+        }
+    });
+    let what = lost.how.what();
+    assert_eq!(goodbye, Frame::Goodbye(Goodbye::Lost { process: 1, what }));
 }

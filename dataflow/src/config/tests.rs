@@ -1,6 +1,7 @@
 //! Who wins over whom, and what is said when something is wrong.
 
 mod question;
+mod supervision;
 
 use std::{ffi::OsString, time::Duration};
 
