@@ -9,10 +9,11 @@ use super::error::How;
 use super::frame::{Frame, Goodbye, Join};
 use super::greet::{self, Dialed, Failure};
 use super::hello::Hello;
-use super::link::{Link, News, What};
-use super::{ClusterError, Patience, Place};
+use super::link::{Link, News, Out, What};
+use super::{ClusterError, FAREWELL, Patience, Place};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -117,39 +118,72 @@ impl Meeting {
         for process in 0..meeting.place.process {
             meeting.dial(process, Duration::ZERO);
         }
+        let held = meeting.until_over(&listener, &mut arriving, news, patience.start, stopping);
+        match held.await {
+            Ok(()) => Ok(meeting.peers()),
+            Err(error) => {
+                meeting.break_off(&error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn until_over(
+        &mut self,
+        listener: &TcpListener,
+        arriving: &mut UnboundedReceiver<Arrival>,
+        news: &mut UnboundedReceiver<News>,
+        within: Option<Duration>,
+        stopping: &AtomicBool,
+    ) -> Result<(), ClusterError> {
         let begun = Instant::now();
         let mut lines = interval_at(begun + FIRST_LINE, LINE);
         let mut looks = interval(LOOK_UP);
         loop {
-            meeting.tell_ready();
-            if meeting.is_over() {
-                return Ok(meeting.peers());
+            self.tell_ready();
+            if self.is_over() {
+                return Ok(());
             }
             tokio::select! {
                 came = listener.accept() => match came {
-                    Ok((stream, from)) => meeting.greet(stream, from.to_string()),
+                    Ok((stream, from)) => self.greet(stream, from.to_string()),
                     Err(error) => {
                         // Too many open files, for example.
                         tracing::warn!("a connection of another process is not taken: {error}");
                         sleep(REDIAL).await;
                     }
                 },
-                Some(arrival) = arriving.recv() => meeting.arrive(arrival).await?,
-                Some(heard) = news.recv() => meeting.hear(heard),
-                Some(_) = meeting.tasks.join_next() => {}
-                _ = lines.tick() => tracing::info!("waiting for {}", meeting.missing()),
+                Some(arrival) = arriving.recv() => self.arrive(arrival).await?,
+                Some(heard) = news.recv() => self.hear(heard),
+                Some(_) = self.tasks.join_next() => {}
+                _ = lines.tick() => tracing::info!("waiting for {}", self.missing()),
                 _ = looks.tick() => {
                     if stopping.load(Ordering::Relaxed) {
                         return Err(ClusterError::Stopped);
                     }
-                    if patience.start.is_some_and(|within| begun.elapsed() >= within) {
+                    if within.is_some_and(|within| begun.elapsed() >= within) {
                         return Err(ClusterError::Missing {
                             seconds: begun.elapsed().as_secs(),
-                            missing: meeting.missing(),
+                            missing: self.missing(),
                         });
                     }
                 }
             }
+        }
+    }
+
+    /// Tells those that are here already why this process goes.
+    async fn break_off(&self, error: &ClusterError) {
+        let goodbye = Frame::Goodbye(Goodbye::Failed(error.to_string()));
+        let (sent, leaving) = mpsc::channel();
+        for link in self.seats.iter().filter_map(|seat| seat.link.as_ref()) {
+            // If it is gone, there is nobody to tell.
+            let _ = link.outbox.send(Out::Last(goodbye.clone(), sent.clone()));
+        }
+        drop(sent);
+        let until = Instant::now() + FAREWELL;
+        while leaving.try_recv() == Err(TryRecvError::Empty) && Instant::now() < until {
+            sleep(Duration::from_millis(1)).await;
         }
     }
 

@@ -37,8 +37,9 @@ impl DataConnections {
     pub fn hold(&self, panic: &PanicHookInfo<'_>) {
         let thread = std::thread::current();
         let process = network(thread.name().unwrap_or_default());
-        let why = panic.payload_as_str();
-        let why = why.and_then(|message| message.strip_prefix(ENDED));
+        // It is formatted, and so a text of its own.
+        let message = panic.payload().downcast_ref::<String>();
+        let why = message.and_then(|message| message.strip_prefix(ENDED));
         let (Some(process), Some(why), Some(news)) = (process, why, self.news.get()) else {
             return;
         };

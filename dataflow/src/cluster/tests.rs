@@ -193,6 +193,23 @@ fn a_second_process_of_the_same_number_is_sent_away() {
 }
 
 #[test]
+fn others_wait_on_when_one_goes_and_another_comes_in_its_place() {
+    let addresses = addresses(3);
+    let (lost, losses) = mpsc::channel();
+    let zero = Setup::new(&addresses, 0).connect(&lost);
+    let mut impatient = Setup::new(&addresses, 1);
+    impatient.patience.start = Some(Duration::from_millis(500));
+    let error = failure(impatient.connect(&lost));
+    assert!(matches!(error, ClusterError::Missing { .. }), "{error}");
+    let one = Setup::new(&addresses, 1).connect(&lost);
+    let two = Setup::new(&addresses, 2).connect(&lost);
+    for connecting in [zero, one, two] {
+        assert!(connecting.join().unwrap().is_ok());
+    }
+    assert!(losses.try_recv().is_err());
+}
+
+#[test]
 fn a_stop_ends_the_wait() {
     let (lost, _losses) = mpsc::channel();
     let setup = Setup::new(&addresses(2), 1);
