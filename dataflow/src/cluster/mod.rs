@@ -79,6 +79,8 @@ pub struct Cluster {
     /// The plan of process 0, or that a process is lost; taken by the one who shares.
     plan: Option<Receiver<Result<Vec<u8>, Lost>>>,
     stopping: Arc<AtomicBool>,
+    /// Set when this process has said goodbye: that the others end is no loss then.
+    leaving: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -93,6 +95,7 @@ impl Cluster {
             others: Vec::new(),
             plan: Some(plan),
             stopping: Arc::default(),
+            leaving: Arc::default(),
         }
     }
 
@@ -160,12 +163,16 @@ impl Cluster {
             others: others.map(|peer| peer.link.outbox.clone()).collect(),
             plan: Some(plan),
             stopping,
+            leaving: Arc::default(),
         };
+        let leaving = Arc::clone(&cluster.leaving);
         let watch = async move {
             // Whoever had to hear of it may have heard of it otherwise.
             let tell = |plan| drop(planned.send(Ok(plan)));
             let gone = watch::watch(place.process, &place.addresses, &peers, &mut news, tell).await;
-            if let Some(gone) = gone {
+            if let Some(gone) = gone
+                && !leaving.load(Ordering::SeqCst)
+            {
                 // Nobody may share any more.
                 let _ = planned.send(Err(gone.clone()));
                 lost(ClusterError::Lost(gone));
@@ -241,6 +248,7 @@ impl Cluster {
     /// Tells the others that this process ends: well, or because of `failure`. Waits
     /// until that has left, for half a second at the most.
     pub fn goodbye(&self, failure: Option<Failure<'_>>) {
+        self.leaving.store(true, Ordering::SeqCst);
         let goodbye = match failure {
             // Others may still wait for workers that will never be.
             None if self.data.is_some() => {
