@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod checkpoint;
+pub mod cluster;
 mod compaction;
 pub mod config;
 pub mod embedded;
@@ -12,7 +13,9 @@ pub mod pipeline;
 pub mod replay;
 pub mod run;
 pub mod serve;
+mod signal;
 pub mod sink;
+pub mod supervise;
 pub mod time;
 pub mod views;
 

@@ -12,6 +12,7 @@ use tidemark::ask;
 use tidemark::checkpoint;
 use tidemark::config::{self, Command, KnownView};
 use tidemark::run::{self, RunError};
+use tidemark::supervise;
 use tidemark::views;
 
 /// The allocations of a dataflow are many, small, and freed on other threads.
@@ -43,6 +44,7 @@ fn start() -> Result<(), RunError> {
         Command::Views(settings) => run::views(&settings),
         Command::Why(question) => Ok(ask::why(&question)?),
         Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
+        Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
         Command::Run(settings) => run::run(&settings),
     }
 }

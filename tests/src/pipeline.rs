@@ -128,29 +128,46 @@ impl Pipeline {
             };
         }
         let hosts = host_file(self.processes);
-        let path = hosts.path().to_string_lossy().into_owned();
-        let start = |index: usize| {
-            let mut arguments = common.clone();
-            for (flag, value) in [
-                ("-n", self.processes.to_string()),
-                ("-p", index.to_string()),
-                ("-h", path.clone()),
-            ] {
-                arguments.extend([flag.to_owned(), value]);
-            }
-            Process::start(
-                "tidemark",
-                &format!("{}-p{index}", self.name),
-                &arguments,
-                &[],
-            )
-        };
+        let start = |index| self.start_one(index, &hosts);
         let processes = (0..self.processes).map(start).collect();
         Run {
             processes,
             _hosts: Some(hosts),
             _files: self.files.clone(),
         }
+    }
+
+    /// Starts one of its processes, whose addresses are in `hosts`.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_one(&self, index: usize, hosts: &NamedTempFile) -> Process {
+        let mut arguments = self.arguments.clone();
+        for (flag, value) in [
+            ("-w", self.workers.to_string()),
+            ("-n", self.processes.to_string()),
+            ("-p", index.to_string()),
+            ("-h", hosts.path().to_string_lossy().into_owned()),
+        ] {
+            arguments.extend([flag.to_owned(), value]);
+        }
+        let name = format!("{}-p{index}", self.name);
+        Process::start("tidemark", &name, &arguments, &[])
+    }
+
+    /// Starts a supervisor of its processes, with arguments of the supervisor's own.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn supervise(&self, own: &[&str]) -> Process {
+        let (processes, workers) = (self.processes.to_string(), self.workers.to_string());
+        let mut arguments = vec!["supervise", "-n", &processes, "-w", &workers];
+        arguments.extend(own);
+        arguments.push("--");
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        let arguments: Vec<_> = arguments.into_iter().map(ToOwned::to_owned).collect();
+        let name = format!("{}-supervisor", self.name);
+        Process::start("tidemark", &name, &arguments, &[])
     }
 
     /// Starts it and waits until it has ended well.
@@ -210,6 +227,11 @@ impl Run {
     /// The first process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.processes[0]
+    }
+
+    /// A process by its number.
+    pub fn member(&mut self, index: usize) -> &mut Process {
+        &mut self.processes[index]
     }
 
     /// The last process.

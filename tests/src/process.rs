@@ -86,6 +86,26 @@ impl Process {
         self.directory.path()
     }
 
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has printed something; gives all that it has printed.
+    ///
+    /// # Panics
+    /// When it does not within `patience`.
+    pub fn says(&self, what: &str, patience: Duration) -> String {
+        let name = &self.name;
+        eventually(&format!("{name} says {what:?}"), patience, || {
+            let output = self.output();
+            match output.contains(what) {
+                true => Ok(output),
+                false => Err(output),
+            }
+        })
+    }
+
     /// Everything that it has printed, both streams.
     pub fn output(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
@@ -115,12 +135,7 @@ impl Process {
     }
 
     fn signal(&self, signal: &str) {
-        let order = format!("kill -{signal} {}", self.child.id());
-        let status = Command::new("sh")
-            .args(["-c", &order])
-            .status()
-            .expect("a shell");
-        assert!(status.success(), "{}: {order} failed", self.name);
+        signal_to(self.child.id(), signal);
     }
 
     /// Its exit status, if it has ended.
@@ -167,6 +182,28 @@ impl Drop for Process {
             let _ = std::fs::remove_file(&self.log);
         }
     }
+}
+
+/// Sends a signal, such as `KILL`, to a process by its number.
+///
+/// # Panics
+/// When there is no such process.
+pub fn signal_to(id: u32, signal: &str) {
+    let order = format!("kill -{signal} {id}");
+    let status = Command::new("sh")
+        .args(["-c", &order])
+        .status()
+        .expect("a shell");
+    assert!(status.success(), "{order} failed");
+}
+
+/// Whether a process of this number runs, or is stopped. One that has ended and that
+/// nobody has asked about yet does not.
+pub fn is_alive(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The state follows the name, which is in parentheses.
+    let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+    !state.is_empty() && !state.starts_with('Z')
 }
 
 /// The last `count` lines.

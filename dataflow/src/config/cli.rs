@@ -4,12 +4,15 @@
 //! `--max-in-flight`, the environment variable `TIDEMARK_MAX_IN_FLIGHT` and the
 //! key `max_in_flight` of the file, and its comment is its help.
 
-use std::{collections::BTreeMap, num::NonZero, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, num::NonZero, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
-use super::{Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, text::Text};
+use super::{
+    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, supervision::Supervised,
+    text::Text,
+};
 
 const MORE: &str = "\
 Examples:
@@ -24,6 +27,8 @@ Examples:
       several machines give all of them the same --hostfile.
   tidemark --brokers kafka:9092 --sqlite shop.sqlite --until-caught-up
       What the topics hold now, into an SQLite file, and exit.
+  tidemark supervise -n 3 -w 2 -- --brokers kafka:9092 --mongodb-uri mongodb://db/
+      Three processes on this machine, started again when one fails.
   tidemark views
       What is computed, from what.
   tidemark why sales_analysis latest
@@ -50,6 +55,23 @@ File (TOML):
 
 Exit codes:
   0  done    1  failed while running    2  wrong usage or configuration";
+
+const MORE_OF_SUPERVISE: &str = "\
+All processes run on this machine, with what stands behind -- as their arguments. When
+one of them ends otherwise than with 0, all are started again, after 1, 2, 4, … 30
+seconds; a minute without a failure makes that 1 again. Ctrl-C and SIGTERM are passed
+on, the second one too. If the supervisor itself is killed, its processes stop.
+
+Without --hostfile the processes talk to each other by free ports of this machine.
+Process 0 serves HTTP as the arguments say, the others do so with --http-all only. With
+several processes there is no live status; lines are logged instead.
+
+Examples:
+  tidemark supervise -n 3 -w 2 -- --brokers kafka:9092 --mongodb-uri mongodb://db/
+  tidemark supervise -w 4 -- --config tidemark.toml
+
+Exit codes:
+  0  all have ended with 0    1  given up    2  wrong usage or configuration";
 
 const MORE_OF_WHY: &str = "\
 A window is final when every partition of its topic has seen an event at or after
@@ -123,6 +145,10 @@ pub(super) struct Cli {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Help")]
     pub(super) config: Option<PathBuf>,
 
+    /// A supervisor has started this process: where it serves HTTP
+    #[arg(long, value_name = "HTTP", hide = true)]
+    pub(super) supervised: Option<Supervised>,
+
     /// The same as --status off
     #[arg(long, conflicts_with = "status", help_heading = "Observing")]
     pub(super) no_status: bool,
@@ -142,6 +168,10 @@ pub(super) enum Command {
     /// Print each view: its source, window, time, lateness, key and fields
     #[command(disable_help_flag = true)]
     Views,
+
+    /// Start several processes on this machine, and start them again when one fails
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_SUPERVISE)]
+    Supervise(Supervise),
 
     /// Ask a running pipeline why a window of a view is still open
     #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_WHY)]
@@ -202,6 +232,34 @@ impl From<CheckpointQuestion> for super::CheckpointQuestion {
     }
 }
 
+/// What a supervisor is told; the rest is for those it starts.
+#[derive(Args)]
+pub(super) struct Supervise {
+    /// How many processes [default: 1]
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(super) processes: Option<Text<NonZero<usize>>>,
+
+    /// Worker threads of each process [default: as the arguments say]
+    #[arg(short = 'w', long, alias = "threads", value_name = "N")]
+    pub(super) workers: Option<Text<NonZero<usize>>>,
+
+    /// A file with one HOST:PORT a line, one line a process [default: free ports]
+    #[arg(short = 'h', long, value_name = "FILE")]
+    pub(super) hostfile: Option<PathBuf>,
+
+    /// Give up after so many failures in a row [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(super) max_failures: Option<Text<NonZero<u64>>>,
+
+    /// Let every process serve HTTP, each on the port of process 0 plus its number
+    #[arg(long)]
+    pub(super) http_all: bool,
+
+    /// Arguments of each process, as for a run
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub(super) arguments: Vec<OsString>,
+}
+
 /// Every setting, as one layer gives it.
 #[derive(Args, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -227,6 +285,10 @@ pub(super) struct Options {
     /// A file with one HOST:PORT a line, one line a process [default: localhost, ports from 2101]
     #[arg(short = 'h', long, value_name = "FILE", help_heading = "Workers")]
     pub(super) hostfile: Option<Text<PathBuf>>,
+
+    /// How long another process may be silent before it counts as lost, which ends all of them [default: 5s]
+    #[arg(long, value_name = "DURATION", help_heading = "Workers")]
+    pub(super) peer_timeout: Option<Text<Duration>>,
 
     /// Kafka brokers; without any, an in-process broker with a generated shop
     #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka and MongoDB")]
@@ -272,7 +334,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "WHAT", help_heading = "Running")]
     pub(super) on_expired: Option<Text<OnExpired>>,
 
-    /// How long to retry a broker or database that is away at the start [default: 30s]
+    /// How long to wait at the start for a broker or database that is away [default: 30s], and for other processes [default: as long as it takes]
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) connect_timeout: Option<Text<Duration>>,
 

@@ -2,31 +2,28 @@
 
 use std::path::Path;
 
-use timely::{CommunicationConfig, Config, WorkerConfig};
-
 use super::{ConfigError, Settings};
+use crate::cluster::{Patience, Place};
 
 /// The port of process 0 where no hostfile says otherwise; process `i` has the
 /// `i`th after it. Timely's own choice.
 const FIRST_PORT: usize = 2101;
 
 impl Settings {
-    /// How timely is to run the workers: threads of one process, or a cluster.
-    pub fn timely(&self) -> Config {
-        let communication = if self.processes == 1 {
-            CommunicationConfig::Process(self.workers)
-        } else {
-            CommunicationConfig::Cluster {
-                threads: self.workers,
-                process: self.process,
-                addresses: self.addresses.clone(),
-                report: false,
-                zerocopy: false,
-            }
-        };
-        Config {
-            communication,
-            worker: WorkerConfig::default(),
+    /// Which process this one is.
+    pub fn place(&self) -> Place {
+        Place {
+            process: self.process,
+            addresses: self.addresses.clone(),
+            workers: self.workers,
+        }
+    }
+
+    /// How long the other processes are waited for.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            start: self.peer_start,
+            silence: self.peer_timeout,
         }
     }
 }

@@ -18,6 +18,7 @@ mod question;
 mod secret;
 mod settings;
 mod store;
+mod supervision;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -34,6 +35,7 @@ pub use secret::Secret;
 pub use settings::{
     Http, Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
 };
+pub use supervision::Supervision;
 pub use views::KnownView;
 
 /// What to do, and with which settings.
@@ -43,6 +45,8 @@ pub enum Command {
     Run(Box<Settings>),
     /// Print the views.
     Views(Box<Settings>),
+    /// Start processes and watch over them.
+    Supervise(Supervision),
     /// Ask a running pipeline why a window is still open.
     Why(Question),
     /// Ask what a checkpoint is, or whether it is whole.
@@ -70,13 +74,29 @@ pub fn load(
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let settings = |cli| {
+    let settings = |cli: cli::Cli| {
+        let supervised = cli.supervised;
         let layers = layers::Layers::merge(cli, &env)?;
-        Settings::new(layers, known).map(Box::new)
+        let settings = Settings::new(layers, known)?.supervised(supervised)?;
+        Ok(Box::new(settings))
     };
     Ok(match command {
         None => Command::Run(settings(cli)?),
         Some(cli::Command::Views) => Command::Views(settings(cli)?),
+        Some(cli::Command::Supervise(given)) => {
+            let of_a_process = |arguments: Vec<OsString>| {
+                let line = std::iter::once(OsString::from("tidemark")).chain(arguments);
+                let cli = cli::Cli::try_parse_from(line).map_err(Box::new)?;
+                match cli.command {
+                    None => settings(cli),
+                    Some(_) => Err(ConfigError::setting(
+                        "supervise",
+                        "behind -- it takes the arguments of a run, and no other command",
+                    )),
+                }
+            };
+            Command::Supervise(Supervision::new(given, cli.config, of_a_process)?)
+        }
         Some(cli::Command::Why { view, window, http }) => {
             cli.options.http = http.or(cli.options.http);
             let layers = layers::Layers::merge(cli, &env)?;

@@ -29,6 +29,11 @@ pub struct Settings {
     pub on_expired: OnExpired,
     /// How long a broker or database that is away at the start is retried.
     pub connect_timeout: Duration,
+    /// How long other processes are waited for at the start; `None`: as long as it
+    /// takes, since people start them one after the other.
+    pub peer_start: Option<Duration>,
+    /// How long another process may be silent before it is lost, at least 1 s.
+    pub peer_timeout: Duration,
     /// How often new partitions and topics are looked for.
     pub discover_interval: Duration,
     /// How long a partition that is read to its end is silent before it no longer
@@ -41,6 +46,8 @@ pub struct Settings {
     pub max_in_flight: u64,
     /// What is changed of each view, by its name. Only known views.
     pub views: BTreeMap<String, ViewOverride>,
+    /// Whether a supervisor has started this process, and holds its standard input.
+    pub supervised: bool,
     /// Where HTTP is served.
     pub http: Http,
     /// Whether the live status may be drawn.
@@ -220,6 +227,16 @@ impl Settings {
             ));
         }
 
+        let peer_timeout = options
+            .peer_timeout
+            .map_or(Duration::from_secs(5), |d| d.value);
+        if peer_timeout < Duration::from_secs(1) {
+            return Err(layers.error(
+                "peer_timeout",
+                "it takes at least 1s: processes hear from each other twice a second",
+            ));
+        }
+
         Ok(Self {
             workers: options.workers.map_or(1, |n| n.value.get()),
             processes,
@@ -237,7 +254,10 @@ impl Settings {
                 .map_or_else(OnExpired::default, |o| o.value),
             connect_timeout: options
                 .connect_timeout
+                .as_ref()
                 .map_or(Duration::from_secs(30), |d| d.value),
+            peer_start: options.connect_timeout.map(|d| d.value),
+            peer_timeout,
             discover_interval: options
                 .discover_interval
                 .map_or(Duration::from_secs(5), |d| d.value),
@@ -249,6 +269,7 @@ impl Settings {
                 .map_or(Duration::from_secs(86_400), |d| d.value),
             max_in_flight: options.max_in_flight.map_or(500_000, |n| n.value.get()),
             views,
+            supervised: false,
             http: options.http.map_or_else(Http::default, |h| h.value),
             status: options.status.map_or_else(Status::default, |s| s.value),
             log: options.log.map_or_else(LogFilter::default, |l| l.value),

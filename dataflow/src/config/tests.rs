@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod question;
+mod supervision;
 
 use std::{ffi::OsString, time::Duration};
 
@@ -201,17 +202,25 @@ fn h_is_the_hostfile() {
         &[],
     );
     assert_eq!(settings.addresses, ["one:2101", "two:2101"]);
-    match settings.timely().communication {
-        timely::CommunicationConfig::Cluster {
-            threads,
-            process,
-            addresses,
-            ..
-        } => {
-            assert_eq!((threads, process, addresses.len()), (3, 1, 2));
-        }
-        other => panic!("{other:?}"),
-    }
+    let place = settings.place();
+    assert_eq!((place.workers, place.process), (3, 1));
+    assert_eq!(place.addresses, settings.addresses);
+}
+
+#[test]
+fn other_processes_are_waited_for_without_end_unless_it_is_said() {
+    let patience = settings(&[], &[]).patience();
+    assert_eq!(patience.start, None);
+    assert_eq!(patience.silence, Duration::from_secs(5));
+    let args = ["--connect-timeout", "7s", "--peer-timeout", "2s"];
+    let patience = settings(&args, &[]).patience();
+    assert_eq!(patience.start, Some(Duration::from_secs(7)));
+    assert_eq!(patience.silence, Duration::from_secs(2));
+    let told = error(&["--peer-timeout", "900ms"], &[]);
+    assert!(
+        told.starts_with("--peer-timeout: it takes at least 1s"),
+        "{told}"
+    );
 }
 
 #[test]

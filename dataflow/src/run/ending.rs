@@ -9,14 +9,20 @@
 //! Whatever comes first is how the run ends.
 
 use super::RunError;
+use crate::cluster::DataConnections;
 use crate::observe::Screen;
+use crate::signal::signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Signals that come within this time of the first are the same one.
 const ONE_SIGNAL: Duration = Duration::from_millis(300);
+
+/// How long a run has to write what it has read when whoever started it is gone.
+const ORPHANED: Duration = Duration::from_secs(10);
 
 /// How long a run that was abandoned has to tidy up.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -82,18 +88,36 @@ impl Ending {
     }
 
     /// The first Ctrl-C or SIGTERM lets the workers drain, after telling
-    /// `stopping`; the second ends the run at once.
+    /// `stopping`; the second ends the run at once. The end of standard input counts as
+    /// a signal where the run is `supervised`.
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub(super) fn listen(&self, stopping: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    pub(super) fn listen(
+        &self,
+        supervised: bool,
+        stopping: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let supervisor = match supervised {
+            true => Some(supervisor()?),
+            false => None,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let ending = self.clone();
         let listen = async move {
-            signal().await;
-            tracing::info!("stopping: what has been read is written; Ctrl-C again stops at once");
+            let orphaned = tokio::select! {
+                () = signal() => false,
+                () = gone(supervisor) => true,
+            };
+            if orphaned {
+                tracing::warn!("the supervisor is gone; stopping: what has been read is written");
+            } else {
+                tracing::info!(
+                    "stopping: what has been read is written; Ctrl-C again stops at once"
+                );
+            }
             ending.stopping.store(true, Ordering::Relaxed);
             stopping();
             if !ending.begun.load(Ordering::Relaxed) {
@@ -103,7 +127,10 @@ impl Ending {
             }
             // Whoever signals a process and its group means it once.
             tokio::time::sleep(ONE_SIGNAL).await;
-            signal().await;
+            tokio::select! {
+                () = signal() => {}
+                () = tokio::time::sleep(ORPHANED), if orphaned => {}
+            }
             ending.abandoned.store(true, Ordering::Relaxed);
             ending.end(Err(RunError::Abandoned));
             // Whoever runs may be waiting for an answer, and not for the end.
@@ -119,11 +146,13 @@ impl Ending {
     }
 
     /// Ends the run when any thread panics, since whatever that thread did will
-    /// now never be done.
-    pub(super) fn on_panic(&self, screen: Arc<Screen>) {
+    /// now never be done. What panics because another process is lost is no reason
+    /// of its own, and is not shown.
+    pub(super) fn on_panic(&self, screen: Arc<Screen>, connections: DataConnections) {
         let ending = self.clone();
         let report = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            connections.hold(panic);
             screen.leave();
             report(panic);
             let thread = std::thread::current();
@@ -135,15 +164,25 @@ impl Ending {
     }
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    // Without handlers the signals keep their usual effect.
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+/// Whoever supervises this process holds the other end of its standard input, and
+/// lets go of it however it ends. The channel closes then.
+fn supervisor() -> std::io::Result<oneshot::Receiver<()>> {
+    let (held, let_go) = oneshot::channel();
+    let listen = move || {
+        // Nothing is ever written to it; if it cannot be read, nobody is there either.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(held);
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    std::thread::Builder::new()
+        .name("supervisor".to_owned())
+        .spawn(listen)?;
+    Ok(let_go)
+}
+
+async fn gone(supervisor: Option<oneshot::Receiver<()>>) {
+    match supervisor {
+        None => std::future::pending().await,
+        // It is dropped, never used.
+        Some(supervisor) => drop(supervisor.await),
     }
 }

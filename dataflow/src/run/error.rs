@@ -2,12 +2,14 @@
 
 use crate::ask::AskError;
 use crate::checkpoint::CheckpointError;
+use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::pipeline::PipelineError;
 use crate::serve::ServeError;
+use crate::supervise::SuperviseError;
 use crate::views::ViewError;
 use sinks::SinkError;
 use std::process::ExitCode;
@@ -36,9 +38,15 @@ pub enum RunError {
     /// HTTP cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The processes do not work together, or no longer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The pipeline cannot go on.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// The processes that were supervised failed.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
     /// A pipeline that runs elsewhere gives no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -73,7 +81,17 @@ impl RunError {
             }
             RunError::Ask(error) => error.exit_code(),
             RunError::Checkpoint(error) => error.exit_code(),
+            RunError::Cluster(error) => error.exit_code(),
+            RunError::Supervise(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// What the other processes are told of it.
+    pub(super) fn for_others(&self) -> Failure<'_> {
+        match self {
+            RunError::Cluster(ClusterError::Lost(lost)) => Failure::Lost(lost),
+            other => Failure::Own(other.to_string()),
         }
     }
 }

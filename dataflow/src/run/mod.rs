@@ -1,9 +1,9 @@
 //! A run, from the settings to its end.
 //!
 //! ```text
-//!   settings ─▶ views ─▶ database ─▶ Kafka ─▶ workers ─▶ done, or failed
-//!                           │                   │
-//!                           └─▶ HTTP, status ◀──┘ (board)
+//!   settings ─▶ views ─▶ database ─▶ Kafka ─▶ other processes ─▶ workers ─▶ done, or failed
+//!                           │                                      │
+//!                           └──────────▶ HTTP, status ◀────────────┘ (board)
 //! ```
 
 mod ending;
@@ -13,6 +13,7 @@ mod workers;
 
 pub use error::RunError;
 
+use crate::cluster::{Cluster, DataConnections};
 use crate::config::{Settings, Source, Store};
 use crate::embedded::Shop;
 use crate::ingest::client::Connection;
@@ -38,18 +39,26 @@ pub fn views(settings: &Settings) -> Result<(), RunError> {
     })
 }
 
-/// Runs the pipeline until it is told to stop, has caught up, or fails.
+/// Runs the pipeline until it is told to stop, has caught up, or fails; and tells
+/// the other processes how it ended.
 ///
 /// # Errors
 /// Whatever ended it, if it was not told to.
 pub fn run(settings: &Settings) -> Result<(), RunError> {
+    let mut cluster = Cluster::alone(settings.workers);
+    let outcome = operate(settings, &mut cluster);
+    cluster.goodbye(outcome.as_ref().err().map(RunError::for_others));
+    outcome
+}
+
+/// The run itself. `cluster` becomes what the processes are connected by.
+fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     let started = Instant::now();
     let screen = Screen::new(settings.status);
     logging::init(settings.log_format, &settings.log, &screen);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let timely = settings.timely();
     let kafka = setup::connection(&settings.source);
     if let Some(connection) = &kafka {
         connection.check()?;
@@ -68,10 +77,11 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     let board = Arc::new(Board::new(settings.workers, &topics, &tables));
 
     let (ending, outcomes) = Ending::new();
-    ending.on_panic(Arc::clone(&screen));
+    let connections = DataConnections::default();
+    ending.on_panic(Arc::clone(&screen), connections.clone());
     let stopping = Arc::clone(&board);
     ending
-        .listen(move || stopping.set_stopping())
+        .listen(settings.supervised, move || stopping.set_stopping())
         .map_err(|source| RunError::System {
             what: "listening to signals",
             source,
@@ -85,7 +95,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         settings.http,
         Arc::clone(&board),
         Arc::clone(&reader),
-        infos,
+        Arc::clone(&infos),
     )?;
     board.set_waiting(storage.describe());
     let stopping = ending.stopping();
@@ -121,6 +131,21 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }
 
+    board.set_waiting("other processes".to_owned());
+    let lost = ending.clone();
+    let connected = Cluster::connect(
+        settings.place(),
+        setup::terms(settings, &infos),
+        settings.patience(),
+        &connections,
+        Arc::clone(&stopping),
+        move |error| lost.end(Err(error.into())),
+    );
+    *cluster = match connected {
+        Ok(cluster) => cluster,
+        Err(error) => return ending.unless_stopping(error.into()),
+    };
+
     let left = || setup::before(&*reader, &catalog);
     let (first_epoch, before) = match wait_for(left, settings.connect_timeout, &stopping) {
         Ok(before) => before,
@@ -131,7 +156,8 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
     }
     board.set_waiting("the workers of all processes".to_owned());
     workers::start(
-        timely,
+        cluster,
+        timely::WorkerConfig::default(),
         workers::Shared {
             catalog,
             board: Arc::clone(&board),

@@ -117,3 +117,43 @@ pub(super) fn on_expired(settings: &Settings) -> OnExpired {
         config::OnExpired::Skip => OnExpired::Skip,
     }
 }
+
+/// Settings that have to be the same in all processes, with their values as texts.
+/// They are shown; no secret is among them.
+pub(super) fn terms(settings: &Settings, views: &[ViewInfo]) -> Vec<(String, String)> {
+    let brokers = match &settings.source {
+        Source::Embedded { .. } => "(none)",
+        Source::Kafka { brokers, .. } => brokers,
+    };
+    let (database, sqlite) = match &settings.store {
+        Store::Mongodb { database, .. } => (database.as_str(), "(none)".to_owned()),
+        Store::Sqlite { path, .. } => ("(none)", path.display().to_string()),
+    };
+    let millis = |time: std::time::Duration| format!("{}ms", time.as_millis());
+    let mut terms = vec![
+        ("--brokers", brokers.to_owned()),
+        ("--topic-prefix", format!("{:?}", settings.topic_prefix)),
+        ("--database", database.to_owned()),
+        ("--sqlite", sqlite),
+        ("--until-caught-up", settings.until_caught_up.to_string()),
+        ("--epoch", millis(settings.epoch)),
+        ("--max-ahead", millis(settings.max_ahead)),
+        ("--idle-timeout", millis(settings.idle_timeout)),
+        (
+            "--on-expired",
+            format!("{:?}", settings.on_expired).to_lowercase(),
+        ),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect::<Vec<_>>();
+    for view in views {
+        let name = &view.name;
+        terms.extend([
+            (format!("views.{name}.window"), view.window.clone()),
+            (format!("views.{name}.time"), view.time.clone()),
+            (format!("views.{name}.lateness"), view.lateness.clone()),
+        ]);
+    }
+    terms
+}

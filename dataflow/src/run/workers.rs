@@ -1,6 +1,7 @@
 //! The workers of this process, from their start to their end.
 
 use super::{Ending, RunError};
+use crate::cluster::Cluster;
 use crate::compaction;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
@@ -39,13 +40,19 @@ pub(super) struct Shared {
     pub(super) ending: Ending,
 }
 
-/// Starts the workers on threads of their own; how they end is told to
-/// [`Shared::ending`].
-pub(super) fn start(mut config: timely::Config, shared: Shared) -> std::io::Result<()> {
-    compaction::when_idle(&mut config.worker);
+/// Starts the workers on threads of their own, connected with those of the other
+/// processes; how they end is told to [`Shared::ending`].
+pub(super) fn start(
+    cluster: &mut Cluster,
+    mut config: timely::WorkerConfig,
+    shared: Shared,
+) -> std::io::Result<()> {
+    compaction::when_idle(&mut config);
     let ending = shared.ending.clone();
+    let (builders, network) = cluster.network()?;
     let run = move || {
-        let guards = match timely::execute(config, move |worker| work(worker, &shared)) {
+        let work = move |worker: &mut Worker| work(worker, &shared);
+        let guards = match timely::execute::execute_from(builders, network, config, work) {
             Ok(guards) => guards,
             Err(error) => return ending.end(Err(RunError::Workers(error))),
         };
