@@ -1,6 +1,7 @@
 //! Tidemark: a shop's analytics, continuously correct.
 
 pub mod ask;
+mod background;
 pub mod checkpoint;
 pub mod cluster;
 mod compaction;
@@ -10,11 +11,13 @@ mod epochs;
 pub mod ingest;
 pub mod observe;
 pub mod pipeline;
+pub mod plan;
 pub mod replay;
 pub mod run;
 pub mod serve;
 mod signal;
 pub mod sink;
+pub mod start;
 pub mod supervise;
 pub mod time;
 pub mod views;

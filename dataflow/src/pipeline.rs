@@ -2,21 +2,31 @@
 //!
 //! ```text
 //!   clock ─▶ ingest ─▶ contributions ─▶ maintain ─▶ rows ──▶ write ─▶ publish
-//!            ▲ ▲ ├───▶ dead letters ─────── ▲ ──────────────▶  │         ▲
-//!            │ │ └───▶ marks ─▶ watermarks ─┤ ─────────────────┼─────────┘
-//!            │ └◀── event time ◀────────────┘                  │
-//!            └◀──── what is written (backpressure) ◀───────────┘
+//!            ▲ ▲ ├───▶ dead letters ───  ▲ │ ─────────────▶  │ ▲       ▲
+//!            │ │ └───▶ marks ─▶ watermarks─┤─────────────────┼─┼───────┘
+//!            │ └◀── event time ◀────────── │ ┘               │ │
+//!            └◀──── what is written ◀──────┼─────────────────┘ │
+//!                                          ▼                   │
+//!                   load ─▶ (maintain)   persist ─▶ commit ────┘ (final rows)
 //! ```
 
 use crate::Epoch;
+use crate::checkpoint::checkpoints::Committing;
+use crate::checkpoint::commit::{Saved, commit};
+use crate::checkpoint::finals::tell_apart;
+use crate::checkpoint::load::load;
+use crate::checkpoint::persist::{Persisted, Persisting, SaveError, persist};
+use crate::checkpoint::tap::Saving;
 use crate::ingest::clock::Clock;
+use crate::ingest::discovery::owner;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
 use crate::observe::Times;
-use crate::sink::{self, Before, Changes, WriteError};
-use crate::time::{Watermarks, watermarks};
-use crate::views::maintain::maintain;
+use crate::sink::{self, Changes, Gates, Reached, WriteError, Written};
+use crate::start::{Checkpointing, Start};
+use crate::time::watermarks;
+use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::{Catalog, Gauge};
 use sinks::Writer;
 use std::cell::Cell;
@@ -24,9 +34,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::vec::input::Handle;
-use timely::dataflow::operators::{ConnectLoop, Feedback, Input, Operator, Probe, probe};
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Operator, Probe, probe};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
@@ -38,24 +49,39 @@ pub struct Parts<S> {
     pub topics: Arc<[String]>,
     /// Makes the worker's source, which wakes the dataflow by what it is given.
     pub source: S,
-    /// Writes the worker's rows.
-    pub writer: Box<dyn Writer>,
-    /// Publishes progress.
-    pub publisher: Box<dyn Writer>,
+    /// The worker's ways into the database.
+    pub writers: Writers,
     /// Where counts are kept.
     pub board: Arc<Board>,
-    /// The first epoch.
-    pub first_epoch: Epoch,
+    /// What the run goes on from.
+    pub start: Start,
+    /// How checkpoints are taken, if they are.
+    pub checkpointing: Option<Checkpointing>,
     /// How often an epoch ends.
     pub tick: Duration,
     /// Events that this worker may have read that are not written yet.
     pub max_in_flight: u64,
     /// How far an event's time may be ahead of its message's, in milliseconds.
     pub max_ahead: i64,
-    /// What an earlier run has left.
-    pub before: Before,
     /// Told, once, when it cannot go on.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
+}
+
+/// A worker's ways into the database.
+pub struct Writers {
+    /// Writes the worker's rows.
+    pub rows: Box<dyn Writer>,
+    /// Where many workers write at the same time: the ways of what is written about
+    /// rows. Else one writes all rows of an epoch, with progress, at once.
+    pub about: Option<About>,
+}
+
+/// What is written about rows, beside them.
+pub struct About {
+    /// Records how far rows may reach.
+    pub record: Box<dyn Writer>,
+    /// Publishes progress.
+    pub publish: Box<dyn Writer>,
 }
 
 /// Why the pipeline cannot go on.
@@ -67,6 +93,9 @@ pub enum PipelineError {
     /// Rows cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Save(#[from] SaveError),
 }
 
 /// The dataflow of one worker, as its loop handles it.
@@ -88,69 +117,163 @@ impl Pipeline {
             catalog,
             topics,
             source,
-            writer,
-            publisher,
+            writers,
             board,
+            start,
+            checkpointing,
+            tick,
+            max_in_flight,
+            max_ahead,
             failed,
-            ..
         } = parts;
-        let (failed_write, failed_publish) = (Arc::clone(&failed), Arc::clone(&failed));
-        let final_until = catalog.definitions.iter().map(|view| {
-            let before = parts.before.views.get(view.name);
-            before.map(|before| before.final_until)
-        });
-        let final_until: Vec<_> = final_until.collect();
+        let watched = Arc::clone(&board);
+        let failed_source = Arc::clone(&failed);
+        let failed_source = move |error: SourceError| failed_source(error.into());
+        let failed_save = Arc::clone(&failed);
+        let failed_save = move |error: SaveError| failed_save(error.into());
+        let failed = move |error: WriteError| failed(error.into());
+        let restored = start.restored();
+        let cadence = checkpointing.as_ref().map(|how| how.cadence);
+        let saving = cadence.map(|cadence| Saving { cadence, restored });
+
         let (clock, published) = worker.dataflow(|scope| {
-            let (clock, ticks) = Clock::new(scope, parts.first_epoch, parts.tick);
-            let written = probe::Handle::new();
+            let (clock, ticks) = Clock::new(scope, start.first, tick);
+            let passed = probe::Handle::new();
             let setup = Setup {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
-                written: written.clone(),
-                max_in_flight: parts.max_in_flight,
-                max_ahead: parts.max_ahead,
+                written: passed.clone(),
+                max_in_flight,
+                max_ahead,
                 board: Arc::clone(&board),
+                restored,
+                partitions: Arc::clone(&start.partitions),
+                cadence,
             };
             let (heard, again) = scope.feedback(1);
+            let ingested = ingest(ticks, again, setup, source, failed_source);
             let Ingested {
                 contributed,
                 dead_letters,
                 marks,
-            } = ingest(ticks, again, setup, source, move |error| {
-                failed(error.into());
-            });
+                partitions,
+            } = ingested;
             let marks = marks.broadcast();
-            let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
+            let known = start.known(&catalog);
+            let looked_at = Arc::new(Mutex::new(known.clone()));
             board.watch(Times {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
-                known: Arc::clone(&known),
+                known: Arc::clone(&looked_at),
             });
-            let advanced = watermarks(marks.clone(), known);
+            let advanced = watermarks(marks.clone(), looked_at, restored);
             advanced.clone().connect_loop(heard);
 
-            let gauge = Gauge::new(Arc::clone(&board), scope.index());
-            let changes = Changes {
-                rows: maintain(contributed, advanced, &catalog, &gauge),
-                dead_letters,
+            let (worker, peers) = (scope.index(), scope.peers());
+            let loading = start.loading.clone();
+            let loaded = loading.map(|loading| load(scope, loading, failed_save.clone()));
+            let loaded_finals = loaded.as_ref().map(|loaded| loaded.finals.clone());
+            let memory = Memory {
+                restored,
+                loaded,
+                in_doubt: start.in_doubt(worker, peers),
+                saving,
             };
-            let sinking = Arc::clone(&board);
-            let views = Arc::clone(&catalog);
-            let done = sink::write(changes, views, final_until, writer, sinking, move |error| {
-                failed_write(error.into());
-            });
-            let done = done.probe_with(&written);
-            let publish_failed = move |error: WriteError| failed_publish(error.into());
-            let (published, _) = sink::publish(
-                done,
-                marks,
-                (catalog, topics),
-                (parts.before, parts.first_epoch),
-                publisher,
-                Arc::clone(&board),
-                publish_failed,
-            )
-            .probe();
+            let gauge = Gauge::new(Arc::clone(&board), worker);
+            let Maintained { rows, runs } =
+                maintain(contributed, advanced, &catalog, &gauge, memory);
+            let told = tell_apart(rows, saving.is_some());
+            let finals = match loaded_finals {
+                Some(loaded) => told.finals.concat(loaded),
+                None => told.finals,
+            };
+
+            let (committed, gate) = match &checkpointing {
+                Some(_) => Some(scope.feedback(1)).unzip(),
+                None => (None, None),
+            };
+            let mut changes = Changes {
+                rows: told.open,
+                finals,
+                dead_letters,
+                marks: marks.clone(),
+            };
+            let reached = || {
+                let from = sink::From {
+                    views: start.views.clone(),
+                    targets: start.catch_up(),
+                    known: known.clone(),
+                    first: start.first,
+                };
+                Reached::new(from, Arc::clone(&catalog), Arc::clone(&topics))
+            };
+            let as_one = writers.about.is_none();
+            let reads = |(topic, partition)| match as_one {
+                true => worker == 0,
+                false => owner(topic, partition, peers) == worker,
+            };
+            let left = start.left(&catalog, reads);
+            let (recorded, publish) = match writers.about {
+                Some(About { record, publish }) => {
+                    let (marks, targets) = (marks.clone(), start.targets.clone());
+                    let topics = Arc::clone(&topics);
+                    let recorded = sink::record(marks, targets, topics, record, failed.clone());
+                    (recorded, Some(publish))
+                }
+                None => {
+                    changes = changes.together();
+                    (empty(scope), None)
+                }
+            };
+            let gates = Gates {
+                recorded,
+                committed: gate,
+            };
+            let writing = sink::Writing {
+                writer: writers.rows,
+                left,
+                progress: (as_one && worker == 0).then(reached),
+            };
+            let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&board));
+            let written = sink::write(changes, gates, views, writing, sinking, failed.clone());
+            let written = Written {
+                open: written.open.probe_with(&passed),
+                finals: written.finals,
+            };
+            sink::watch(written.open.clone(), watched);
+
+            if let (Some(how), Some(saving), Some(handle)) = (checkpointing, saving, committed) {
+                let persisting = Persisting {
+                    store: Arc::clone(&how.store),
+                    saving,
+                    generation: how.last.generation,
+                    patience: how.patience.clone(),
+                };
+                let runs = runs.concat(told.runs);
+                let Persisted { reports, kept } = persist(runs, persisting, failed_save.clone());
+                kept.probe_with(&passed);
+                let saved = Saved {
+                    reports,
+                    partitions,
+                    marks: marks.clone(),
+                    written: written.clone(),
+                };
+                let committing = Committing {
+                    store: how.store,
+                    last: how.last,
+                    known: known.clone(),
+                    targets: start.catch_up(),
+                    saving,
+                    patience: how.patience,
+                    board: Arc::clone(&board),
+                };
+                commit(saved, committing, failed_save).connect_loop(handle);
+            }
+            let published = match publish {
+                Some(writer) => sink::publish(written, marks, reached(), writer, failed),
+                None => written.open.concat(written.finals),
+            };
+            let (published, _) = published.probe();
             (clock, published)
         });
         Pipeline {

@@ -9,7 +9,7 @@ use crate::ingest::operator::{Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
 use crate::time::{Watermarks, watermarks};
-use crate::views::maintain::maintain;
+use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::rows::Became;
 use crate::views::{Catalog, Gauge};
 use sinks::DeadLetter;
@@ -96,19 +96,26 @@ impl Replay {
                     max_in_flight: MAX_IN_FLIGHT,
                     max_ahead: self.max_ahead,
                     board: Arc::clone(&board),
+                    restored: Epoch::MIN,
+                    partitions: Arc::default(),
+                    cadence: None,
                 };
                 let (heard, again) = scope.feedback(1);
                 // Memory does not fail.
                 let failed = |error: SourceError| tracing::error!("{error}");
                 let ingested = ingest(ticks, again, setup, |_| source, failed);
                 let (rows, letters) = (Arc::clone(&outcome), Arc::clone(&outcome));
-                let advanced = watermarks(ingested.marks.broadcast(), Arc::clone(&known));
+                let advanced =
+                    watermarks(ingested.marks.broadcast(), Arc::clone(&known), Epoch::MIN);
                 advanced.clone().connect_loop(heard);
                 let gauge = Gauge::new(Arc::clone(&board), index);
                 ingested
                     .dead_letters
                     .inspect(move |letter| letters.dead_letter(letter));
-                let (done, _) = maintain(ingested.contributed, advanced, &catalog, &gauge)
+                let contributed = ingested.contributed;
+                let Maintained { rows: became, .. } =
+                    maintain(contributed, advanced, &catalog, &gauge, Memory::none());
+                let (done, _) = became
                     .inspect(move |became| rows.row(became))
                     .probe_with(&written)
                     .probe();

@@ -1,5 +1,6 @@
 //! What is written at once.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The changes of one or more whole epochs, consolidated: at most one write for
@@ -60,7 +61,7 @@ pub struct Row {
 }
 
 /// Why an event is in no row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// It could not be decoded.
     Malformed,
@@ -89,7 +90,7 @@ impl Reason {
 }
 
 /// An event that could not be used, kept whole with the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Kafka topic.
     pub topic: String,

@@ -117,13 +117,6 @@ pub trait Writer: Send {
     /// is complete. To be called when everything through `progress.epoch` has been
     /// written, by all writers. Epochs only grow.
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError>;
-
-    /// Deletes the rows of table number `table` that are not final and were written
-    /// in an epoch before this one: what an earlier run has left, when all that
-    /// still is has been written again.
-    ///
-    /// Doing it twice, or late, takes no row of a later epoch.
-    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError>;
 }
 
 /// One page of a view's rows.
@@ -179,9 +172,6 @@ pub struct StoredLetter {
 pub trait Reader: Send + Sync {
     /// A page of the rows of table number `table`.
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError>;
-
-    /// The newest epoch of any row of table number `table`, if it has rows.
-    fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError>;
 
     /// How far everything is complete, if anything has been published yet.
     fn progress(&self) -> Result<Option<Progress>, SinkError>;

@@ -120,10 +120,6 @@ impl Writer for Retrying {
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         self.persist(|writer| writer.publish(progress))
     }
-
-    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
-        self.persist(|writer| writer.sweep(table, epoch))
-    }
 }
 
 /// Asks the database until it answers, for `timeout` at the most; one line for
@@ -209,10 +205,6 @@ mod tests {
 
         fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
             self.write(&batch(progress.epoch))
-        }
-
-        fn sweep(&mut self, _table: usize, epoch: u64) -> Result<(), SinkError> {
-            self.write(&batch(epoch))
         }
     }
 

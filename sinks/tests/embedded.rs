@@ -322,12 +322,6 @@ fn pages_and_progress_come_back() {
 }
 
 #[test]
-fn what_an_earlier_run_has_left_is_swept() {
-    let file = File::new();
-    assert_eq!(common::swept(&file.open()), ["again", "final", "new"]);
-}
-
-#[test]
 fn indexes_serve_the_obvious_queries() {
     let file = File::new();
     file.open();

@@ -320,13 +320,6 @@ fn progress_comes_back() {
 }
 
 #[test]
-fn what_an_earlier_run_has_left_is_swept() {
-    let database = Database::new("sweep");
-    let storage = open(&database);
-    assert_eq!(common::swept(&storage), ["again", "final", "new"]);
-}
-
-#[test]
 fn pages_of_rows() {
     let database = Database::new("pages");
     let storage = open(&database);

@@ -158,14 +158,6 @@ fn nothing_is_written_after_a_takeover_at_any_step_of_a_transaction() {
     }
 }
 
-#[test]
-fn nothing_is_swept_after_a_takeover() {
-    let server = Server::start_with(&REPLICATED);
-    let (scene, mut writer) = Scene::new(&server, "fence_sweep");
-    scene.proxy.pause("delete", "interaction_analysis");
-    scene.replace_during(|| writer.sweep(1, 100));
-}
-
 /// A lane makes its document when it is used first.
 #[test]
 fn nobody_begins_to_write_after_a_takeover() {

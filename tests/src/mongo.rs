@@ -84,7 +84,8 @@ impl Mongo {
         })
     }
 
-    /// The `progress` document, if there is one, or why it cannot be read now.
+    /// The `progress` document, once something has been published, or why it cannot be
+    /// read now.
     ///
     /// # Errors
     /// When MongoDB does not answer.
@@ -92,7 +93,7 @@ impl Mongo {
         block_on(async {
             let progress = self.database.collection::<Document>("progress");
             progress
-                .find_one(doc! { "_id": "tidemark" })
+                .find_one(doc! { "_id": "tidemark", "epoch": { "$exists": true } })
                 .await
                 .map_err(|fault| fault.to_string())
         })

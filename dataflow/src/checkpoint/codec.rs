@@ -24,6 +24,17 @@ pub trait Codec: Sized {
     fn take(from: &mut &[u8]) -> Option<Self>;
 }
 
+/// Nothing: the value of rows.
+impl Codec for () {
+    #[inline]
+    fn put(&self, _into: &mut Vec<u8>) {}
+
+    #[inline]
+    fn take(_from: &mut &[u8]) -> Option<()> {
+        Some(())
+    }
+}
+
 impl Codec for u64 {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {

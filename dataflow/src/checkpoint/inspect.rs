@@ -87,9 +87,10 @@ impl Summary<'_> {
 
     fn views(&self, lines: &mut Vec<String>) {
         lines.push(String::new());
-        for view in &self.checkpoint.state.views {
-            let watermark = view
-                .watermark
+        let state = &self.checkpoint.state;
+        for (number, view) in state.views.iter().enumerate() {
+            let watermark = state
+                .watermark(number)
                 .map_or("no watermark yet".to_owned(), |millis| {
                     format!("watermark {}", time(millis))
                 });
@@ -104,7 +105,7 @@ impl Summary<'_> {
                 .map(str::to_owned)
                 .to_vec(),
         ];
-        for (topic, partitions) in &self.checkpoint.state.offsets {
+        for (topic, partitions) in self.checkpoint.state.offsets() {
             let offsets = partitions.iter();
             let offsets: Vec<_> = offsets
                 .map(|(partition, offset)| format!("{partition}:{offset}"))

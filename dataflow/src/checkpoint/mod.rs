@@ -16,20 +16,38 @@
 //! all, old and new. What no manifest names does not exist. Merging keeps the files
 //! few and their size that of the state; it changes nothing of what they add up to.
 //!
-//! Everything here blocks, and knows nothing of timely. The format is told byte by
-//! byte in docs/checkpoint.md.
+//! That much (from `choose` to `verify`) blocks, and knows nothing of timely. The
+//! format is told byte by byte in docs/checkpoint.md. These are the operators:
+//!
+//! ```text
+//!   arrangements ─▶ tap ───┐                                        (each worker)
+//!   final rows ─▶ finals ──┴─▶ persist ─▶ files ─┐
+//!                                                ▼
+//!   partitions, marks, what is written ─────▶ commit ─▶ manifest    (worker 0)
+//!                                                │
+//!                                                └─▶ final rows may be told
+//!
+//!   manifest, files ─▶ load ─▶ arrangements                         (each worker)
+//! ```
 
+pub mod cadence;
+pub(crate) mod checkpoints;
 mod choose;
 mod clean;
 mod codec;
+pub(crate) mod commit;
 mod error;
 mod file;
 #[cfg(test)]
 mod file_tests;
+pub(crate) mod finals;
 mod index;
 mod inspect;
+pub(crate) mod load;
 mod manifest;
 mod merge;
+mod patience;
+pub mod persist;
 mod place;
 mod records;
 mod runs;
@@ -38,19 +56,23 @@ mod state;
 mod store;
 #[cfg(test)]
 mod store_tests;
+pub mod tap;
 #[cfg(test)]
 mod testing;
 mod upload;
 mod verify;
 
+pub use cadence::Cadence;
 pub use choose::choose;
 pub use codec::Codec;
 pub use error::CheckpointError;
 pub use file::{BlockEntry, FileEntry, FileWriter, Section};
+pub use load::Loading;
 pub use manifest::Manifest;
 pub use merge::merge;
+pub use patience::Patience;
 pub use records::{Final, Record, Records, decode, encode};
-pub use state::{State, ViewState};
+pub use state::{SavedDefinition, SavedPartition, State};
 pub use store::Store;
 
 use crate::config::CheckpointQuestion;

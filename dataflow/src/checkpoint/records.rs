@@ -16,11 +16,12 @@ use crate::Epoch;
 use crate::views::key::Key;
 use crate::views::sums::Sums;
 use differential_dataflow::difference::{IsZero as _, Semigroup};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
 /// A row whose window has closed, kept until its document is known to be final.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Final {
     /// Which row.
     pub key: Key,

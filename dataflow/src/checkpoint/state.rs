@@ -1,26 +1,65 @@
-//! What a manifest knows beside its files.
+//! What a checkpoint knows beside the contents of arrangements.
 
+use crate::Epoch;
+use crate::time::{NEVER, SavedTime, SavedWatermarks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How far the pipeline had come at the end of the checkpoint's epoch.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+/// Views, offsets and event time at the end of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// The views, in the order of their numbers.
-    pub views: Vec<ViewState>,
-    /// The next offset of each partition, by topic.
-    pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// Names of the topics, in full; a topic's number is its place here.
+    pub topics: Vec<String>,
+    /// The views; a view's number is its place here.
+    pub views: Vec<SavedDefinition>,
+    /// The partitions that have been read.
+    pub partitions: Vec<SavedPartition>,
+    /// How far the views have come in event time.
+    pub watermarks: SavedWatermarks,
+    /// Rows of windows that were closed by the end of this epoch are written as
+    /// final; those of later ones are in the checkpoint's files.
+    pub finals_written: Epoch,
 }
 
-/// What is known of a view.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct ViewState {
+/// What a view was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedDefinition {
     /// Its name.
     pub name: String,
-    /// What it computes from what: another definition is another view.
+    /// All that its rows depend on, as a text.
     pub definition: String,
-    /// Its watermark, in milliseconds since the UNIX epoch, once it has one.
-    pub watermark: Option<i64>,
+}
+
+/// Where a partition stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedPartition {
+    /// Number of its topic.
+    pub topic: usize,
+    /// Its number.
+    pub partition: i32,
+    /// The next offset to read.
+    pub next: i64,
+    /// Its event time.
+    pub time: SavedTime,
+}
+
+impl State {
+    /// Topic → partition → the next offset to read.
+    pub fn offsets(&self) -> BTreeMap<&str, BTreeMap<i32, i64>> {
+        let mut offsets: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
+        for partition in &self.partitions {
+            let topic = self.topics.get(partition.topic).map_or("?", |name| name);
+            let of_topic = offsets.entry(topic).or_default();
+            of_topic.insert(partition.partition, partition.next);
+        }
+        offsets
+    }
+
+    /// The watermark of view number `view`, in milliseconds since the UNIX epoch;
+    /// none before the first.
+    pub fn watermark(&self, view: usize) -> Option<i64> {
+        let watermark = self.watermarks.views.get(view)?.now.watermark;
+        (watermark != NEVER).then(|| watermark.div_euclid(1_000))
+    }
 }

@@ -3,8 +3,9 @@
 use super::file::{FileEntry, Section};
 use super::manifest::Manifest;
 use super::records::{Final, Record, decode, encode};
-use super::state::{State, ViewState};
+use super::state::{SavedDefinition, SavedPartition, State};
 use super::store::Store;
+use crate::time::{Frontier, SavedTime, SavedView, SavedWatermarks};
 use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
 use crate::views::join::{Price, Sale, Sold, Stamp};
 use crate::views::key::{Key, Slot};
@@ -29,10 +30,26 @@ pub(super) fn file(name: &str, bytes: u64) -> FileEntry {
 
 /// A manifest that names files that are not there.
 pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
-    let view = ViewState {
+    let view = SavedDefinition {
         name: "sales_analysis".to_owned(),
         definition: "transactions by product_id".to_owned(),
-        watermark: Some(1_700_000_000_000),
+    };
+    let partition = |(partition, next)| SavedPartition {
+        topic: 0,
+        partition,
+        next,
+        time: SavedTime {
+            kafka: 0,
+            views: Vec::new(),
+        },
+    };
+    let reached = SavedView {
+        now: Frontier {
+            watermark: 1_700_000_000_000_000,
+            through: 0,
+        },
+        passed: 0,
+        horizon: 0,
     };
     Manifest {
         sequence,
@@ -40,11 +57,14 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
         epoch: 990,
         made_at: 1_700_000_000_123,
         state: State {
+            topics: vec!["transactions".to_owned()],
             views: vec![view],
-            offsets: BTreeMap::from([(
-                "transactions".to_owned(),
-                BTreeMap::from([(0, 17), (1, 4)]),
-            )]),
+            partitions: [(0, 17), (1, 4)].map(partition).to_vec(),
+            watermarks: SavedWatermarks {
+                views: vec![reached],
+                marks: Vec::new(),
+            },
+            finals_written: 0,
         },
         files: files.iter().map(|name| file(name, 100)).collect(),
     }

@@ -176,7 +176,7 @@ fn bar(bytes: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::file::Section;
+    use crate::checkpoint::Section;
     use crate::checkpoint::testing::{manifest_of, write};
     use crate::views::key::{Key, Slot};
     use events::Id;

@@ -27,6 +27,10 @@ Examples:
       several machines give all of them the same --hostfile.
   tidemark --brokers kafka:9092 --sqlite shop.sqlite --until-caught-up
       What the topics hold now, into an SQLite file, and exit.
+  tidemark -w 4 --brokers kafka:9092 --mongodb-uri mongodb://db/ \
+        --checkpoint /var/lib/tidemark
+      A restart goes on from the last checkpoint, seconds old, whatever ended the
+      run before.
   tidemark supervise -n 3 -w 2 -- --brokers kafka:9092 --mongodb-uri mongodb://db/
       Three processes on this machine, started again when one fails.
   tidemark views
@@ -313,6 +317,26 @@ pub(super) struct Options {
     /// Write to this SQLite file instead [default: tidemark.sqlite; without brokers a fresh file]
     #[arg(long, value_name = "FILE", help_heading = "Kafka and MongoDB")]
     pub(super) sqlite: Option<Text<PathBuf>>,
+
+    /// Take checkpoints into this folder or object store (s3://, gs://, az://), and go on from there [default: none; a restart reads everything again]
+    #[arg(long, value_name = "URL", help_heading = "Exactly once")]
+    pub(super) checkpoint: Option<Text<String>>,
+
+    /// How often to take one [default: 10s]
+    #[arg(long, value_name = "DURATION", help_heading = "Exactly once")]
+    pub(super) checkpoint_interval: Option<Text<Duration>>,
+
+    /// Take over from a run that writes to the same database; it ends then
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Exactly once"
+    )]
+    pub(super) take_over: Option<Text<bool>>,
 
     /// Process what the topics hold now, commit it and exit
     #[arg(

@@ -21,6 +21,12 @@ pub struct Settings {
     pub topic_prefix: String,
     /// Where rows go.
     pub store: Store,
+    /// Where checkpoints are taken: a folder, or the URL of an object store.
+    pub checkpoint: Option<String>,
+    /// How often they are.
+    pub checkpoint_interval: Duration,
+    /// Take over the database also from a run that is alive.
+    pub take_over: bool,
     /// Stop when everything that the topics held at the start is written.
     pub until_caught_up: bool,
     /// How often an epoch ends, at least 1 ms.
@@ -245,6 +251,11 @@ impl Settings {
             source,
             topic_prefix: options.topic_prefix.map_or_else(String::new, |t| t.value),
             store,
+            checkpoint: options.checkpoint.map(|url| url.value),
+            checkpoint_interval: options
+                .checkpoint_interval
+                .map_or(Duration::from_secs(10), |d| d.value),
+            take_over: options.take_over.is_some_and(|b| b.value),
             until_caught_up: options.until_caught_up.is_some_and(|b| b.value),
             epoch: options
                 .epoch

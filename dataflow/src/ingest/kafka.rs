@@ -16,6 +16,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::scheduling::SyncActivator;
@@ -51,6 +52,8 @@ pub struct Share {
     pub until_caught_up: bool,
     /// What to do about deleted messages.
     pub on_expired: OnExpired,
+    /// The next offset of partitions that have been read before.
+    pub positions: Arc<BTreeMap<(usize, i32), i64>>,
     /// How long a partition is silent before it is idle.
     pub idle_timeout: Duration,
     /// Where positions are kept for people to see.
@@ -250,7 +253,12 @@ impl Source for KafkaSource {
                 .any(|p| (p.topic, p.partition) == (found.topic, found.partition));
             if self.share.has(&found) && !known {
                 each(found.topic, found.partition);
-                self.partitions.push(Partition::new(&found));
+                let mut partition = Partition::new(&found);
+                let place = (found.topic, found.partition);
+                if let Some(next) = self.share.positions.get(&place) {
+                    partition.go_on(*next);
+                }
+                self.partitions.push(partition);
             }
         }
         if self.partitions.len() > before {

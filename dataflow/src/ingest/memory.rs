@@ -2,6 +2,7 @@
 //! it from Kafka.
 
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A message kept in memory.
@@ -37,6 +38,17 @@ pub struct MemorySource {
 }
 
 impl MemorySource {
+    /// Goes on where `positions` says, by topic and partition.
+    #[must_use]
+    pub fn from(mut self, positions: &BTreeMap<(usize, i32), i64>) -> MemorySource {
+        for (part, next) in &mut self.partitions {
+            let position = positions.get(&(part.topic, part.partition));
+            let position = position.and_then(|next| usize::try_from(*next).ok());
+            *next = position.unwrap_or(*next);
+        }
+        self
+    }
+
     /// Reads `partitions`, at most `turn` messages of each before the next.
     pub fn new(partitions: Vec<Partition>, turn: usize) -> MemorySource {
         MemorySource {

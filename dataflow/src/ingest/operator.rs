@@ -12,7 +12,8 @@
 //!   Source ─▶ decode, judge ─▶ Contributions ──▶ sums, members, latest, what is joined
 //!                  │
 //!                  ├─▶ dead letters       (as they come)
-//!                  └─▶ marks              (of each partition, at the end of the epoch)
+//!                  ├─▶ marks              (of each partition, at the end of the epoch)
+//!                  └─▶ partitions         (where they stand, when a checkpoint is due)
 //! ```
 //!
 //! It holds back when too much of what it has read is not written yet: it then
@@ -25,6 +26,8 @@ use super::partitions::Partitions;
 use super::reading::Reading;
 use super::source::{Source, SourceError, Taken, Turn};
 use crate::Epoch;
+use crate::checkpoint::Cadence;
+use crate::checkpoint::SavedPartition;
 use crate::observe::Board;
 use crate::time::{Advanced, Mark, NEVER};
 use crate::views::Catalog;
@@ -55,6 +58,8 @@ pub struct Ingested<'scope> {
     pub dead_letters: StreamVec<'scope, Epoch, DeadLetter>,
     /// Where partitions stand at the end of the epoch.
     pub marks: StreamVec<'scope, Epoch, Mark>,
+    /// All that a checkpoint keeps of them.
+    pub partitions: StreamVec<'scope, Epoch, SavedPartition>,
 }
 
 /// What the operator needs to know.
@@ -71,6 +76,12 @@ pub struct Setup {
     pub max_ahead: i64,
     /// Where counts are kept.
     pub board: Arc<Board>,
+    /// The epoch before the first: in it, partitions that are there are announced.
+    pub restored: Epoch,
+    /// Where partitions stood then.
+    pub partitions: Arc<[SavedPartition]>,
+    /// When checkpoints are due, if there are any.
+    pub cadence: Option<Cadence>,
 }
 
 /// Builds the operator. `advanced` is how far event time has come, each epoch of
@@ -106,15 +117,20 @@ pub fn ingest<'scope>(
             max_in_flight,
             max_ahead,
             board,
+            restored,
+            partitions,
+            cadence,
         } = setup;
         let mut watermarks = vec![NEVER; catalog.definitions.len()];
-        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead);
+        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead, partitions);
         let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions);
         let mut flight = Flight::new(written, max_in_flight);
-        let mut open = Some(Open {
+        let mut open = Open {
             capabilities,
-            epoch: 0,
-        });
+            epoch: Epoch::MIN,
+        };
+        open.advance(restored);
+        let mut open = Some(open);
         let mut broken = false;
         let mut armed: Option<Instant> = None;
 
@@ -140,7 +156,9 @@ pub fn ingest<'scope>(
                 return failed(error);
             }
             if clock != Some(now.epoch) {
-                outputs.finish_epoch(now, &mut reading, source.as_mut(), false);
+                let due = |cadence: Cadence| cadence.is_due_between(now.epoch, clock);
+                let saves = cadence.is_some_and(due);
+                outputs.finish_epoch(now, &mut reading, source.as_mut(), saves, false);
                 match clock {
                     Some(next) => now.advance(next),
                     None => {
@@ -186,7 +204,8 @@ pub fn ingest<'scope>(
                 Ok(Turn::More) => activator.activate(),
                 Ok(Turn::Idle) => {}
                 Ok(Turn::Finished) => {
-                    outputs.finish_epoch(now, &mut reading, source.as_mut(), true);
+                    let saves = cadence.is_some();
+                    outputs.finish_epoch(now, &mut reading, source.as_mut(), saves, true);
                     open = None;
                 }
                 Err(error) => {
@@ -210,5 +229,6 @@ pub fn ingest<'scope>(
         },
         dead_letters: streams.letters,
         marks: streams.marks,
+        partitions: streams.partitions,
     }
 }

@@ -3,6 +3,7 @@
 use super::reading::Reading;
 use super::source::{Position, Source};
 use crate::Epoch;
+use crate::checkpoint::SavedPartition;
 use crate::time::Mark;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, Pieces, ProductChange, SaleChange};
@@ -55,6 +56,7 @@ pub(super) struct Outputs {
     products: Output<ProductChange>,
     letters: Output<DeadLetter>,
     marks: Output<Mark>,
+    partitions: Output<SavedPartition>,
 }
 
 /// The streams that they make.
@@ -67,6 +69,7 @@ pub(super) struct Streams<'scope> {
     pub(super) products: StreamVec<'scope, Epoch, ProductChange>,
     pub(super) letters: StreamVec<'scope, Epoch, DeadLetter>,
     pub(super) marks: StreamVec<'scope, Epoch, Mark>,
+    pub(super) partitions: StreamVec<'scope, Epoch, SavedPartition>,
 }
 
 /// One more output, connected to no input.
@@ -92,6 +95,7 @@ impl Outputs {
         let (products, products_stream) = output(builder);
         let (letters, letters_stream) = output(builder);
         let (marks, marks_stream) = output(builder);
+        let (partitions, partitions_stream) = output(builder);
         let outputs = Outputs {
             sums,
             members,
@@ -101,6 +105,7 @@ impl Outputs {
             products,
             letters,
             marks,
+            partitions,
         };
         let streams = Streams {
             sums: sums_stream,
@@ -111,17 +116,19 @@ impl Outputs {
             products: products_stream,
             letters: letters_stream,
             marks: marks_stream,
+            partitions: partitions_stream,
         };
         (outputs, streams)
     }
 
-    /// Sends everything that belongs to the open epoch. `ended`: there will be no
-    /// more.
+    /// Sends everything that belongs to the open epoch. `saves`: where partitions
+    /// stand is to be saved. `ended`: there will be no more.
     pub(super) fn finish_epoch(
         &mut self,
         open: &Open,
         reading: &mut Reading,
         source: &mut dyn Source,
+        saves: bool,
         ended: bool,
     ) {
         self.send_contributions(open, reading);
@@ -135,6 +142,9 @@ impl Outputs {
             reading.partitions.reached(topic, partition, next, idle);
         });
         self.marks.send(open, reading.partitions.marks(ended));
+        if saves {
+            self.partitions.send(open, reading.partitions.save());
+        }
     }
 
     pub(super) fn send_contributions(&mut self, open: &Open, reading: &mut Reading) {

@@ -50,6 +50,13 @@ impl Partition {
         }
     }
 
+    /// Goes on at `next`: everything before has been read.
+    pub(super) fn go_on(&mut self, next: i64) {
+        self.next = next;
+        self.started = true;
+        self.reached_end = next >= self.found_end;
+    }
+
     /// Takes a message up that has come of it, or lets it wait behind those that
     /// wait already. Returns what it weighs.
     pub(super) fn take(

@@ -16,6 +16,7 @@
 //! they stay closed, and its events for them are late.
 
 use crate::Epoch;
+use crate::checkpoint::SavedPartition;
 use crate::time::{Holding, Mark, PartitionTime};
 use crate::views::Catalog;
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub(super) struct Partitions {
     catalog: Arc<Catalog>,
     worker: usize,
     max_ahead: i64,
+    /// Where partitions stood, of this worker and of others.
+    restored: Arc<[SavedPartition]>,
     /// By topic, then by partition.
     known: Vec<BTreeMap<i32, Partition>>,
 }
@@ -49,27 +52,41 @@ enum Standing {
 }
 
 impl Partitions {
-    /// None yet, of the topics of `catalog`. `max_ahead` is in milliseconds.
-    pub(super) fn new(catalog: Arc<Catalog>, worker: usize, max_ahead: i64) -> Partitions {
+    /// None yet, of the topics of `catalog`. `max_ahead` is in milliseconds;
+    /// `restored` says where partitions stood.
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        worker: usize,
+        max_ahead: i64,
+        restored: Arc<[SavedPartition]>,
+    ) -> Partitions {
         Partitions {
             known: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
             catalog,
             worker,
             max_ahead,
+            restored,
         }
     }
 
     /// A partition has been found: it is announced in this epoch.
     pub(super) fn announce(&mut self, topic: usize, partition: i32, epoch: Epoch) {
         let rules = self.catalog.routes[topic].rules();
-        self.known[topic]
-            .entry(partition)
-            .or_insert_with(|| Partition {
-                time: PartitionTime::new(rules, self.max_ahead),
+        self.known[topic].entry(partition).or_insert_with(|| {
+            let mut time = PartitionTime::new(rules, self.max_ahead);
+            let mut restored = self.restored.iter();
+            let restored =
+                restored.find(|saved| (saved.topic, saved.partition) == (topic, partition));
+            if let Some(saved) = restored {
+                time.restore(&saved.time);
+            }
+            Partition {
+                time,
                 standing: Standing::Announced(epoch),
-                next: 0,
+                next: restored.map_or(0, |saved| saved.next),
                 changed: true,
-            });
+            }
+        });
     }
 
     /// Every worker has heard what was told before the epoch `frontier`;
@@ -127,6 +144,20 @@ impl Partitions {
             known.standing = Standing::Idle;
             known.changed = true;
         }
+    }
+
+    /// Where partitions stand at the end of an epoch, for a checkpoint.
+    pub(super) fn save(&self) -> impl Iterator<Item = SavedPartition> + '_ {
+        let all = self.known.iter().enumerate();
+        all.flat_map(|(topic, partitions)| {
+            let saved = move |(number, known): (&i32, &Partition)| SavedPartition {
+                topic,
+                partition: *number,
+                next: known.next,
+                time: known.time.save(),
+            };
+            partitions.iter().map(saved)
+        })
     }
 
     /// What there is to tell at the end of an epoch. At the end of everything

@@ -253,7 +253,8 @@ mod tests {
             let view = tables.iter().position(|table| table.name == "log_analysis");
             let board = Arc::new(Board::new(2, &topics, &tables));
             let workers = [0, 1].map(|worker| {
-                let mut partitions = Partitions::new(Arc::clone(&catalog), worker, DAY);
+                let mut partitions =
+                    Partitions::new(Arc::clone(&catalog), worker, DAY, Arc::default());
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
                 let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));

@@ -15,8 +15,11 @@ use std::{
 
 use sinks::{Row, RowId, Table};
 
+use crate::checkpoint::Manifest;
+
 use super::{
     Stage,
+    checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
     first_events::Decision,
     metrics::Metrics,
@@ -46,6 +49,7 @@ pub struct Board {
     write_retries: AtomicU64,
     dead_letters: AtomicU64,
     store: Mutex<StoreState>,
+    checkpoints: CheckpointCounters,
     /// By worker and name.
     arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
     times: Mutex<Option<Times>>,
@@ -74,6 +78,7 @@ impl Board {
             write_retries: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             store: Mutex::new(StoreState::Unknown),
+            checkpoints: CheckpointCounters::default(),
             arrangements: Mutex::default(),
             times: Mutex::new(None),
             metrics: Metrics::new(),
@@ -218,6 +223,16 @@ impl Board {
         *lock(&self.store) = StoreState::Writing;
     }
 
+    /// A checkpoint was committed, which took so long.
+    pub fn checkpoint_committed(&self, manifest: &Manifest, took: Duration) {
+        self.checkpoints.committed(manifest, took);
+    }
+
+    /// Something of a checkpoint could not be written, and will be tried again.
+    pub fn checkpoint_failed(&self) {
+        self.checkpoints.failed();
+    }
+
     /// `n` dead letters were written.
     pub fn dead_letters_written(&self, n: u64) {
         self.dead_letters.fetch_add(n, Relaxed);
@@ -313,6 +328,7 @@ impl Board {
             write_retries: self.write_retries.load(Relaxed),
             dead_letters,
             store: *lock(&self.store),
+            checkpoints: self.checkpoints.snapshot(),
             arrangements: lock(&self.arrangements).values().cloned().collect(),
         }
     }

@@ -26,7 +26,7 @@ const BUCKETS: [f64; 12] = [
 /// is emptied after so many.
 const UPKEEP_EVERY: u64 = 1024;
 
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 14] = [
     (
         "tidemark_events_read_total",
         "Messages read from Kafka, by topic.",
@@ -67,8 +67,13 @@ const COUNTERS: [(&str, &str); 12] = [
         "Writes that failed and were repeated.",
     ),
     ("tidemark_dead_letters_total", "Dead letters written."),
+    ("tidemark_checkpoints_total", "Checkpoints committed."),
+    (
+        "tidemark_checkpoint_retries_total",
+        "Attempts to write something of a checkpoint that failed and were repeated.",
+    ),
 ];
-const GAUGES: [(&str, &str); 15] = [
+const GAUGES: [(&str, &str); 18] = [
     (
         "tidemark_partition_position",
         "The next offset to read, by partition.",
@@ -109,6 +114,18 @@ const GAUGES: [(&str, &str); 15] = [
     (
         "tidemark_epoch_written",
         "The newest epoch that is written.",
+    ),
+    (
+        "tidemark_checkpoint_timestamp_seconds",
+        "When the last checkpoint was made, in seconds since the UNIX epoch.",
+    ),
+    (
+        "tidemark_checkpoint_bytes",
+        "Bytes of the files that the last checkpoint consists of.",
+    ),
+    (
+        "tidemark_checkpoint_files",
+        "Files that the last checkpoint consists of.",
     ),
     ("tidemark_ready", "1 while the process is ready."),
     ("tidemark_uptime_seconds", "How long the process has run."),
@@ -184,6 +201,17 @@ impl Metrics {
         self.count("tidemark_batches_total", vec![], now.batches);
         self.count("tidemark_write_retries_total", vec![], now.write_retries);
         self.count("tidemark_dead_letters_total", vec![], now.dead_letters);
+        let checkpoints = &now.checkpoints;
+        self.count("tidemark_checkpoints_total", vec![], checkpoints.count);
+        let failures = checkpoints.failures;
+        self.count("tidemark_checkpoint_retries_total", vec![], failures);
+        if checkpoints.count > 0 {
+            let made_at = checkpoints.made_at as f64 / 1_000.0;
+            let (bytes, files) = (checkpoints.bytes as f64, checkpoints.files as f64);
+            self.gauge("tidemark_checkpoint_timestamp_seconds", vec![], made_at);
+            self.gauge("tidemark_checkpoint_bytes", vec![], bytes);
+            self.gauge("tidemark_checkpoint_files", vec![], files);
+        }
 
         for partition in &now.partitions {
             let label = || labels(partition);

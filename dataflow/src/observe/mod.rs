@@ -11,6 +11,7 @@
 
 mod board;
 mod busiest;
+mod checkpoints;
 mod console;
 mod counters;
 mod first_events;
@@ -30,6 +31,7 @@ mod views;
 mod why;
 
 pub use board::Board;
+pub use checkpoints::CheckpointSnapshot;
 pub use console::Console;
 pub use first_events::{Decision, MostlyLate};
 pub use holders::Holders;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Stage;
+use super::{CheckpointSnapshot, Stage};
 
 /// What the last write to the store showed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub dead_letters: u64,
     /// What the last write showed of the store.
     pub store: StoreState,
+    /// The checkpoints of this run, as far as this process takes part.
+    pub checkpoints: CheckpointSnapshot,
     /// What the arrangements of this process hold, by worker.
     pub arrangements: Vec<ArrangementSnapshot>,
 }

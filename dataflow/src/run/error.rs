@@ -8,6 +8,7 @@ use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::pipeline::PipelineError;
+use crate::plan::PlanError;
 use crate::serve::ServeError;
 use crate::supervise::SuperviseError;
 use crate::views::ViewError;
@@ -38,6 +39,9 @@ pub enum RunError {
     /// HTTP cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// Checkpoint, database and log do not fit together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The processes do not work together, or no longer.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

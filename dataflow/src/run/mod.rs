@@ -8,19 +8,23 @@
 
 mod ending;
 mod error;
+mod guard;
 mod setup;
 mod workers;
 
 pub use error::RunError;
 
+use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, DataConnections};
-use crate::config::{Settings, Source, Store};
+use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
 use crate::ingest::client::Connection;
 use crate::ingest::discovery::{Discovery, Prober};
 use crate::ingest::kafka::Share;
 use crate::observe::{Board, Console, Screen, logging, print_views};
+use crate::plan::{Plan, PlanError, Sources};
 use crate::serve;
+use crate::start::Checkpointing;
 use ending::Ending;
 use sinks::retry::wait_for;
 use std::sync::Arc;
@@ -103,18 +107,6 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     if let Err(error) = prepared {
         return ending.unless_stopping(error.into());
     }
-    let has_claimed = settings.process == 0;
-    if has_claimed {
-        let claim = setup::claim();
-        let claimed = wait_for(
-            || storage.claim(&claim),
-            settings.connect_timeout,
-            &stopping,
-        );
-        if let Err(error) = claimed {
-            return ending.unless_stopping(error.into());
-        }
-    }
     tracing::info!("writing to {}", storage.describe());
 
     let mut shop = None;
@@ -146,11 +138,48 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         Err(error) => return ending.unless_stopping(error.into()),
     };
 
-    let left = || setup::before(&*reader, &catalog);
-    let (first_epoch, before) = match wait_for(left, settings.connect_timeout, &stopping) {
-        Ok(before) => before,
+    let max_ahead = i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX);
+    let store = checkpoints(settings)?;
+    let found = discovery.found();
+    let sources = Sources {
+        catalog: &catalog,
+        topics: &topics,
+        max_ahead,
+        reader: &*reader,
+        store: store.as_ref(),
+        found: &found,
+    };
+    board.set_waiting(format!("the right to write to {}", storage.describe()));
+    let plan = match settings.process {
+        0 => {
+            let claim = setup::claim(settings);
+            let claim = || storage.claim(&claim);
+            let holder = match wait_for(claim, settings.connect_timeout, &stopping) {
+                Ok(holder) => holder,
+                Err(error) => return ending.unless_stopping(error.into()),
+            };
+            guard::start(&storage, true, &ending)?;
+            let last = sources.take_checkpoint(holder.generation)?;
+            Some(Plan::new(&holder, last).write()?)
+        }
+        _ => None,
+    };
+    let plan = match cluster.share(plan) {
+        Ok(plan) => Plan::read(&plan)?,
         Err(error) => return ending.unless_stopping(error.into()),
     };
+    if settings.process > 0 {
+        storage.enter(&plan.holder())?;
+        guard::start(&storage, false, &ending)?;
+    }
+    let last = plan.manifest;
+    let start = sources.start(last.as_ref())?;
+    let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
+        store,
+        last,
+        cadence: Cadence::of(settings.checkpoint_interval, settings.epoch),
+        patience: setup::patience(&ending, &board),
+    });
     if ending.is_stopping() {
         return Ok(());
     }
@@ -162,7 +191,6 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
             catalog,
             board: Arc::clone(&board),
             storage: Arc::clone(&storage),
-            has_claimed,
             share: Share {
                 connection,
                 topics,
@@ -172,13 +200,14 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
                 until_caught_up: settings.until_caught_up,
                 on_expired: setup::on_expired(settings),
                 idle_timeout: settings.idle_timeout,
+                positions: start.positions(),
                 board: Arc::clone(&board),
             },
-            first_epoch,
+            start,
+            checkpointing,
             tick: settings.epoch,
             max_in_flight: settings.max_in_flight,
-            max_ahead: i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX),
-            before,
+            max_ahead,
             ending,
         },
     )
@@ -198,6 +227,9 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         server.stop();
     }
     if outcome.is_ok() {
+        if settings.process == 0 {
+            storage.release()?;
+        }
         storage.finish()?;
         farewell(&board, started);
     }
@@ -225,6 +257,16 @@ fn discover(
     Ok(discovery)
 }
 
+/// Opens the place of checkpoints, if there is one.
+fn checkpoints(settings: &Settings) -> Result<Option<Arc<Store>>, PlanError> {
+    let Some(url) = &settings.checkpoint else {
+        return Ok(None);
+    };
+    let store = Store::open(url)?;
+    tracing::info!("checkpoints in {}", store.describe());
+    Ok(Some(Arc::new(store)))
+}
+
 /// Says what has been done.
 fn farewell(board: &Board, started: Instant) {
     let done = board.snapshot();
@@ -238,11 +280,11 @@ fn farewell(board: &Board, started: Instant) {
 }
 
 /// Removes what nobody asked to keep, when the run ends.
-struct Temporary<'a>(&'a Store);
+struct Temporary<'a>(&'a config::Store);
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        if let Store::Sqlite {
+        if let config::Store::Sqlite {
             path,
             temporary: true,
         } = self.0

@@ -1,18 +1,20 @@
 //! From the settings to the things they speak of.
 
-use super::RunError;
-use crate::Epoch;
+use super::{Ending, RunError};
+use crate::checkpoint::Patience;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
-use crate::observe::ViewInfo;
-use crate::sink::Before;
+use crate::observe::{Board, ViewInfo};
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
-use sinks::{Claim, Reader, SinkError, Storage, Table};
+use sinks::{Claim, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long another run may take to say that it is alive: it looks every second.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// All views, as the settings change them.
 pub(super) fn catalog(settings: &Settings) -> Result<Catalog, ViewError> {
@@ -59,36 +61,24 @@ pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Stora
     })
 }
 
-/// The first epoch of this run, and what an earlier one has left in the database.
-pub(super) fn before(reader: &dyn Reader, catalog: &Catalog) -> Result<(Epoch, Before), SinkError> {
-    let progress = reader.progress()?.unwrap_or_default();
-    // Only where events are joined do rows come and go.
-    let tables = catalog.definitions.iter().enumerate();
-    let sweep = tables.filter(|(_, view)| !view.joins.is_empty());
-    let sweep: Vec<_> = sweep.map(|(table, _)| table).collect();
-    // An earlier run may have written more than it got to publish.
-    let mut last = progress.epoch;
-    for table in &sweep {
-        last = last.max(reader.newest_epoch(*table)?.unwrap_or(0));
-    }
-    let before = Before {
-        views: progress.views,
-        offsets: progress.offsets,
-        sweep,
-    };
-    Ok((last + 1, before))
-}
-
-/// What this process says of itself when it claims the database. It does not ask whether
-/// another run is alive.
-pub(super) fn claim() -> Claim {
+/// What this process says of itself when it claims the database.
+pub(super) fn claim(settings: &Settings) -> Claim {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Claim {
         host: host.trim().to_owned(),
         process: std::process::id(),
         started_at: jiff::Timestamp::now().as_millisecond(),
-        take_over: true,
-        patience: Duration::ZERO,
+        take_over: settings.take_over,
+        patience: PATIENCE,
+    }
+}
+
+/// How a store of checkpoints that is away is waited for.
+pub(super) fn patience(ending: &Ending, board: &Arc<Board>) -> Patience {
+    let board = Arc::clone(board);
+    Patience {
+        abandoned: ending.abandoned(),
+        failed: Arc::new(move || board.checkpoint_failed()),
     }
 }
 
@@ -135,6 +125,18 @@ pub(super) fn terms(settings: &Settings, views: &[ViewInfo]) -> Vec<(String, Str
         ("--topic-prefix", format!("{:?}", settings.topic_prefix)),
         ("--database", database.to_owned()),
         ("--sqlite", sqlite),
+        (
+            "--checkpoint",
+            settings
+                .checkpoint
+                .as_deref()
+                .unwrap_or("(none)")
+                .to_owned(),
+        ),
+        (
+            "--checkpoint-interval",
+            millis(settings.checkpoint_interval),
+        ),
         ("--until-caught-up", settings.until_caught_up.to_string()),
         ("--epoch", millis(settings.epoch)),
         ("--max-ahead", millis(settings.max_ahead)),

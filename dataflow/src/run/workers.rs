@@ -6,10 +6,9 @@ use crate::compaction;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
 use crate::observe::Board;
-use crate::pipeline::{Parts, Pipeline};
-use crate::sink::Before;
+use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
+use crate::start::{Checkpointing, Start};
 use crate::views::Catalog;
-use crate::{Epoch, pipeline::PipelineError};
 use sinks::retry::Retrying;
 use sinks::{SinkError, Storage, Writer};
 use std::sync::Arc;
@@ -26,17 +25,16 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) board: Arc<Board>,
     pub(super) storage: Arc<dyn Storage>,
-    /// Whether this is process 0, which has claimed the database for all.
-    pub(super) has_claimed: bool,
     /// What a worker's source needs, but for the worker's own place.
     pub(super) share: Share,
-    pub(super) first_epoch: Epoch,
+    /// What the run goes on from.
+    pub(super) start: Start,
+    /// How checkpoints are taken, if they are.
+    pub(super) checkpointing: Option<Checkpointing>,
     pub(super) tick: Duration,
     pub(super) max_in_flight: u64,
     /// How far an event's time may be ahead of its message's, in milliseconds.
     pub(super) max_ahead: i64,
-    /// What an earlier run has left.
-    pub(super) before: Before,
     pub(super) ending: Ending,
 }
 
@@ -69,12 +67,9 @@ pub(super) fn start(
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
     shared.ending.set_begun();
-    if let Err(error) = enter(shared) {
-        return shared.ending.end(Err(error.into()));
-    }
-    let (publisher, writer) = match (writer(shared), writer(shared)) {
-        (Ok(publisher), Ok(writer)) => (publisher, writer),
-        (Err(error), _) | (_, Err(error)) => return shared.ending.end(Err(error.into())),
+    let writers = match writers(shared) {
+        Ok(writers) => writers,
+        Err(error) => return shared.ending.end(Err(error.into())),
     };
     let share = Share {
         worker: worker.index(),
@@ -92,14 +87,13 @@ fn work(worker: &mut Worker, shared: &Shared) {
         catalog: Arc::clone(&shared.catalog),
         topics: Arc::clone(&shared.share.topics),
         source,
-        writer,
-        publisher,
+        writers,
         board: Arc::clone(&shared.board),
-        first_epoch: shared.first_epoch,
+        start: shared.start.clone(),
+        checkpointing: shared.checkpointing.clone(),
         tick: shared.tick,
         max_in_flight: shared.max_in_flight,
         max_ahead: shared.max_ahead,
-        before: shared.before.clone(),
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);
@@ -115,16 +109,17 @@ fn work(worker: &mut Worker, shared: &Shared) {
     pipeline.close();
 }
 
-/// Writes under the generation that process 0 has claimed: it has, since no process has
-/// workers before all are connected.
-fn enter(shared: &Shared) -> Result<(), SinkError> {
-    if shared.has_claimed {
-        return Ok(());
-    }
-    match shared.storage.reader()?.standing()?.holder {
-        Some(holder) => shared.storage.enter(&holder),
-        None => Ok(()),
-    }
+/// A worker's ways into the database.
+fn writers(shared: &Shared) -> Result<Writers, SinkError> {
+    let about = match shared.storage.writes_as_one() {
+        true => None,
+        false => Some(About {
+            record: writer(shared)?,
+            publish: writer(shared)?,
+        }),
+    };
+    let rows = writer(shared)?;
+    Ok(Writers { rows, about })
 }
 
 /// A patient way into the database, whose failures are counted.

@@ -25,10 +25,6 @@ struct Memory {
 }
 
 impl Reader for Memory {
-    fn newest_epoch(&self, _table: usize) -> Result<Option<u64>, SinkError> {
-        Ok(None)
-    }
-
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         assert_eq!(table, 0);
         self.ping()?;
@@ -290,6 +286,14 @@ fn rows_of_a_real_store_are_served() {
     let storage = sinks::embedded::open(&path, vec![testing::table()]).unwrap();
     let storage: &dyn sinks::Storage = &storage;
     storage.prepare().unwrap();
+    let claim = sinks::Claim {
+        host: "here".to_owned(),
+        process: std::process::id(),
+        started_at: 0,
+        take_over: false,
+        patience: std::time::Duration::ZERO,
+    };
+    storage.claim(&claim).unwrap();
     let batch = sinks::Batch {
         epoch: 1,
         puts: ["a", "b"]

@@ -1,17 +1,43 @@
 //! From the dataflow into the database.
 //!
-//! [`write()`] takes complete epochs on every worker, and its frontier says what is
-//! in the database; [`publish()`] tells readers so, on one worker.
+//! ```text
+//!   marks ─▶ record ────┐ (how far rows may reach is written down)
+//!                       ▼
+//!   rows, letters ─▶  write  ─▶ publish ─▶ `progress`
+//!                       ▲
+//!   checkpoints ────────┘ (windows that have closed may be told as final)
+//! ```
+//!
+//! [`write()`] takes complete epochs on every worker, and its frontiers say what is
+//! in the database; [`publish()`] tells readers so, on one worker. A run that goes on
+//! after another writes nothing before it has [caught up](CatchUp) with it.
 
-mod background;
+mod catch_up;
 mod operator;
 mod pending;
 mod progress;
+mod record;
 
-pub use operator::{Changes, write};
-pub use progress::{Before, publish};
+pub use catch_up::{CatchUp, Place};
+pub(crate) use operator::earliest;
+pub use operator::{Changes, Writing, Written, write};
+pub use pending::Left;
+pub use progress::{From, Reached, publish, watch};
+pub use record::record;
 
+use crate::Epoch;
+use crate::background::ThreadError;
 use sinks::SinkError;
+use timely::dataflow::StreamVec;
+
+/// Streams without data, whose frontiers say what may be written.
+pub struct Gates<'scope> {
+    /// Of these epochs it is recorded how far they reach.
+    pub recorded: StreamVec<'scope, Epoch, ()>,
+    /// Windows that close in these epochs are known to a checkpoint, told an epoch
+    /// later; where there are no checkpoints, final rows need not wait.
+    pub committed: Option<StreamVec<'scope, Epoch, ()>>,
+}
 
 /// Why nothing more is written.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +46,6 @@ pub enum WriteError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// A thread could not be started, or has panicked.
-    #[error("the writer's thread: {0}")]
-    Thread(String),
+    #[error(transparent)]
+    Thread(#[from] ThreadError),
 }

@@ -3,8 +3,8 @@
 //! ```text
 //!   rows, dead letters ─▶ Pending ─▶ Batch ─▶ (thread) Writer ─▶ acknowledged
 //!                        by epoch    once the      │
-//!                                    frontier      └─▶ the capability goes on:
-//!                                    has passed        everything before it is
+//!                                    frontier      └─▶ the capabilities go on:
+//!                                    has passed        everything before them is
 //!                                                      in the database
 //! ```
 //!
@@ -12,11 +12,14 @@
 //! dataflow, the epochs that become complete meanwhile are taken together, as
 //! one write a row.
 
-use super::WriteError;
-use super::background::Background;
-use super::pending::Pending;
+use super::pending::{Left, Pending, Through};
+use super::progress::Reached;
+use super::{Gates, WriteError};
 use crate::Epoch;
+use crate::background::{Background, Held, State};
+use crate::checkpoint::Final;
 use crate::observe::Board;
+use crate::time::Mark;
 use crate::views::Catalog;
 use crate::views::rows::Became;
 use sinks::{Batch, DeadLetter, Writer};
@@ -25,65 +28,157 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Exchange as _;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
 /// What goes into the database.
 pub struct Changes<'scope> {
-    /// Rows as they become.
+    /// Rows that may change again, as they became.
     pub rows: StreamVec<'scope, Epoch, Became>,
+    /// Rows that are final.
+    pub finals: StreamVec<'scope, Epoch, Final>,
     /// Events that could not be used.
     pub dead_letters: StreamVec<'scope, Epoch, DeadLetter>,
+    /// Where partitions stand, told to every worker.
+    pub marks: StreamVec<'scope, Epoch, Mark>,
 }
 
-/// Writes `changes` on each worker with its own `writer`, and returns a stream
-/// without data: what its frontier has passed is in the database.
+impl Changes<'_> {
+    /// All of it on worker 0, for a database that takes an epoch as a whole.
+    pub fn together(self) -> Self {
+        Changes {
+            rows: self.rows.exchange(|_| 0),
+            finals: self.finals.exchange(|_| 0),
+            dead_letters: self.dead_letters.exchange(|_| 0),
+            marks: self.marks,
+        }
+    }
+}
+
+/// Streams without data: what their frontiers have passed is in the database.
+#[derive(Clone)]
+pub struct Written<'scope> {
+    /// Rows that may change again, and dead letters.
+    pub open: StreamVec<'scope, Epoch, ()>,
+    /// Rows that are final.
+    pub finals: StreamVec<'scope, Epoch, ()>,
+}
+
+/// How a worker writes.
+pub struct Writing {
+    /// Its way into the database.
+    pub writer: Box<dyn Writer>,
+    /// What an earlier run has left.
+    pub left: Left,
+    /// What each batch brings along of progress, where it is to.
+    pub progress: Option<Reached>,
+}
+
+/// A batch, and how far everything is written with it.
+struct Work {
+    batch: Batch,
+    through: Through,
+}
+
+/// Writes `changes` on each worker, as far as `gates` let it.
 ///
-/// Windows that an earlier run has closed, by view those that end at or before
-/// `final_until`, are left alone.
-///
-/// When the database refuses, `failed` is called, once, and the frontier stays.
+/// When the database refuses, `failed` is called, once, and the frontiers stay.
 pub fn write<'scope>(
     changes: Changes<'scope>,
+    gates: Gates<'scope>,
     catalog: Arc<Catalog>,
-    final_until: Vec<Option<i64>>,
-    mut writer: Box<dyn Writer>,
+    writing: Writing,
     board: Arc<Board>,
     failed: impl Fn(WriteError) + Clone + 'static,
-) -> StreamVec<'scope, Epoch, ()> {
+) -> Written<'scope> {
+    let Writing {
+        mut writer,
+        left,
+        mut progress,
+    } = writing;
     let scope = changes.rows.scope();
     let mut builder = OperatorBuilder::new("Write".to_owned(), scope);
     let mut rows = builder.new_input(changes.rows, Pipeline);
+    let mut finals = builder.new_input(changes.finals, Pipeline);
     let mut letters = builder.new_input(changes.dead_letters, Pipeline);
-    let (_output, written) = builder.new_output::<Vec<()>>();
+    let mut marks = builder.new_input(changes.marks, Pipeline);
+    let Gates {
+        recorded,
+        committed,
+    } = gates;
+    let _recorded = builder.new_input(recorded, Pipeline);
+    let waits = committed.is_some();
+    let _committed = committed.map(|gate| builder.new_input(gate, Pipeline));
+    // Not connected to the inputs: what holds them back are the capabilities alone.
+    // (What is committed waits for them.)
+    let (_open, open_stream) = builder.new_output_connection::<Vec<()>, _>([]);
+    let (_finals, finals_stream) = builder.new_output_connection::<Vec<()>, _>([]);
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
 
     builder.build(move |mut capabilities| {
-        let mut pending = Pending::new(final_until);
-        let background = Background::start("writer", wake, capabilities.pop(), move |batch| {
+        let mut written_finals = Held::new(capabilities.pop());
+        let mut written_open = Held::new(capabilities.pop());
+        let mut pending = Pending::new(left);
+        let background = Background::start("writer", wake, move |work: Work| {
             let started = Instant::now();
-            writer.write(&batch)?;
-            Ok((batch, started.elapsed()))
+            writer.write(&work.batch)?;
+            Ok::<_, WriteError>((work, started.elapsed()))
         });
         let mut background = background.map_err(&failed).ok();
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
             rows.for_each(|_, changes| pending.rows(changes.drain(..)));
+            finals.for_each(|capability, rows| {
+                if let Some(epoch) = capability.least() {
+                    pending.finals(*epoch, rows.drain(..));
+                }
+            });
             letters.for_each(|_, letters| pending.letters(letters.drain(..)));
+            marks.for_each(|capability, marks| {
+                if let Some(epoch) = capability.least() {
+                    pending.marks(*epoch, marks);
+                    if let Some(progress) = &mut progress {
+                        progress.hear(*epoch, marks.drain(..));
+                    }
+                }
+            });
             let Some(thread) = &mut background else {
                 return;
             };
             let mut write_complete = || {
-                if !thread.is_free(|(batch, took)| report(&board, &batch, took))? {
-                    return Ok(());
+                match thread.state()? {
+                    State::Busy => return Ok(()),
+                    State::Free => {}
+                    State::Done((Work { batch, through }, took)) => {
+                        report(&board, &batch, took);
+                        written_open.release(through.complete);
+                        written_finals.release(through.all());
+                    }
                 }
-                let frontier = earliest(frontiers);
+                let (complete, durable) = frontiers.split_at(5);
+                let complete = earliest(complete);
+                let through = Through {
+                    complete,
+                    // What is said of an epoch comes back with the next one.
+                    durable: match waits {
+                        true => earliest(durable).map(|next| next.saturating_sub(1)),
+                        false => complete,
+                    },
+                };
                 let now = jiff::Timestamp::now().as_millisecond();
-                match pending.take_before(frontier, &catalog.definitions, now) {
-                    Some(batch) => thread.give(batch, frontier),
+                let mut batch = pending.take(through, &catalog.definitions, now);
+                if let Some(progress) = &mut progress
+                    && let Some(reached) = progress.advance(through, now)
+                {
+                    batch.get_or_insert_default().progress = Some(reached);
+                }
+                match batch {
+                    Some(batch) => thread.give(Work { batch, through }),
                     None => {
-                        thread.release(frontier);
+                        written_open.release(through.complete);
+                        written_finals.release(through.all());
                         Ok(())
                     }
                 }
@@ -94,11 +189,14 @@ pub fn write<'scope>(
             }
         }
     });
-    written
+    Written {
+        open: open_stream,
+        finals: finals_stream,
+    }
 }
 
 /// The epoch that no input has passed yet; `None` at the end of time.
-pub(super) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
+pub(crate) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
     frontiers
         .iter()
         .filter_map(|frontier| frontier.frontier().first().copied())

@@ -1,23 +1,50 @@
 //! Changes of rows that wait to be written.
+//!
+//! ```text
+//!   open rows ──▶ by epoch ──▶ (not yet caught up: kept) ──┐
+//!   letters ────▶ by epoch ────────────────────────────────┼─▶ Batch
+//!   final rows ─▶ by epoch ──▶ until they may be told ─────┘
+//! ```
 
+use super::catch_up::CatchUp;
 use crate::Epoch;
+use crate::checkpoint::Final;
 use crate::epochs::take_before;
+use crate::time::Mark;
 use crate::views::definition::Definition;
 use crate::views::key::{Key, Slot};
 use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
 use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
-use sinks::{Batch, DeadLetter};
-use std::collections::{BTreeMap, HashMap};
+use sinks::{Batch, DeadLetter, RowId};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+type Rows = HashMap<Key, Became, FixedState>;
+
+/// What an earlier run has left that this one has to heed when it writes.
+#[derive(Clone, Debug, Default)]
+pub struct Left {
+    /// Offsets that it may have written the effect of.
+    pub targets: CatchUp,
+    /// By view: it has closed the windows that end at or before this, in
+    /// milliseconds since the UNIX epoch.
+    pub final_until: Vec<Option<i64>>,
+    /// Rows that it has written as final, in windows that end later.
+    pub finals: HashSet<RowId>,
+    /// Ids of the dead letters that it has written and whose messages are read
+    /// again; of those on this worker's partitions.
+    pub letters: HashSet<String>,
+}
 
 /// Changes by epoch, until their epochs are complete.
-#[derive(Default)]
 pub(super) struct Pending {
+    left: Left,
     epochs: BTreeMap<Epoch, Changes>,
-    /// By view: an earlier run has closed the windows that end at or before this, in
-    /// milliseconds since the UNIX epoch.
-    final_until: Vec<Option<i64>>,
+    finals: BTreeMap<Epoch, Vec<Final>>,
+    /// What rows became before this run has caught up with the earlier one.
+    kept: Rows,
+    caught_up: bool,
 }
 
 #[derive(Default)]
@@ -26,13 +53,34 @@ struct Changes {
     letters: Vec<DeadLetter>,
 }
 
+/// How far things have come: everything before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Through {
+    /// Epochs are complete; `None`: all of them.
+    pub(super) complete: Option<Epoch>,
+    /// Windows that close may be told as final; `None`: all of them.
+    pub(super) durable: Option<Epoch>,
+}
+
+impl Through {
+    /// Both: everything before it is all written.
+    pub(super) fn all(self) -> Option<Epoch> {
+        match (self.complete, self.durable) {
+            (Some(complete), Some(durable)) => Some(complete.min(durable)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
 impl Pending {
-    /// Nothing yet. Windows that are final by `final_until` are left alone, whatever
-    /// becomes of their rows when the log is read again.
-    pub(super) fn new(final_until: Vec<Option<i64>>) -> Pending {
+    /// Nothing yet.
+    pub(super) fn new(left: Left) -> Pending {
         Pending {
+            left,
             epochs: BTreeMap::new(),
-            final_until,
+            finals: BTreeMap::new(),
+            kept: Rows::default(),
+            caught_up: false,
         }
     }
 
@@ -44,6 +92,12 @@ impl Pending {
         }
     }
 
+    /// Takes in rows that are final. They come in the epoch `epoch`, which may be
+    /// later than that in which their windows closed: when they were restored.
+    pub(super) fn finals(&mut self, epoch: Epoch, rows: impl Iterator<Item = Final>) {
+        self.finals.entry(epoch).or_default().extend(rows);
+    }
+
     pub(super) fn letters(&mut self, letters: impl Iterator<Item = DeadLetter>) {
         for letter in letters {
             let changes = self.epochs.entry(letter.epoch).or_default();
@@ -51,12 +105,17 @@ impl Pending {
         }
     }
 
-    /// Takes all epochs before `frontier` (all there are, when it is `None`) and
-    /// makes of them one batch, with one write for each row that changed: the
-    /// last that it became. `None` when there is nothing to write.
-    pub(super) fn take_before(
+    /// Takes in where partitions stand.
+    pub(super) fn marks(&mut self, epoch: Epoch, marks: &[Mark]) {
+        self.left.targets.hear(epoch, marks);
+    }
+
+    /// Takes all that may be written and makes of it one batch, with one write for
+    /// each row that changed: the last that it became. `None` when there is nothing
+    /// to write.
+    pub(super) fn take(
         &mut self,
-        frontier: Option<Epoch>,
+        through: Through,
         definitions: &[Definition],
         made_at: i64,
     ) -> Option<Batch> {
@@ -64,12 +123,30 @@ impl Pending {
             made_at,
             ..Batch::default()
         };
-        let mut last: HashMap<Key, Became, FixedState> = HashMap::default();
-        for (epoch, changes) in take_before(&mut self.epochs, frontier) {
+        let mut last = std::mem::take(&mut self.kept);
+        for (epoch, changes) in take_before(&mut self.epochs, through.complete) {
             batch.epoch = epoch;
-            batch.dead_letters.extend(changes.letters);
+            let new = changes.letters.into_iter();
+            batch
+                .dead_letters
+                .extend(new.filter(|letter| self.is_new(letter)));
             let rows = changes.rows.into_iter();
             last.extend(rows.map(|became| (became.key.clone(), became)));
+        }
+        self.caught_up = self.caught_up || self.left.targets.is_reached(through.complete);
+        if !self.caught_up {
+            self.kept = last;
+            return (!batch.is_empty()).then_some(batch);
+        }
+        // What was late then and is not now has come into a row.
+        batch.letter_deletes = self.left.letters.drain().collect();
+
+        for row in take_before(&mut self.finals, through.all())
+            .into_values()
+            .flatten()
+        {
+            last.remove(&row.key);
+            self.put_final(&row, definitions, &mut batch);
         }
         for became in last.into_values() {
             let slot = became.key.slot;
@@ -80,16 +157,38 @@ impl Pending {
             if became.sums.is_zero() {
                 batch.deletes.push(row_id(definition, &became.key));
             } else {
-                let mut row = row(definition, &became);
-                row.updated_at = made_at;
-                batch.puts.push(row);
+                batch.puts.push(row(definition, &became, made_at));
             }
         }
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// Whether a dead letter is to be written; else it has been.
+    fn is_new(&mut self, letter: &DeadLetter) -> bool {
+        self.left.letters.is_empty() || !self.left.letters.remove(&letter.id())
+    }
+
+    fn put_final(&self, row: &Final, definitions: &[Definition], batch: &mut Batch) {
+        let slot = row.key.slot;
+        let definition = &definitions[usize::from(slot.view())];
+        if self.was_final(definition, slot) {
+            return;
+        }
+        let became = Became {
+            key: row.key.clone(),
+            epoch: row.epoch,
+            sums: row.sums,
+            is_final: true,
+        };
+        let row = self::row(definition, &became, row.closed_at);
+        if !self.left.finals.contains(&row.id) {
+            batch.epoch = batch.epoch.max(row.epoch);
+            batch.puts.push(row);
+        }
+    }
+
     fn was_final(&self, definition: &Definition, slot: Slot) -> bool {
-        let until = self.final_until.get(usize::from(slot.view())).copied();
+        let until = self.left.final_until.get(usize::from(slot.view())).copied();
         let end = definition.window.end_millis(slot.index());
         until.flatten().is_some_and(|until| end <= until)
     }
@@ -132,15 +231,101 @@ mod tests {
         }
     }
 
+    const ALL: Through = Through {
+        complete: None,
+        durable: None,
+    };
+
+    fn last(group: u8, epoch: Epoch) -> Final {
+        let Became { key, sums, .. } = became(group, epoch, 7);
+        Final {
+            key,
+            epoch,
+            sums,
+            closed_at: 99,
+        }
+    }
+
+    #[test]
+    fn final_rows_wait_until_they_are_durable() {
+        let mut pending = Pending::new(Left::default());
+        pending.rows(std::iter::once(became(0, 1, 7)));
+        pending.finals(1, std::iter::once(last(0, 1)));
+        let at = |durable| Through {
+            complete: Some(2),
+            durable: Some(durable),
+        };
+        let written = |batch: Option<Batch>| {
+            let puts = batch.unwrap_or_default().puts.into_iter();
+            puts.map(|row| (row.is_final, row.updated_at))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            written(pending.take(at(1), &definitions(), 5)),
+            [(false, 5)]
+        );
+        assert_eq!(written(pending.take(at(1), &definitions(), 6)), []);
+        assert_eq!(
+            written(pending.take(at(2), &definitions(), 7)),
+            [(true, 99)]
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_final_at_once_is_written_once() {
+        let mut pending = Pending::new(Left::default());
+        pending.rows(std::iter::once(became(0, 1, 7)));
+        pending.finals(1, std::iter::once(last(0, 1)));
+        let batch = pending.take(ALL, &definitions(), 5).unwrap();
+        assert_eq!(batch.puts.len(), 1);
+        assert!(batch.puts[0].is_final);
+    }
+
+    #[test]
+    fn nothing_is_written_before_it_has_caught_up() {
+        let targets = CatchUp::new(BTreeMap::from([((0, 0), 10)]));
+        let letters = std::collections::HashSet::from(["gone".to_owned()]);
+        let mut pending = Pending::new(Left {
+            targets,
+            letters,
+            ..Left::default()
+        });
+        let at = |complete| Through {
+            complete: Some(complete),
+            durable: None,
+        };
+        let mark = |next| Mark {
+            topic: 0,
+            partition: 0,
+            worker: 0,
+            next,
+            holding: crate::time::Holding::Yes,
+            kafka: 0,
+            views: Vec::new(),
+        };
+        pending.rows([became(0, 1, 1), became(1, 1, 1)].into_iter());
+        pending.marks(1, &[mark(9)]);
+        assert_eq!(pending.take(at(2), &definitions(), 0), None);
+        pending.rows([became(0, 2, 2), became(1, 2, 0)].into_iter());
+        pending.marks(2, &[mark(11)]);
+        let batch = pending.take(at(3), &definitions(), 0).unwrap();
+        assert_eq!((batch.puts.len(), batch.puts[0].epoch), (1, 2));
+        assert_eq!(batch.deletes.len(), 1);
+        assert_eq!(batch.letter_deletes, ["gone"]);
+    }
+
     #[test]
     fn what_an_earlier_run_has_closed_is_left_alone() {
         let view = usize::from(key(0).slot.view());
         let written = |until| {
             let mut final_until = vec![None; definitions().len()];
             final_until[view] = until;
-            let mut pending = Pending::new(final_until);
+            let mut pending = Pending::new(Left {
+                final_until,
+                ..Left::default()
+            });
             pending.rows(std::iter::once(became(0, 1, 1)));
-            pending.take_before(None, &definitions(), 0).is_some()
+            pending.take(ALL, &definitions(), 0).is_some()
         };
         // Its window ends at 3,600,000.
         assert!(written(None) && written(Some(3_599_999)));
@@ -157,7 +342,7 @@ mod tests {
         ) {
             // (group, count) in an epoch: the row becomes that count, 0: none.
             let mut now: BTreeMap<u8, i64> = BTreeMap::new();
-            let mut pending = Pending::new(Vec::new());
+            let mut pending = Pending::new(Left::default());
             for (epoch, changes) in (0u64..).zip(&epochs) {
                 let before = now.clone();
                 for &(group, count) in changes {
@@ -171,7 +356,8 @@ mod tests {
             }
             let mut seen: BTreeMap<String, i64> = BTreeMap::new();
             for frontier in [Some(cut), None] {
-                let batch = pending.take_before(frontier, &definitions(), 0).unwrap_or_default();
+                let through = Through { complete: frontier, durable: None };
+                let batch = pending.take(through, &definitions(), 0).unwrap_or_default();
                 let mut written = std::collections::HashSet::new();
                 for put in batch.puts {
                     prop_assert!(written.insert(put.id.clone()), "written twice");

@@ -2,14 +2,16 @@
 //!
 //! When the frontier of what all workers have written passes an epoch, worker 0
 //! publishes that epoch, with the offsets that all partitions had reached by its
-//! end, and how far event time had come in it. Its own output's frontier follows
-//! what is published: when it is empty, everything that was read is written, and
-//! said to be.
+//! end, and how far event time had come: as far as final rows are written. Its own
+//! output's frontier follows what is published: when it is empty, everything that
+//! was read is written, and said to be.
 
 use super::WriteError;
-use super::background::Background;
-use super::operator::earliest;
+use super::catch_up::CatchUp;
+use super::operator::{Written, earliest};
+use super::pending::Through;
 use crate::Epoch;
+use crate::background::{Background, Held, State};
 use crate::epochs::take_before;
 use crate::observe::Board;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
@@ -22,53 +24,81 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
-/// What an earlier run has left.
-#[derive(Clone, Debug, Default)]
-pub struct Before {
-    /// What it has published of each view.
-    pub views: BTreeMap<String, ViewProgress>,
-    /// How far it had read each topic's partitions.
-    pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
-    /// Tables whose rows may come and go. What it has left of them, and is not
-    /// written again by the time that this run has read as far, is no more.
-    pub sweep: Vec<usize>,
-}
-
-impl Before {
-    /// Whether the log has been read as far as it was before.
-    fn is_reached(&self, offsets: &BTreeMap<String, BTreeMap<i32, i64>>) -> bool {
-        self.offsets.iter().all(|(topic, partitions)| {
-            let now = offsets.get(topic);
-            partitions.iter().all(|(partition, before)| {
-                let now = now.and_then(|topic| topic.get(partition));
-                now.is_some_and(|now| now >= before)
-            })
-        })
-    }
-}
-
-/// What is known of partitions, by the epoch at whose end it holds.
-struct Reached {
+/// How far the pipeline has come, as it is published.
+pub struct Reached {
     catalog: Arc<Catalog>,
     topics: Arc<[String]>,
-    coming: BTreeMap<Epoch, Vec<Mark>>,
+    targets: CatchUp,
+    /// What is said of partitions: their offsets count when an epoch is written,
+    offsets: BTreeMap<Epoch, Vec<Mark>>,
+    /// and their event time when its final rows are.
+    times: BTreeMap<Epoch, Vec<Mark>>,
     known: Watermarks,
     /// What has been published, or will be next.
     now: Progress,
+    first: Epoch,
     changed: bool,
 }
 
+/// Where a run goes on from, as far as progress is concerned.
+#[derive(Clone, Debug)]
+pub struct From {
+    /// What an earlier run has published of each view.
+    pub views: BTreeMap<String, ViewProgress>,
+    /// Nothing is published before this is reached.
+    pub targets: CatchUp,
+    /// How far event time had come.
+    pub known: Watermarks,
+    /// The first epoch.
+    pub first: Epoch,
+}
+
 impl Reached {
-    /// Takes in all marks before `frontier`. Returns whether there is anything new
-    /// to publish.
-    fn advance(&mut self, frontier: Option<Epoch>) -> bool {
-        for (epoch, marks) in take_before(&mut self.coming, frontier) {
+    /// Nothing new yet.
+    pub fn new(from: From, catalog: Arc<Catalog>, topics: Arc<[String]>) -> Reached {
+        let From {
+            views,
+            targets,
+            known,
+            first,
+        } = from;
+        Reached {
+            catalog,
+            topics,
+            targets,
+            offsets: BTreeMap::new(),
+            times: BTreeMap::new(),
+            known,
+            now: Progress {
+                views,
+                ..Progress::default()
+            },
+            first,
+            changed: false,
+        }
+    }
+
+    /// Takes in what is said of partitions at the end of an epoch.
+    pub(super) fn hear(&mut self, epoch: Epoch, marks: impl Iterator<Item = Mark>) {
+        let marks: Vec<_> = marks.collect();
+        self.targets.hear(epoch, &marks);
+        let of_epoch = self.offsets.entry(epoch).or_default();
+        of_epoch.extend(marks.iter().cloned());
+        self.times.entry(epoch).or_default().extend(marks);
+    }
+
+    /// What is to be published when everything is written `through` there, if that
+    /// is anything new.
+    pub(super) fn advance(&mut self, through: Through, now: i64) -> Option<Progress> {
+        for (epoch, marks) in take_before(&mut self.offsets, through.complete) {
             self.now.epoch = epoch;
-            for mark in &marks {
+            for mark in marks {
                 let name = self.topics[mark.topic].clone();
                 let offsets = self.now.offsets.entry(name).or_default();
                 self.changed |= offsets.insert(mark.partition, mark.next) != Some(mark.next);
             }
+        }
+        for marks in take_before(&mut self.times, through.all()).into_values() {
             self.known.update(marks, |_| {});
         }
         for (definition, reached) in self.catalog.definitions.iter().zip(self.known.frontiers()) {
@@ -89,94 +119,74 @@ impl Reached {
             }
         }
         // Before the first epoch partitions are announced, and nothing is read.
-        self.now.epoch > Epoch::MIN && std::mem::take(&mut self.changed)
+        let begun = self.now.epoch >= self.first;
+        let is_new = self.targets.is_reached(through.complete) && begun;
+        (is_new && std::mem::take(&mut self.changed)).then(|| Progress {
+            updated_at: now,
+            ..self.now.clone()
+        })
     }
 }
 
-/// What is to be published, after these tables have been swept.
-struct Work {
-    progress: Progress,
-    sweep: Vec<usize>,
-}
-
 /// Publishes progress on worker 0, and returns a stream without data: what its
-/// frontier has passed is published. `before` is what an earlier run has left; the
-/// epochs of this one begin with `first_epoch`.
+/// frontier has passed is published.
 ///
 /// When the database refuses, `failed` is called, once, and the frontier stays.
 pub fn publish<'scope>(
-    written: StreamVec<'scope, Epoch, ()>,
+    written: Written<'scope>,
     marks: StreamVec<'scope, Epoch, Mark>,
-    (catalog, topics): (Arc<Catalog>, Arc<[String]>),
-    (mut before, first_epoch): (Before, Epoch),
+    mut reached: Reached,
     mut writer: Box<dyn Writer>,
-    board: Arc<Board>,
     failed: impl Fn(WriteError) + Clone + 'static,
 ) -> StreamVec<'scope, Epoch, ()> {
-    let scope = written.scope();
+    let scope = marks.scope();
     let mut builder = OperatorBuilder::new("Progress".to_owned(), scope);
-    let _written = builder.new_input(written, Pipeline);
     let mut marks = builder.new_input(marks, Pipeline);
+    let _open = builder.new_input(written.open, Pipeline);
+    let _finals = builder.new_input(written.finals, Pipeline);
     let (_output, published) = builder.new_output::<Vec<()>>();
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let here = scope.index() == 0;
 
     builder.build(move |mut capabilities| {
-        let held = capabilities.pop();
+        let mut held = Held::new(capabilities.pop().filter(|_| here));
         let background = here.then(|| {
-            Background::start("progress", wake, held, move |work: Work| {
-                for table in work.sweep {
-                    writer.sweep(table, first_epoch)?;
-                }
-                writer.publish(&work.progress)
+            Background::start("progress", wake, move |(progress, through)| {
+                writer.publish(&progress)?;
+                Ok::<Through, WriteError>(through)
             })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
-        let mut reached = Reached {
-            known: Watermarks::new(&catalog),
-            catalog,
-            topics,
-            coming: BTreeMap::new(),
-            now: Progress {
-                views: std::mem::take(&mut before.views),
-                ..Progress::default()
-            },
-            changed: false,
-        };
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
             marks.for_each(|capability, marks| {
                 // Everybody is told; one publishes.
                 if here && let Some(epoch) = capability.least() {
-                    reached.coming.entry(*epoch).or_default().append(marks);
+                    reached.hear(*epoch, marks.drain(..));
                 }
             });
-            let frontier = earliest(frontiers);
-            if let Some(frontier) = frontier {
-                board.epoch_written(frontier.saturating_sub(1));
-            }
             let Some(thread) = &mut background else {
                 return;
             };
             let mut publish_reached = || {
-                if !thread.is_free(|()| ())? {
-                    return Ok(());
+                match thread.state()? {
+                    State::Busy => return Ok(()),
+                    State::Free => {}
+                    State::Done(through) => held.release(through.all()),
                 }
-                if reached.advance(frontier) {
-                    let updated_at = jiff::Timestamp::now().as_millisecond();
-                    let progress = Progress {
-                        updated_at,
-                        ..reached.now.clone()
-                    };
-                    let sweep = match before.is_reached(&progress.offsets) {
-                        true => std::mem::take(&mut before.sweep),
-                        false => Vec::new(),
-                    };
-                    return thread.give(Work { progress, sweep }, frontier);
+                let through = Through {
+                    complete: earliest(&frontiers[..2]),
+                    durable: earliest(&frontiers[2..]),
+                };
+                let now = jiff::Timestamp::now().as_millisecond();
+                match reached.advance(through, now) {
+                    Some(progress) => thread.give((progress, through)),
+                    None => {
+                        held.release(through.all());
+                        Ok(())
+                    }
                 }
-                thread.release(frontier);
-                Ok(())
             };
             if let Err(error) = publish_reached() {
                 background = None;
@@ -185,4 +195,17 @@ pub fn publish<'scope>(
         }
     });
     published
+}
+
+/// Tells the board which epochs are written, on every worker.
+pub fn watch<'scope>(written: StreamVec<'scope, Epoch, ()>, board: Arc<Board>) {
+    let mut builder = OperatorBuilder::new("Watch".to_owned(), written.scope());
+    let _written = builder.new_input(written, Pipeline);
+    builder.build(move |_| {
+        move |frontiers: &[MutableAntichain<Epoch>]| {
+            if let Some(frontier) = earliest(frontiers) {
+                board.epoch_written(frontier.saturating_sub(1));
+            }
+        }
+    });
 }

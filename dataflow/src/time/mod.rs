@@ -30,10 +30,10 @@ mod watermarks;
 pub use advanced::{Advanced, Closed, Closing, Closings};
 pub use mark::{Holding, Mark, ViewMark};
 pub use operator::watermarks;
-pub use partition::{PartitionTime, Rule, ViewTime};
+pub use partition::{PartitionTime, Rule, SavedTime, SavedViewTime, ViewTime};
 pub use refusal::Refusal;
 pub(crate) use refusal::shown;
-pub use watermarks::{Frontier, Passing, Watermarks};
+pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watermarks};
 
 /// No time yet: before all times, in any unit.
 pub const NEVER: i64 = i64::MIN;

@@ -7,6 +7,7 @@
 
 use super::{Holding, Mark, NEVER, Refusal, ViewMark};
 use crate::views::window::{Lateness, Window};
+use serde::{Deserialize, Serialize};
 
 /// How a view judges events.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,32 @@ pub struct PartitionTime {
     limit: i64,
     message: i64,
     views: Vec<ViewTime>,
+}
+
+/// What a checkpoint keeps of a partition's event time: all that is not told by
+/// its marks already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedTime {
+    /// The largest Kafka timestamp so far, in milliseconds.
+    pub kafka: i64,
+    /// One for each view of the topic.
+    pub views: Vec<SavedViewTime>,
+}
+
+/// What a checkpoint keeps of a partition's event time in one view, in
+/// microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedViewTime {
+    /// Number of the view.
+    pub view: u16,
+    /// The smallest event time so far.
+    pub earliest: i64,
+    /// The largest event time so far.
+    pub latest: i64,
+    /// The partition's watermark.
+    pub watermark: i64,
+    /// The last window that the watermark has passed.
+    pub through: i64,
 }
 
 /// The event time of one partition in one view, in microseconds.
@@ -66,6 +93,35 @@ impl PartitionTime {
             limit: NEVER,
             message: NEVER,
             views: rules.iter().map(view).collect(),
+        }
+    }
+
+    /// What a checkpoint keeps of it, at the end of an epoch.
+    pub fn save(&self) -> SavedTime {
+        let view = |view: &ViewTime| SavedViewTime {
+            view: view.rule.view,
+            earliest: view.earliest,
+            latest: view.latest,
+            watermark: view.watermark,
+            through: view.through,
+        };
+        SavedTime {
+            kafka: self.kafka,
+            views: self.views.iter().map(view).collect(),
+        }
+    }
+
+    /// Goes on from what a checkpoint kept, as far as it knows the views.
+    pub fn restore(&mut self, saved: &SavedTime) {
+        self.kafka = saved.kafka;
+        for view in &mut self.views {
+            let mut known = saved.views.iter();
+            if let Some(known) = known.find(|known| known.view == view.rule.view) {
+                view.earliest = known.earliest;
+                view.latest = known.latest;
+                view.watermark = known.watermark;
+                view.through = known.through;
+            }
         }
     }
 

@@ -13,6 +13,7 @@
 use super::{Advanced, Holding, Mark, NEVER};
 use crate::views::Catalog;
 use crate::views::window::Window;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The watermarks of all views, from the marks of all partitions.
@@ -23,7 +24,7 @@ pub struct Watermarks {
 }
 
 /// How far a view has come. Times are in microseconds since the UNIX epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frontier {
     /// Every window that ends at or before it is closed; [`NEVER`] before the first.
     pub watermark: i64,
@@ -40,6 +41,26 @@ pub struct Passing {
     /// Where a window that they have passed waits for what is joined: its moment, in
     /// milliseconds since the UNIX epoch. Of several, that of the first.
     pub waits_for: Option<i64>,
+}
+
+/// What a checkpoint keeps of watermarks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedWatermarks {
+    /// By the number of the view.
+    pub views: Vec<SavedView>,
+    /// The last mark of each partition.
+    pub marks: Vec<Mark>,
+}
+
+/// What a checkpoint keeps of a view's watermark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedView {
+    /// How far it has come.
+    pub now: Frontier,
+    /// The least watermark of its partitions.
+    pub passed: i64,
+    /// See [`Advanced::horizon`].
+    pub horizon: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +111,61 @@ impl Watermarks {
             views: catalog.definitions.iter().map(view).collect(),
             partitions: BTreeMap::new(),
         }
+    }
+
+    /// What a checkpoint keeps.
+    pub fn save(&self) -> SavedWatermarks {
+        let view = |view: &View| SavedView {
+            now: view.now,
+            passed: view.passed,
+            horizon: view.horizon,
+        };
+        let mark = |known: &Partition| {
+            let mut mark = known.mark.clone();
+            for view in &mut mark.views {
+                // Of several marks, what is passed and not closed yet.
+                let passed = known.passed.get(&view.view);
+                view.passed = passed.into_iter().flatten().copied().collect();
+            }
+            mark
+        };
+        SavedWatermarks {
+            views: self.views.iter().map(view).collect(),
+            marks: self.partitions.values().map(mark).collect(),
+        }
+    }
+
+    /// Goes on from what a checkpoint kept. Every partition holds the watermark
+    /// until it is heard of again, so that nothing closes before all are there.
+    pub fn restore(&mut self, saved: &SavedWatermarks) {
+        for (view, known) in self.views.iter_mut().zip(&saved.views) {
+            view.now = known.now;
+            view.passed = known.passed;
+            view.horizon = known.horizon;
+        }
+        for mark in &saved.marks {
+            let passed = mark.views.iter().filter(|view| !view.passed.is_empty());
+            let passed = passed.map(|view| (view.view, view.passed.iter().copied().collect()));
+            let known = Partition {
+                passed: passed.collect(),
+                mark: Mark {
+                    holding: Holding::Yes,
+                    ..mark.clone()
+                },
+            };
+            self.partitions.insert((mark.topic, mark.partition), known);
+        }
+    }
+
+    /// How far every view has come, as it is told to those who know nothing yet.
+    pub fn advanced(&self) -> impl Iterator<Item = Advanced> + '_ {
+        (0..).zip(&self.views).map(|(number, view)| Advanced {
+            view: number,
+            watermark: view.now.watermark,
+            through: view.now.through,
+            moments: Vec::new(),
+            horizon: view.horizon,
+        })
     }
 
     /// How far each view has come.

@@ -6,6 +6,7 @@ use super::join::Stamp;
 use super::plan::{Plan, TooMany};
 use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
 use super::window::{Lateness, Window};
+use crate::checkpoint::SavedDefinition;
 use crate::time::{PartitionTime, Refusal, Rule};
 use events::{Malformed, Timestamp, Topic};
 use std::collections::BTreeMap;
@@ -159,6 +160,16 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// What a checkpoint keeps of the views, to know them again. `max_ahead` is in
+    /// milliseconds.
+    pub fn saved(&self, max_ahead: i64) -> Vec<SavedDefinition> {
+        let saved = |view: &Definition| SavedDefinition {
+            name: view.name.to_owned(),
+            definition: view.describe(max_ahead),
+        };
+        self.definitions.iter().map(saved).collect()
+    }
+
     /// Adds a topic with those of its views that are wanted, and what the views of
     /// other topics are to know of its events.
     pub(super) fn topic<T: Topic>(

@@ -5,6 +5,7 @@ use super::view::{AggregateOf, View, times};
 use super::window::{Lateness, Window};
 use events::Topic;
 use sinks::{Column, Kind, Role, Table};
+use std::fmt;
 
 /// What a view is, without the type of its events.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,6 +98,50 @@ impl Definition {
             outputs: outputs.into_iter().map(|(_, output)| output).collect(),
             groups,
             joins,
+        }
+    }
+}
+
+impl Definition {
+    /// All that its rows depend on, as a text: two views of one name are the same
+    /// when these are. `max_ahead`, in milliseconds, is how far events may be ahead
+    /// of their messages.
+    pub fn describe(&self, max_ahead: i64) -> String {
+        let ahead = match self.lateness {
+            // Where no window closes, the future does no harm.
+            Lateness::Forever => String::new(),
+            Lateness::Millis(_) => format!(", at most {} ahead", Lateness::Millis(max_ahead)),
+        };
+        let columns = self.table.columns.iter().skip(2 + self.groups.len());
+        let outputs = columns.zip(&self.outputs);
+        let outputs: Vec<_> = outputs
+            .map(|(column, output)| format!("{} = {output}", column.name))
+            .collect();
+        let joins = match &self.joins[..] {
+            [] => String::new(),
+            joins => format!(" joined with {}", joins[1..].join(", ")),
+        };
+        format!(
+            "{}{joins}; windows of {} by {}, lateness {}{ahead}; by {}: {}",
+            self.topic,
+            self.window,
+            self.time,
+            self.lateness,
+            self.groups.join(", "),
+            outputs.join(", "),
+        )
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Output::Count => f.write_str("count"),
+            Output::Sum(sum) => write!(f, "sum {sum}"),
+            Output::Average { sum, scale } => write!(f, "average of sum {sum} / 10^{scale}"),
+            Output::Money(sum) => write!(f, "money of sum {sum}"),
+            Output::Unique => f.write_str("unique members"),
+            Output::Latest => f.write_str("latest time"),
         }
     }
 }

@@ -7,11 +7,14 @@ use super::footprint::Gauge;
 use super::join::{Joined, join};
 use super::key::Key;
 use super::latest::latest;
-use super::rounds::Outcome;
+use super::rounds::{Outcome, Setting};
 use super::rows::{Became, rows};
 use super::sums::Sums;
 use super::unique::unique;
 use crate::Epoch;
+use crate::checkpoint::Section;
+use crate::checkpoint::load::Loaded;
+use crate::checkpoint::tap::{Run, Saving, tap};
 use crate::time::Advanced;
 use differential_dataflow::Hashable;
 use differential_dataflow::difference::Semigroup;
@@ -37,6 +40,39 @@ pub struct Contributed<'scope> {
     pub joined: Joined<'scope>,
 }
 
+/// What is kept through runs.
+pub struct Memory<'scope> {
+    /// The epoch before the first.
+    pub restored: Epoch,
+    /// What an earlier run has saved.
+    pub(crate) loaded: Option<Loaded<'scope>>,
+    /// Rows of this worker that an earlier run may have written otherwise, in their
+    /// order.
+    pub in_doubt: Vec<Key>,
+    /// What is to be saved.
+    pub saving: Option<Saving>,
+}
+
+impl Memory<'_> {
+    /// None: nothing is restored or saved. The first epoch is 1.
+    pub fn none() -> Self {
+        Memory {
+            restored: Epoch::MIN,
+            loaded: None,
+            in_doubt: Vec::new(),
+            saving: None,
+        }
+    }
+}
+
+/// What comes of it.
+pub struct Maintained<'scope> {
+    /// Rows as they become.
+    pub rows: StreamVec<'scope, Epoch, Became>,
+    /// What is to be saved.
+    pub runs: StreamVec<'scope, Epoch, Run>,
+}
+
 /// Every row of every view, as it becomes. Each lives on one worker, by the hash
 /// of its key. `advanced` says how far event time has come, on every worker.
 pub fn maintain<'scope>(
@@ -44,7 +80,18 @@ pub fn maintain<'scope>(
     advanced: StreamVec<'scope, Epoch, Advanced>,
     catalog: &Catalog,
     gauge: &Gauge,
-) -> StreamVec<'scope, Epoch, Became> {
+    memory: Memory<'scope>,
+) -> Maintained<'scope> {
+    let Memory {
+        restored,
+        loaded,
+        in_doubt,
+        saving,
+    } = memory;
+    let contributed = match loaded {
+        Some(loaded) => contributed.and(loaded),
+        None => contributed,
+    };
     let Contributed {
         sums,
         members,
@@ -52,16 +99,34 @@ pub fn maintain<'scope>(
         joined,
     } = contributed;
     let scope = sums.scope();
-    let (joined_sums, joined_members) = join(joined, advanced.clone(), catalog, gauge);
+    let setting = Setting {
+        restored,
+        gauge: gauge.clone(),
+    };
+    let mut runs = Vec::new();
+    let (joined_sums, joined_members) = join(
+        joined,
+        advanced.clone(),
+        catalog,
+        &setting,
+        saving,
+        &mut runs,
+    );
 
     let (dropped, again) = scope.feedback(1);
     let members = arrange(members.concat(joined_members).concat(again), "members");
-    let unique = unique(members, advanced.clone(), gauge.clone());
+    let tapped = members.clone();
+    let unique = unique(members, advanced.clone(), setting.clone());
+    let retracted = unique.retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Members, saving)));
     unique.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
     let times = arrange(times.concat(again), "latest");
-    let latest = latest(times, advanced.clone(), gauge.clone());
+    let tapped = times.clone();
+    let latest = latest(times, advanced.clone(), setting.clone());
+    let retracted = latest.retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Latest, saving)));
     latest.retracted.connect_loop(dropped);
 
     let sums = sums.concat(joined_sums);
@@ -72,9 +137,36 @@ pub fn maintain<'scope>(
     let changes = arrange_core(all, Pipeline, "Arrange: rows", |_, _| {
         EpochBatcher::new(seal_rows)
     });
-    let Outcome { made, retracted } = rows(changes, advanced, gauge.clone());
+    let tapped = changes.clone();
+    let Outcome { made, retracted } = rows(changes, advanced, in_doubt, setting);
+    let again = retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, again, Section::Rows, saving)));
     retracted.connect_loop(dropped);
-    made
+    Maintained {
+        rows: made,
+        runs: scope.concatenate(runs),
+    }
+}
+
+impl<'scope> Contributed<'scope> {
+    /// Together with what was loaded.
+    fn and(self, loaded: Loaded<'scope>) -> Contributed<'scope> {
+        let Joined {
+            sales,
+            customers,
+            products,
+        } = self.joined;
+        Contributed {
+            sums: self.sums.concat(loaded.sums),
+            members: self.members.concat(loaded.members),
+            latest: self.latest.concat(loaded.latest),
+            joined: Joined {
+                sales: sales.concat(loaded.sales),
+                customers: customers.concat(loaded.customers),
+                products: products.concat(loaded.products),
+            },
+        }
+    }
 }
 
 /// Values by key, each on the worker of its key.

@@ -13,6 +13,10 @@
 //! was there before, and drops what it no longer needs by feeding its retraction
 //! back, one epoch later, where it cancels out as the trace is merged.
 //!
+//! The first round of a run, `restored`, is one in which nothing has come: what an
+//! operator finds in its arrangement was loaded from a checkpoint, and has had its
+//! effect before. There it rebuilds what it keeps beside the arrangement.
+//!
 //! Like differential's own `count_total` and `distinct_total`, operators rely on
 //! epochs being totally ordered: what a trace held before a batch is a plain sum.
 
@@ -47,6 +51,8 @@ pub(super) struct Round<'a, B> {
     pub(super) closings: &'a [Closing],
     /// No window that is closed later has a moment before this one.
     pub(super) horizon: i64,
+    /// Whether what the arrangement holds has just been restored.
+    pub(super) restored: bool,
 }
 
 impl<B: Clone> Round<'_, B> {
@@ -87,6 +93,15 @@ struct Work<B> {
 
 type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
 
+/// What operators need to know of the run.
+#[derive(Clone)]
+pub(super) struct Setting {
+    /// The epoch before the first: what has come by its end was restored.
+    pub(super) restored: Epoch,
+    /// Where it is told how much they hold.
+    pub(super) gauge: Gauge,
+}
+
 /// Calls `each` for every epoch in which an arrangement has grown or windows
 /// close, with where its two outputs go. Keeps the trace compacted as far as it
 /// has been seen, also while nothing comes.
@@ -94,7 +109,7 @@ pub(super) fn rounds<'scope, Tr, D, R>(
     arranged: Arranged<'scope, Tr>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     name: &'static str,
-    gauge: Gauge,
+    setting: Setting,
     mut each: impl FnMut(&Round<'_, Tr::Batch>, &mut dyn FnMut(D), &mut dyn FnMut(R)) + 'static,
 ) -> Outcome<'scope, D, R>
 where
@@ -102,6 +117,7 @@ where
     D: Clone + 'static,
     R: Clone + 'static,
 {
+    let Setting { restored, gauge } = setting;
     let mut trace = arranged.trace;
     let mut builder = OperatorBuilder::new(name.to_owned(), advanced.scope());
     let mut spans = builder.new_input(arranged.stream, Pipeline);
@@ -145,12 +161,24 @@ where
                 .iter()
                 .filter_map(|frontier| frontier.frontier().first().copied())
                 .min();
-            for (epoch, work) in take_before(&mut todo, complete) {
+            for (epoch, mut work) in take_before(&mut todo, complete) {
+                let mut closed = closings.closed().clone();
+                let mut closing = closings.take_before(Some(epoch.saturating_add(1)));
+                if epoch <= restored {
+                    // Nothing of it is new.
+                    closed = closings.closed().clone();
+                    closing.clear();
+                    work.batches.clear();
+                    if let Some(reached) = work.upper.take() {
+                        upper = reached;
+                    }
+                }
+                if epoch < restored {
+                    continue;
+                }
                 let before = trace
                     .batches_through(upper.borrow())
                     .expect("only this operator compacts its handle of the trace");
-                let closed = closings.closed().clone();
-                let closing = closings.take_before(Some(epoch.saturating_add(1)));
                 let round = Round {
                     epoch,
                     before: &before,
@@ -158,6 +186,7 @@ where
                     closed: &closed,
                     closings: &closing,
                     horizon: closings.horizon(),
+                    restored: epoch == restored,
                 };
                 let (mut made, mut retracted) = (made.activate(), retracted.activate());
                 let mut made = made.session(&work.capabilities[0]);

@@ -1,15 +1,17 @@
 //! From a key and its sums to the row that is written.
 
 use super::definition::{Definition, Output};
-use super::key::Key;
+use super::key::{Key, MAX_GROUPS, Slot, pack};
 use super::rows::Became;
 use super::sums::{LATEST, Sums};
+use events::Id;
 use jiff::Timestamp;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
-/// A row as it became; `definition` is its view. The caller says when.
-pub fn row(definition: &Definition, became: &Became) -> Row {
+/// A row as it became; `definition` is its view. `updated_at` is in milliseconds
+/// since the UNIX epoch.
+pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
     let Became {
         key,
         epoch,
@@ -29,7 +31,7 @@ pub fn row(definition: &Definition, became: &Became) -> Row {
         values,
         is_final: *is_final,
         epoch: *epoch,
-        updated_at: 0,
+        updated_at,
     }
 }
 
@@ -63,6 +65,38 @@ pub fn row_id(definition: &Definition, key: &Key) -> RowId {
         table: usize::from(key.slot.view()),
         id,
     }
+}
+
+/// The key of a row by its values: the other way. `view` is the number of the view.
+/// `None` for values that no row of it has.
+pub fn key(definition: &Definition, view: u16, values: &[Value]) -> Option<Key> {
+    let Some(Value::Date(start)) = values.first() else {
+        return None;
+    };
+    let size = definition.window.millis();
+    if start.rem_euclid(size) != 0 {
+        return None;
+    }
+    let mut groups = Vec::new();
+    for value in values.get(2..2 + definition.groups.len())? {
+        let Value::Text(text) = value else {
+            return None;
+        };
+        groups.push(Id::new(text));
+    }
+    let mut group: [Id; MAX_GROUPS] = Default::default();
+    if let [.., one, other] = &groups[..]
+        && groups.len() > MAX_GROUPS
+    {
+        let packed = pack(one, other);
+        groups.truncate(MAX_GROUPS - 1);
+        groups.push(packed);
+    }
+    for (place, id) in group.iter_mut().zip(groups) {
+        *place = id;
+    }
+    let slot = Slot::new(view, start.div_euclid(size));
+    Some(Key { slot, group })
 }
 
 fn value(output: Output, sums: &Sums) -> Value {
@@ -172,7 +206,7 @@ mod tests {
             sums,
             is_final: true,
         };
-        let row = row(&sales().1, &became);
+        let row = row(&sales().1, &became, 99);
         assert_eq!(
             row.values,
             [

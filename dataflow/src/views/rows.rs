@@ -6,26 +6,29 @@
 //! row is now, and not also what it was.
 //!
 //! When a window closes, each of its rows becomes final, once, and is forgotten.
+//!
+//! A row that is *in doubt* at the start of a run is told as well, as it was
+//! restored: an earlier run may have written what came of it later.
 
 use super::changes::SumsChange;
-use super::footprint::Gauge;
 use super::key::Key;
-use super::rounds::{Outcome, rounds};
+use super::rounds::{Outcome, Setting, cursors, rounds};
 use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
 use crate::time::Advanced;
-use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
+use differential_dataflow::difference::{Abelian, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::KeySpine;
+use serde::{Deserialize, Serialize};
 use timely::dataflow::StreamVec;
 
 /// Changes of rows' sums, by row.
 pub(super) type Changes = TraceAgent<KeySpine<Key, Epoch, Sums>>;
 
 /// What a row became.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Became {
     /// Which row.
     pub key: Key,
@@ -37,29 +40,55 @@ pub struct Became {
     pub is_final: bool,
 }
 
-/// Every row that changed in an epoch, as it is at the end of it.
+/// Every row that changed in an epoch, as it is at the end of it. In the first round
+/// of the run, those of this worker that are `in_doubt`, in their order.
+///
+/// A row that changes in the epoch in which its window closes is told twice: as it
+/// became, and then that it is final.
 pub(super) fn rows<'scope>(
     changes: Arranged<'scope, Changes>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
-    gauge: Gauge,
+    mut in_doubt: Vec<Key>,
+    setting: Setting,
 ) -> Outcome<'scope, Became, SumsChange> {
-    rounds(changes, advanced, "rows", gauge, |round, give, retract| {
-        let epoch = round.epoch;
-        let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
-        let (mut new, storage) = cursor_list(round.new.to_vec());
-        while let Some(key) = new.get_key(&storage) {
-            if !round.closed.has(key.slot) {
-                let mut sums = Sums::default();
-                for (cursor, batch) in &mut before {
-                    cursor.seek_key(batch, key);
-                    if cursor.get_key(batch) == Some(key) {
-                        cursor.map_times(batch, |_, change| sums.plus_equals(change));
+    rounds(
+        changes,
+        advanced,
+        "rows",
+        setting,
+        move |round, give, retract| {
+            let epoch = round.epoch;
+            if round.restored {
+                let mut all = cursors(round);
+                for key in std::mem::take(&mut in_doubt) {
+                    let mut sums = Sums::default();
+                    for (cursor, batch) in &mut all {
+                        cursor.seek_key(batch, &key);
+                        if cursor.get_key(batch) == Some(&key) {
+                            cursor.map_times(batch, |_, change| sums.plus_equals(change));
+                        }
                     }
+                    let is_final = false;
+                    give(Became {
+                        key,
+                        epoch,
+                        sums,
+                        is_final,
+                    });
                 }
-                new.map_times(&storage, |_, change| sums.plus_equals(change));
-                // What stays of a window that closes now is told below, with all
-                // that has not changed.
-                if sums.is_zero() || !round.closes(key.slot) {
+            }
+            let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+            let (mut new, storage) = cursor_list(round.new.to_vec());
+            while let Some(key) = new.get_key(&storage) {
+                if !round.closed.has(key.slot) {
+                    let mut sums = Sums::default();
+                    for (cursor, batch) in &mut before {
+                        cursor.seek_key(batch, key);
+                        if cursor.get_key(batch) == Some(key) {
+                            cursor.map_times(batch, |_, change| sums.plus_equals(change));
+                        }
+                    }
+                    new.map_times(&storage, |_, change| sums.plus_equals(change));
                     give(Became {
                         key: key.clone(),
                         epoch,
@@ -67,19 +96,19 @@ pub(super) fn rows<'scope>(
                         is_final: false,
                     });
                 }
+                new.step_key(&storage);
             }
-            new.step_key(&storage);
-        }
-        closing_values(round, |key, (), sums: Sums| {
-            let mut dropped = sums;
-            dropped.negate();
-            retract(((key.clone(), ()), epoch + 1, dropped));
-            give(Became {
-                key: key.clone(),
-                epoch,
-                sums,
-                is_final: true,
+            closing_values(round, |key, (), sums: Sums| {
+                let mut dropped = sums;
+                dropped.negate();
+                retract(((key.clone(), ()), epoch + 1, dropped));
+                give(Became {
+                    key: key.clone(),
+                    epoch,
+                    sums,
+                    is_final: true,
+                });
             });
-        });
-    })
+        },
+    )
 }

@@ -9,9 +9,8 @@
 //! dropped.
 
 use super::changes::{MemberChange, SumsChange};
-use super::footprint::Gauge;
 use super::key::Key;
-use super::rounds::{Outcome, rounds};
+use super::rounds::{Outcome, Setting, rounds};
 use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
@@ -31,13 +30,13 @@ type MembersBatch = <Members as TraceReader>::Batch;
 pub(super) fn unique<'scope>(
     members: Arranged<'scope, Members>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
-    gauge: Gauge,
+    setting: Setting,
 ) -> Outcome<'scope, SumsChange, MemberChange> {
     rounds(
         members,
         advanced,
         "members",
-        gauge,
+        setting,
         |round, give, retract| {
             let mut before: Vec<_> = round.before.iter().map(Seen::new).collect();
             let (mut new, storage) = cursor_list(round.new.to_vec());

@@ -116,19 +116,6 @@ impl Reader for EmbeddedReader {
         Ok(())
     }
 
-    fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError> {
-        let table = Table::number(&self.store.tables, table)?;
-        let sql = format!(r#"SELECT max("epoch") FROM {}"#, quote(&table.name));
-        let found: Option<i64> = self
-            .connection()
-            .query_row(&sql, [], |row| row.get(0))
-            .map_err(|error| self.store.failed(&error))?;
-        found
-            .map(u64::try_from)
-            .transpose()
-            .map_err(|_| self.store.unreadable(&table.name, "epoch"))
-    }
-
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
         progress(&self.store, &self.connection())
     }

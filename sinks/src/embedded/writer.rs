@@ -7,10 +7,10 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
 use super::generation;
-use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long, quote};
+use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
 use super::text;
-use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Table, Value, Writer};
+use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Value, Writer};
 
 /// One worker's way into the file.
 #[derive(Debug)]
@@ -63,21 +63,6 @@ impl Writer for EmbeddedWriter {
                 put_progress(store, connection, dates, progress)?;
             }
             Ok(())
-        })
-    }
-
-    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
-        let store = &*self.store;
-        let table = Table::number(&store.tables, table)?;
-        let sql = format!(
-            r#"DELETE FROM {} WHERE "final" = 0 AND "epoch" < ?1"#,
-            quote(&table.name)
-        );
-        store.write_as(self.generation, |connection, _| {
-            connection
-                .execute(&sql, [long(epoch)])
-                .map(drop)
-                .map_err(|error| store.failed(&error))
         })
     }
 

@@ -33,9 +33,6 @@ pub(super) enum Chunk<'a> {
     Puts(usize, Vec<&'a Row>),
     /// Ids to delete from the table of this number.
     Deletes(usize, Vec<&'a str>),
-    /// Ids to delete from the table of this number, where they are not final and of an
-    /// epoch before this one.
-    Stale(usize, &'a [String], u64),
     /// Dead letters to put.
     Letters(&'a [DeadLetter]),
     /// Ids of dead letters to delete.
@@ -123,9 +120,7 @@ impl Chunk<'_> {
     /// The collection it goes to.
     pub(super) fn collection<'t>(&self, tables: &'t Tables) -> &'t str {
         match self {
-            Chunk::Puts(number, _) | Chunk::Deletes(number, _) | Chunk::Stale(number, ..) => {
-                &tables.tables[*number].name
-            }
+            Chunk::Puts(number, _) | Chunk::Deletes(number, _) => &tables.tables[*number].name,
             Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
         }
     }
@@ -136,7 +131,7 @@ impl Chunk<'_> {
             Chunk::Puts(_, rows) => rows.len(),
             Chunk::Deletes(_, ids) => ids.len(),
             Chunk::Letters(letters) => letters.len(),
-            Chunk::Stale(_, ids, _) | Chunk::LetterDeletes(ids) => ids.len(),
+            Chunk::LetterDeletes(ids) => ids.len(),
         }
     }
 
@@ -145,7 +140,6 @@ impl Chunk<'_> {
         let subject = match self {
             Chunk::Puts(_, rows) => rows.get(place).map(|row| format!("row {:?}", row.id.id)),
             Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
-            Chunk::Stale(_, ids, _) => ids.get(place).map(|id| format!("row {id:?}")),
             Chunk::LetterDeletes(ids) => ids.get(place).map(|id| format!("dead letter {id:?}")),
             Chunk::Letters(letters) => letters.get(place).map(|letter| {
                 format!(
@@ -184,14 +178,6 @@ impl Chunk<'_> {
                     operations.push(rawdoc! {"q": {"_id": id.as_str()}, "limit": 1});
                 }
             }
-            Chunk::Stale(_, ids, epoch) => {
-                let epoch = documents::long(*epoch);
-                for id in *ids {
-                    let filter =
-                        rawdoc! {"_id": id.as_str(), "final": false, "epoch": {"$lt": epoch}};
-                    operations.push(rawdoc! {"q": filter, "limit": 1});
-                }
-            }
         }
         let collection = self.collection(tables);
         let mut command;
@@ -200,7 +186,7 @@ impl Chunk<'_> {
                 command = rawdoc! {"update": collection, "ordered": false};
                 command.append(cstr!("updates"), operations);
             }
-            Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => {
+            Chunk::Deletes(..) | Chunk::LetterDeletes(_) => {
                 command = rawdoc! {"delete": collection, "ordered": false};
                 command.append(cstr!("deletes"), operations);
             }
@@ -320,7 +306,7 @@ mod tests {
             let estimate: usize = match &chunk {
                 Chunk::Puts(_, rows) => rows.iter().map(|row| 188 + row_bytes(row)).sum(),
                 Chunk::Letters(letters) => letters.iter().map(letter_bytes).sum(),
-                Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => unreachable!(),
+                Chunk::Deletes(..) | Chunk::LetterDeletes(_) => unreachable!(),
             };
             let size = chunk.command(&tables).unwrap().as_bytes().len();
             assert!(size < estimate + 100, "{size} {estimate}");

@@ -87,24 +87,6 @@ impl Reader for MongoReader {
         })
     }
 
-    fn newest_epoch(&self, table: usize) -> Result<Option<u64>, SinkError> {
-        let table = Table::number(&self.tables.tables, table)?;
-        let collection = self.collection(&table.name);
-        let find = collection
-            // Not those of others.
-            .find_one(doc! {"epoch": {"$type": "long"}})
-            .sort(doc! {"epoch": -1})
-            .projection(doc! {"epoch": 1});
-        let found = self.connection.block_on(self.connection.within(find))?;
-        found
-            .map(|document| {
-                let epoch = document.get_i64("epoch").map_err(|error| error.to_string());
-                epoch.and_then(|epoch| u64::try_from(epoch).map_err(|error| error.to_string()))
-            })
-            .transpose()
-            .map_err(|problem| self.unreadable(&table.name, &problem))
-    }
-
     fn progress(&self) -> Result<Option<Progress>, SinkError> {
         self.standing().map(|standing| standing.progress)
     }

@@ -19,7 +19,7 @@ pub(super) fn check(
     // A delete finds nothing where the row is gone already; an upsert always
     // finds or makes its document.
     let least = match chunk {
-        Chunk::Deletes(..) | Chunk::Stale(..) | Chunk::LetterDeletes(_) => 0,
+        Chunk::Deletes(..) | Chunk::LetterDeletes(_) => 0,
         Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
     };
     check_all(database, collection, reply, least, |place| {

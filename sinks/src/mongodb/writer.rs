@@ -11,14 +11,11 @@
 
 use std::sync::Arc;
 
-use ::mongodb::bson::{RawDocumentBuf, doc};
-
 use super::commands::{self, Chunk, Tables};
 use super::connection::Connection;
-use super::documents;
 use super::holder;
 use super::lane::{Lane, To};
-use crate::{Batch, Progress, Reaching, SinkError, Table, Writer};
+use crate::{Batch, Progress, Reaching, SinkError, Writer};
 
 /// Commands in flight, as many as a process may have: one worker alone can use them all.
 const LANES: usize = 4;
@@ -77,30 +74,6 @@ impl MongoWriter {
             generation,
             lanes,
             unfinished: None,
-        })
-    }
-
-    /// Ids of some rows of a table that are not final and of an epoch before this one.
-    fn stale(&self, table: &Table, epoch: u64) -> Result<Vec<String>, SinkError> {
-        let connection = &*self.connection;
-        let collection = connection
-            .database()
-            .collection::<RawDocumentBuf>(&table.name);
-        let filter = doc! {"final": false, "epoch": {"$lt": documents::long(epoch)}};
-        let find = collection
-            .find(filter)
-            .projection(doc! {"_id": 1})
-            .limit(i64::try_from(commands::MOST_OPERATIONS).unwrap_or(i64::MAX));
-        connection.block_on(async {
-            let mut cursor = connection.within_long(find).await?;
-            let mut ids = Vec::new();
-            while connection.within_long(cursor.advance()).await? {
-                // Another job's documents have other ids, and no epoch.
-                if let Ok(id) = cursor.current().get_str("_id") {
-                    ids.push(id.to_owned());
-                }
-            }
-            Ok(ids)
         })
     }
 }
@@ -165,24 +138,6 @@ impl Writer for MongoWriter {
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         let connection = &*self.connection;
         connection.block_on(holder::publish(connection, self.generation, progress))
-    }
-
-    fn sweep(&mut self, table: usize, epoch: u64) -> Result<(), SinkError> {
-        let found = Table::number(&self.tables.tables, table)?.clone();
-        loop {
-            let ids = self.stale(&found, epoch)?;
-            if ids.is_empty() {
-                return Ok(());
-            }
-            let connection = &*self.connection;
-            let to = To {
-                connection,
-                tables: &self.tables,
-            };
-            let lane = &mut self.lanes[0].lane;
-            // A row that was written meanwhile is of a later epoch, and stays.
-            connection.block_on(lane.write(to, Some(&Chunk::Stale(table, &ids, epoch))))?;
-        }
     }
 }
 

@@ -192,38 +192,3 @@ pub fn views() -> BTreeMap<String, sinks::ViewProgress> {
     };
     BTreeMap::from([("interaction_analysis".into(), reached)])
 }
-
-/// Rows of four epochs, one of them final, of which a later run has written one
-/// again: what is left after a sweep.
-pub fn swept(storage: &dyn sinks::Storage) -> Vec<String> {
-    let (mut writer, reader) = (storage.writer().unwrap(), storage.reader().unwrap());
-    assert_eq!(reader.newest_epoch(1).unwrap(), None);
-    for (product, epoch, is_final) in [
-        ("stale", 5, false),
-        ("final", 6, true),
-        ("again", 7, false),
-        ("again", 9, false),
-        ("new", 8, false),
-    ] {
-        let mut row = interactions(0, product, "review", 1);
-        (row.epoch, row.is_final) = (epoch, is_final);
-        writer.write(&puts(vec![row])).unwrap();
-    }
-    assert_eq!(reader.newest_epoch(1).unwrap(), Some(9));
-    writer.sweep(1, 8).unwrap();
-    writer.sweep(1, 8).unwrap();
-    writer.sweep(0, 8).unwrap();
-    assert!(writer.sweep(7, 8).is_err(), "there is no such table");
-    let query = sinks::Query {
-        limit: 10,
-        ..sinks::Query::default()
-    };
-    let rows = reader.page(1, &query).unwrap();
-    let product = |row: sinks::StoredRow| match &row.values[2] {
-        sinks::Value::Text(product) => product.clone(),
-        other => panic!("{other:?}"),
-    };
-    let mut products: Vec<_> = rows.into_iter().map(product).collect();
-    products.sort();
-    products
-}

@@ -5,9 +5,10 @@ use super::entries::Entry;
 use super::versions::{Index, Superseded};
 use crate::Epoch;
 use crate::time::Advanced;
-use crate::views::footprint::{Footprint, Gauge};
-use crate::views::rounds::{Outcome, Round, cursors, rounds};
+use crate::views::footprint::Footprint;
+use crate::views::rounds::{Outcome, Round, Setting, cursors, rounds};
 use differential_dataflow::consolidation::consolidate;
+use differential_dataflow::difference::{IsZero, Semigroup};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
@@ -30,7 +31,7 @@ pub(super) fn enrich<'scope, Tr, E, D>(
     advanced: StreamVec<'scope, Epoch, Advanced>,
     name: &'static str,
     forever: bool,
-    gauge: Gauge,
+    setting: Setting,
     tell: impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)) + 'static,
 ) -> Outcome<'scope, D, Change<E>>
 where
@@ -46,8 +47,11 @@ where
         arranged,
         advanced,
         name,
-        gauge,
+        setting,
         move |round, give, retract| {
+            if round.restored {
+                restore(round, &mut index, &mut superseded);
+            }
             let epoch = round.epoch;
             let mut old: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
             let (mut new, storage) = cursor_list(round.new.to_vec());
@@ -81,10 +85,7 @@ where
                     }
                 }
                 if after != before {
-                    let live = live(&after);
-                    for pair in live.windows(2) {
-                        superseded.add(E::stamp(pair[1]).kafka, id, pair[0]);
-                    }
+                    supersede::<E>(id, &after, &mut superseded);
                 }
                 while let Some(entry) = new.get_val(&storage) {
                     if let Some(slot) = entry.slot().filter(|slot| !round.closed.has(*slot)) {
@@ -118,6 +119,42 @@ where
             }
         },
     )
+}
+
+/// Finds in what was restored which ids a window has, and which versions a newer
+/// one has taken the place of.
+fn restore<B, E>(round: &Round<'_, B>, index: &mut Index, superseded: &mut Superseded<E::Version>)
+where
+    B: Navigable + Clone,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    E: Entry,
+{
+    let (mut all, storage) = cursor_list(round.all());
+    while let Some(id) = all.get_key(&storage) {
+        let mut versions = Vec::new();
+        read_versions(&mut all, &storage, &mut versions);
+        supersede::<E>(id, &versions, superseded);
+        while let Some(entry) = all.get_val(&storage) {
+            let mut sum = Pieces::default();
+            all.map_times(&storage, |_, pieces| sum.plus_equals(pieces));
+            if let Some(slot) = entry.slot().filter(|_| !sum.is_zero()) {
+                index.add(slot, id);
+            }
+            all.step_val(&storage);
+        }
+        all.step_key(&storage);
+    }
+}
+
+/// Notes of each version but the newest which one has taken its place.
+fn supersede<E: Entry>(
+    id: &Id,
+    versions: &[(E::Version, i64)],
+    superseded: &mut Superseded<E::Version>,
+) {
+    for pair in live(versions).windows(2) {
+        superseded.add(E::stamp(pair[1]).kafka, id, pair[0]);
+    }
 }
 
 /// Tells what closes as of its moment, and drops it.

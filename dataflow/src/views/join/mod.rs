@@ -32,12 +32,14 @@ pub use pieces::Pieces;
 
 use super::Catalog;
 use super::changes::{MemberChange, SumsChange};
-use super::footprint::Gauge;
 use super::key::{Key, pack};
 use super::maintain::arrange;
+use super::rounds::Setting;
 use super::sums::Sums;
 use super::window::Lateness;
 use crate::Epoch;
+use crate::checkpoint::Section;
+use crate::checkpoint::tap::{Run, Saving, tap};
 use crate::time::Advanced;
 use enrich::enrich;
 use events::Id;
@@ -67,12 +69,14 @@ pub struct Joined<'scope> {
 const UNKNOWN: &str = "unknown";
 
 /// What sales add to the rows of `revenue_analysis`, and the customers they have
-/// seen.
+/// seen. What is to be saved goes to `runs`.
 pub(super) fn join<'scope>(
     joined: Joined<'scope>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     catalog: &Catalog,
-    gauge: &Gauge,
+    setting: &Setting,
+    saving: Option<Saving>,
+    runs: &mut Vec<StreamVec<'scope, Epoch, Run>>,
 ) -> (
     StreamVec<'scope, Epoch, SumsChange>,
     StreamVec<'scope, Epoch, MemberChange>,
@@ -91,34 +95,42 @@ pub(super) fn join<'scope>(
 
     let (dropped, again) = scope.feedback(1);
     let sales = arrange(scope.concatenate([sales, again]), "sales");
-    let sales = newest(sales, advanced.clone(), forever, gauge.clone());
+    let tapped = sales.clone();
+    let sales = newest(sales, advanced.clone(), forever, setting.clone());
+    let retracted = sales.retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Sales, saving)));
     sales.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
     let all = scope.concatenate([customers, sales.made, again]);
     let by_customer = arrange(all, "by customer");
-    let gauge_of = gauge.clone();
+    let tapped = by_customer.clone();
     let bought = enrich(
         by_customer,
         advanced.clone(),
         "by customer",
         forever,
-        gauge_of,
+        setting.clone(),
         sold,
     );
+    let retracted = bought.retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::ByCustomer, saving)));
     bought.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
     let all = scope.concatenate([products, bought.made, again]);
     let by_product = arrange(all, "by product");
+    let tapped = by_product.clone();
     let sold = enrich(
         by_product,
         advanced,
         "by product",
         forever,
-        gauge.clone(),
+        setting.clone(),
         earned,
     );
+    let retracted = sold.retracted.clone();
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::ByProduct, saving)));
     sold.retracted.connect_loop(dropped);
 
     let sums = sold.made.clone().flat_map(|change| match change {

@@ -5,8 +5,7 @@ use super::versions::{Index, Superseded};
 use super::{CustomerChange, Pieces, SaleChange};
 use crate::Epoch;
 use crate::time::Advanced;
-use crate::views::footprint::Gauge;
-use crate::views::rounds::{Outcome, Round, cursors, rounds};
+use crate::views::rounds::{Outcome, Round, Setting, cursors, rounds};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::ValSpine;
@@ -26,7 +25,7 @@ pub(super) fn newest<'scope>(
     sales: Arranged<'scope, Sales>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     forever: bool,
-    gauge: Gauge,
+    setting: Setting,
 ) -> Outcome<'scope, CustomerChange, SaleChange> {
     let mut index = Index::default();
     let mut superseded = Superseded::new();
@@ -34,8 +33,11 @@ pub(super) fn newest<'scope>(
         sales,
         advanced,
         "sales",
-        gauge,
+        setting,
         move |round, give, retract| {
+            if round.restored {
+                restore(round, &mut index, &mut superseded);
+            }
             let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
             let (mut new, storage) = cursor_list(round.new.to_vec());
             while let Some(id) = new.get_key(&storage) {
@@ -93,6 +95,31 @@ pub(super) fn newest<'scope>(
             }
         },
     )
+}
+
+/// Finds in what was restored which ids a window has, and which versions a newer
+/// one has taken the place of.
+fn restore<B>(round: &Round<'_, B>, index: &mut Index, superseded: &mut Superseded<Sale>)
+where
+    B: Navigable + Clone,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a Sale, DiffGat<'a> = &'a isize>,
+{
+    let (mut all, storage) = cursor_list(round.all());
+    while let Some(id) = all.get_key(&storage) {
+        let mut live: Option<&Sale> = None;
+        while let Some(sale) = all.get_val(&storage) {
+            let mut weight = 0;
+            all.map_times(&storage, |_, change| weight += change);
+            if weight > 0 {
+                index.add(sale.slot, id);
+                if let Some(older) = live.replace(sale) {
+                    superseded.add(sale.stamp.kafka, id, older);
+                }
+            }
+            all.step_val(&storage);
+        }
+        all.step_key(&storage);
+    }
 }
 
 /// Tells what closes as of its moment, and returns what is not needed any more.

@@ -1,0 +1,289 @@
+//! The checkpoints of a run, one after the other: when each may be committed, and
+//! what it consists of.
+
+use super::Patience;
+use super::file::FileEntry;
+use super::manifest::Manifest;
+use super::persist::{Report, SaveError};
+use super::state::{SavedPartition, State};
+use super::store::Store;
+use super::tap::Saving;
+use super::{choose, merge};
+use crate::Epoch;
+use crate::background::{Background, State as Thread};
+use crate::epochs::take_before;
+use crate::observe::Board;
+use crate::sink::{CatchUp, Place};
+use crate::time::{Mark, Watermarks};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use timely::scheduling::SyncActivator;
+
+/// What committing needs to know.
+pub(crate) struct Committing {
+    /// Where it is put.
+    pub store: Arc<Store>,
+    /// The last manifest, put in this run's name.
+    pub last: Manifest,
+    /// How far event time had come in it.
+    pub known: Watermarks,
+    /// Nothing is committed before this is reached.
+    pub targets: CatchUp,
+    /// When checkpoints are due, and from where on.
+    pub saving: Saving,
+    /// How a store that is away is waited for.
+    pub patience: Patience,
+    /// Where it is told.
+    pub board: Arc<Board>,
+}
+
+/// Files that no manifest names any more are deleted when so many manifests have
+/// followed, at the latest.
+const KEPT: u64 = 8;
+
+/// What is known of the next checkpoint.
+pub(super) struct Checkpoints {
+    saving: Saving,
+    targets: CatchUp,
+    board: Arc<Board>,
+    /// Files of checkpoints that are not committed yet.
+    reports: Vec<Report>,
+    partitions: BTreeMap<Epoch, Vec<SavedPartition>>,
+    marks: BTreeMap<Epoch, Vec<Mark>>,
+    standing: BTreeMap<Place, SavedPartition>,
+    known: Watermarks,
+    /// The last epoch that anything has been heard of.
+    heard: Epoch,
+    last: Manifest,
+    /// The files of the next manifest.
+    files: Vec<FileEntry>,
+    /// The last checkpoint that was due and is committed, or had nothing new.
+    through: Epoch,
+    commits: Background<Commit, Committed, SaveError>,
+    merges: Background<Merge, Merged, SaveError>,
+    /// Files that the next manifest does not name any more, by the number of that
+    /// manifest.
+    obsolete: BTreeMap<u64, BTreeSet<String>>,
+}
+
+struct Commit {
+    manifest: Manifest,
+    obsolete: BTreeSet<String>,
+}
+
+struct Committed {
+    manifest: Manifest,
+    took: Duration,
+}
+
+struct Merge {
+    files: Vec<FileEntry>,
+    finals_written: Epoch,
+}
+
+struct Merged {
+    before: Vec<FileEntry>,
+    after: FileEntry,
+}
+
+impl Checkpoints {
+    /// Goes on from the last manifest. `wake` wakes the operator.
+    pub(super) fn start(
+        committing: Committing,
+        wake: SyncActivator,
+    ) -> Result<Checkpoints, SaveError> {
+        let Committing {
+            store,
+            last,
+            known,
+            targets,
+            saving,
+            patience,
+            board,
+        } = committing;
+        let (storing, waiting) = (Arc::clone(&store), patience.clone());
+        let commits = Background::start("commit", wake.clone(), move |commit: Commit| {
+            let Commit { manifest, obsolete } = commit;
+            let started = Instant::now();
+            waiting.until_done("a checkpoint", || storing.commit(&manifest))?;
+            // Of this run's files, those that no manifest has named yet will be.
+            // So will all of a later run's.
+            let own = format!("{:08}-", manifest.generation);
+            let cleaned = storing.clean(&manifest, &|name| {
+                name >= own.as_str() && !obsolete.contains(name)
+            });
+            if let Err(error) = cleaned {
+                tracing::warn!("old files of the checkpoint are still there: {error}");
+            }
+            let took = started.elapsed();
+            Ok(Committed { manifest, took })
+        })?;
+        let generation = last.generation;
+        let mut count = 0;
+        let merges = Background::start("merge", wake, move |work: Merge| {
+            count += 1;
+            let name = format!("{generation:08}-merged-{count:08}");
+            let Merge {
+                files: before,
+                finals_written,
+            } = work;
+            let after = patience.until_done("a merged file of the checkpoint", || {
+                merge(&store, &before, &name, 0, finals_written)
+            })?;
+            Ok(Merged { before, after })
+        })?;
+        let standing = last.state.partitions.iter();
+        let standing = standing.map(|saved| ((saved.topic, saved.partition), saved.clone()));
+        Ok(Checkpoints {
+            saving,
+            targets,
+            board,
+            reports: Vec::new(),
+            partitions: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            standing: standing.collect(),
+            known,
+            heard: saving.restored,
+            files: last.files.clone(),
+            through: saving.restored,
+            last,
+            commits,
+            merges,
+            obsolete: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn hear_files(&mut self, reports: impl Iterator<Item = Report>) {
+        for report in reports {
+            self.heard = self.heard.max(report.checkpoint);
+            self.reports.push(report);
+        }
+    }
+
+    pub(super) fn hear_partitions(&mut self, epoch: Epoch, partitions: &mut Vec<SavedPartition>) {
+        self.heard = self.heard.max(epoch);
+        self.partitions.entry(epoch).or_default().append(partitions);
+    }
+
+    pub(super) fn hear_marks(&mut self, epoch: Epoch, marks: &mut Vec<Mark>) {
+        self.heard = self.heard.max(epoch);
+        self.targets.hear(epoch, marks);
+        self.marks.entry(epoch).or_default().append(marks);
+    }
+
+    /// Commits what can be. Everything before `complete` is saved and written, and
+    /// everything before `finals` is written as final (`None`: all there is).
+    /// Returns the frontier before which everything is committed.
+    pub(super) fn work(
+        &mut self,
+        complete: Option<Epoch>,
+        finals: Option<Epoch>,
+    ) -> Result<Option<Epoch>, SaveError> {
+        match self.commits.state()? {
+            Thread::Busy => return Ok(Some(self.through + 1)),
+            Thread::Free => {}
+            Thread::Done(committed) => self.is_committed(committed),
+        }
+        self.merge(complete.is_none())?;
+        let due = match complete {
+            Some(frontier) => self.saving.cadence.last_before(frontier),
+            None => self.saving.cadence.next(self.heard.max(self.through + 1)),
+        };
+        if due <= self.through {
+            return Ok(Some(self.through + 1));
+        }
+        if !self.targets.is_reached(Some(due + 1)) {
+            // At the end, nothing has been written that had to be known.
+            return Ok(complete.map(|_| self.through + 1));
+        }
+        if finals.is_some_and(|finals| finals <= self.through) {
+            return Ok(Some(self.through + 1));
+        }
+        let manifest = self.manifest(due);
+        let finals_written = self.last.state.finals_written;
+        let state = State {
+            finals_written,
+            ..manifest.state.clone()
+        };
+        if state == self.last.state && manifest.files == self.last.files {
+            // An idle pipeline writes nothing.
+            self.through = due;
+            return Ok(complete.map(|_| self.through + 1));
+        }
+        // Those of older ones are deleted.
+        let kept = manifest.sequence.saturating_sub(KEPT);
+        self.obsolete = self.obsolete.split_off(&kept);
+        let obsolete = self.obsolete.values().flatten().cloned().collect();
+        self.commits.give(Commit { manifest, obsolete })?;
+        Ok(Some(self.through + 1))
+    }
+
+    /// The manifest of the checkpoint at `due`.
+    fn manifest(&mut self, due: Epoch) -> Manifest {
+        for marks in take_before(&mut self.marks, Some(due + 1)).into_values() {
+            self.known.update(marks, |_| {});
+        }
+        for partitions in take_before(&mut self.partitions, Some(due + 1)).into_values() {
+            let places = partitions.into_iter();
+            let places = places.map(|saved| ((saved.topic, saved.partition), saved));
+            self.standing.extend(places);
+        }
+        let (ready, later) = std::mem::take(&mut self.reports)
+            .into_iter()
+            .partition(|report| report.checkpoint <= due);
+        self.reports = later;
+        let ready: Vec<Report> = ready;
+        self.files
+            .extend(ready.into_iter().flat_map(|report| report.files));
+        Manifest {
+            sequence: self.last.sequence + 1,
+            generation: self.last.generation,
+            epoch: due,
+            made_at: jiff::Timestamp::now().as_millisecond(),
+            state: State {
+                partitions: self.standing.values().cloned().collect(),
+                watermarks: self.known.save(),
+                finals_written: self.through,
+                ..self.last.state.clone()
+            },
+            files: self.files.clone(),
+        }
+    }
+
+    fn is_committed(&mut self, committed: Committed) {
+        let Committed { manifest, took } = committed;
+        self.board.checkpoint_committed(&manifest, took);
+        self.through = manifest.epoch;
+        self.last = manifest;
+    }
+
+    /// Merges files in the background, where there are enough of them.
+    fn merge(&mut self, ending: bool) -> Result<(), SaveError> {
+        match self.merges.state()? {
+            Thread::Busy => return Ok(()),
+            Thread::Free => {}
+            Thread::Done(Merged { before, after }) => {
+                let gone: BTreeSet<_> = before.into_iter().map(|file| file.name).collect();
+                self.files.retain(|file| !gone.contains(&file.name));
+                self.files.push(after);
+                let next = self.last.sequence + 1;
+                self.obsolete.entry(next).or_default().extend(gone);
+            }
+        }
+        if !ending && let Some(files) = choose(&self.last.files) {
+            // Only what is committed, and is still there.
+            let chosen = files
+                .into_iter()
+                .map(|place| self.last.files[place].clone());
+            let chosen: Vec<_> = chosen.collect();
+            if chosen.iter().all(|file| self.files.contains(file)) {
+                self.merges.give(Merge {
+                    files: chosen,
+                    finals_written: self.last.state.finals_written,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}

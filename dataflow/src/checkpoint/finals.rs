@@ -1,0 +1,85 @@
+//! Rows that are final, until a checkpoint knows that they are.
+//!
+//! A row that is final never changes again, through any restart. So it is written
+//! only when a checkpoint is committed from which every restart knows that its
+//! window has closed. Until then it waits, and the checkpoint holds it: whoever
+//! goes on from there writes it, the same to the last bit.
+
+use super::file::Section;
+use super::records::Final;
+use super::tap::Run;
+use crate::Epoch;
+use crate::views::rows::Became;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+/// Rows, told apart.
+pub(crate) struct Told<'scope> {
+    /// Those that may change again, as they became.
+    pub(crate) open: StreamVec<'scope, Epoch, Became>,
+    /// Those that are final.
+    pub(crate) finals: StreamVec<'scope, Epoch, Final>,
+    /// The final ones once more, as the records of a checkpoint.
+    pub(crate) runs: StreamVec<'scope, Epoch, Run>,
+}
+
+type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
+
+/// Tells final rows from others. `saving`: whether there are checkpoints.
+pub(crate) fn tell_apart<'scope>(
+    rows: StreamVec<'scope, Epoch, Became>,
+    saving: bool,
+) -> Told<'scope> {
+    let mut builder = OperatorBuilder::new("Finals".to_owned(), rows.scope());
+    let mut rows = builder.new_input(rows, Pipeline);
+    let (open, open_stream) = builder.new_output::<Vec<Became>>();
+    let (finals, finals_stream) = builder.new_output::<Vec<Final>>();
+    let (runs, runs_stream) = builder.new_output::<Vec<Run>>();
+    builder.build(move |_| {
+        let mut open: Output<Became> = OutputBuilder::from(open);
+        let mut finals: Output<Final> = OutputBuilder::from(finals);
+        let mut runs: Output<Run> = OutputBuilder::from(runs);
+        move |_| {
+            rows.for_each(|capability, rows| {
+                let capabilities = [0, 1, 2].map(|output| capability.retain_least(output));
+                let [Some(to_open), Some(to_finals), Some(to_runs)] = capabilities else {
+                    return;
+                };
+                let closed_at = jiff::Timestamp::now().as_millisecond();
+                let (mut open, mut finals) = (open.activate(), finals.activate());
+                let mut open = open.session(&to_open);
+                let mut finals = finals.session(&to_finals);
+                let mut saved: Option<Run> = None;
+                for row in rows.drain(..) {
+                    if !row.is_final {
+                        open.give(row);
+                        continue;
+                    }
+                    let row = Final {
+                        key: row.key,
+                        epoch: row.epoch,
+                        sums: row.sums,
+                        closed_at,
+                    };
+                    if saving {
+                        // All of a message are of one epoch.
+                        let new = || Run::new(Section::Finals, row.epoch);
+                        saved.get_or_insert_with(new).push(&row);
+                    }
+                    finals.give(row);
+                }
+                if let Some(saved) = saved {
+                    runs.activate().session(&to_runs).give(saved);
+                }
+            });
+        }
+    });
+    Told {
+        open: open_stream,
+        finals: finals_stream,
+        runs: runs_stream,
+    }
+}

@@ -1,0 +1,283 @@
+//! From a checkpoint's files back into arrangements.
+//!
+//! All workers read at the same time, each its share of the blocks, whoever wrote
+//! them; records travel to the workers of their keys like any update, and add up
+//! there. They come in epochs of their own, a bounded number in each, before those
+//! of the run:
+//!
+//! ```text
+//!   first   …   (so many records each)   …   restored │ the run's first epoch  …
+//! ```
+//!
+//! In the last of them, `restored`, all is there, and what operators keep beside
+//! their arrangements is made again (see `views/rounds.rs`). So it takes little more
+//! memory than the state itself.
+
+use super::CheckpointError;
+use super::codec::Codec;
+use super::file::{BlockEntry, FileEntry, Section};
+use super::persist::SaveError;
+use super::records::{Final, decode};
+use super::store::Store;
+use crate::Epoch;
+use crate::background::ThreadError;
+use crate::views::changes::{LatestChange, MemberChange, SumsChange};
+use crate::views::join::{CustomerChange, ProductChange, SaleChange};
+use crate::views::key::Key;
+use crate::views::sums::Sums;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+use timely::scheduling::SyncActivator;
+
+/// Records of one epoch, on one worker: then they are sealed into batches, and the
+/// memory they took in between serves the next.
+const RECORDS_OF_AN_EPOCH: u64 = 1 << 18;
+/// Blocks read ahead.
+const AHEAD: usize = 4;
+
+/// What is loaded, and when.
+#[derive(Clone)]
+pub struct Loading {
+    /// Where it is.
+    pub store: Arc<Store>,
+    /// The files.
+    pub files: Arc<[FileEntry]>,
+    /// Final rows of windows that were closed by the end of this epoch are written.
+    pub finals_written: Epoch,
+    /// The first epoch for what is loaded.
+    pub first: Epoch,
+    /// The last epoch for it.
+    pub restored: Epoch,
+}
+
+impl Loading {
+    /// The last epoch that loading these files may take, beginning with `first`,
+    /// whatever the number of workers.
+    pub fn last_epoch(files: &[FileEntry], first: Epoch) -> Epoch {
+        let records: u64 = files.iter().map(FileEntry::total_records).sum();
+        first + records / RECORDS_OF_AN_EPOCH + 2
+    }
+}
+
+/// The contents of arrangements, and final rows that are not written yet.
+pub(crate) struct Loaded<'scope> {
+    pub(crate) sums: StreamVec<'scope, Epoch, SumsChange>,
+    pub(crate) members: StreamVec<'scope, Epoch, MemberChange>,
+    pub(crate) latest: StreamVec<'scope, Epoch, LatestChange>,
+    pub(crate) sales: StreamVec<'scope, Epoch, SaleChange>,
+    pub(crate) customers: StreamVec<'scope, Epoch, CustomerChange>,
+    pub(crate) products: StreamVec<'scope, Epoch, ProductChange>,
+    pub(crate) finals: StreamVec<'scope, Epoch, Final>,
+}
+
+/// One output.
+struct Output<D: Clone + 'static> {
+    builder: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>,
+    place: usize,
+}
+
+impl<D: Clone + 'static> Output<D> {
+    fn new<'scope>(
+        builder: &mut OperatorBuilder<'scope, Epoch>,
+    ) -> (Output<D>, StreamVec<'scope, Epoch, D>) {
+        let place = builder.shape().outputs();
+        let (output, stream) = builder.new_output();
+        let builder = OutputBuilder::from(output);
+        (Output { builder, place }, stream)
+    }
+
+    /// Sends the records of a block, as `update`s.
+    fn send<T: Codec>(
+        &mut self,
+        capabilities: &[Capability<Epoch>],
+        payload: &[u8],
+        update: impl Fn(T) -> Option<D>,
+    ) -> Result<(), CheckpointError> {
+        let mut output = self.builder.activate();
+        let mut session = output.session(&capabilities[self.place]);
+        for record in decode::<T>(payload) {
+            if let Some(update) = update(record?) {
+                session.give(update);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Loads a checkpoint, together with all other workers.
+///
+/// When something of it cannot be read, `failed` is called, once, and what comes
+/// behind it never becomes complete.
+pub(crate) fn load<'scope>(
+    scope: Scope<'scope, Epoch>,
+    loading: Loading,
+    failed: impl Fn(SaveError) + 'static,
+) -> Loaded<'scope> {
+    let mut builder = OperatorBuilder::new("Load".to_owned(), scope);
+    let (mut sums, sums_stream) = Output::new(&mut builder);
+    let (mut members, members_stream) = Output::new(&mut builder);
+    let (mut latest, latest_stream) = Output::new(&mut builder);
+    let (mut sales, sales_stream) = Output::new(&mut builder);
+    let (mut customers, customers_stream) = Output::new(&mut builder);
+    let (mut products, products_stream) = Output::new(&mut builder);
+    let (mut finals, finals_stream) = Output::new(&mut builder);
+    let address = builder.operator_info().address;
+    let wake = scope.worker().sync_activator_for(address.to_vec());
+    let (worker, peers) = (scope.index(), scope.peers());
+
+    builder.build(move |mut capabilities| {
+        let Loading {
+            first, restored, ..
+        } = loading;
+        for capability in &mut capabilities {
+            capability.downgrade(&first);
+        }
+        let finals_written = loading.finals_written;
+        let blocks = match read(loading, worker, peers, wake) {
+            Ok(blocks) => Some(blocks),
+            Err(error) => {
+                failed(error);
+                None
+            }
+        };
+        let mut open = blocks.map(|blocks| (blocks, capabilities));
+        let mut records = 0;
+
+        move |_| {
+            let Some((blocks, capabilities)) = &mut open else {
+                return;
+            };
+            let mut take = |Block { entry, payload }: Block| {
+                let at = first + records / RECORDS_OF_AN_EPOCH;
+                debug_assert!(at < restored);
+                for capability in capabilities.iter_mut() {
+                    capability.downgrade(&at);
+                }
+                records += u64::from(entry.records);
+                let to = &*capabilities;
+                let payload = &payload;
+                match entry.section {
+                    Section::Rows => sums.send(to, payload, |(key, sums): (Key, Sums)| {
+                        Some(((key, ()), at, sums))
+                    }),
+                    Section::Members => members.send(to, payload, |(key, member, diff)| {
+                        Some(((key, member), at, diff))
+                    }),
+                    Section::Latest => latest.send(to, payload, |(key, time, diff)| {
+                        Some(((key, time), at, diff))
+                    }),
+                    Section::Sales => {
+                        sales.send(to, payload, |(id, sale, diff)| Some(((id, sale), at, diff)))
+                    }
+                    Section::ByCustomer => customers.send(to, payload, |(id, entry, diff)| {
+                        Some(((id, entry), at, diff))
+                    }),
+                    Section::ByProduct => products.send(to, payload, |(id, entry, diff)| {
+                        Some(((id, entry), at, diff))
+                    }),
+                    Section::Finals => finals.send(to, payload, |row: Final| {
+                        (row.epoch > finals_written).then_some(row)
+                    }),
+                }
+            };
+            loop {
+                match blocks.try_recv() {
+                    Ok(Ok(block)) => {
+                        if let Err(error) = take(block) {
+                            open = None;
+                            return failed(error.into());
+                        }
+                    }
+                    Ok(Err(error)) => {
+                        // The capabilities stay: nothing may seem complete.
+                        return failed(error.into());
+                    }
+                    Err(TryRecvError::Empty) => return,
+                    Err(TryRecvError::Disconnected) => {
+                        open = None;
+                        return;
+                    }
+                }
+            }
+        }
+    });
+    Loaded {
+        sums: sums_stream,
+        members: members_stream,
+        latest: latest_stream,
+        sales: sales_stream,
+        customers: customers_stream,
+        products: products_stream,
+        finals: finals_stream,
+    }
+}
+
+/// A block, read and checked.
+struct Block {
+    entry: BlockEntry,
+    payload: Vec<u8>,
+}
+
+type Blocks = Receiver<Result<Block, CheckpointError>>;
+
+/// Reads a worker's share of the blocks on a thread, a few ahead.
+fn read(
+    loading: Loading,
+    worker: usize,
+    peers: usize,
+    wake: SyncActivator,
+) -> Result<Blocks, SaveError> {
+    let (to, blocks) = sync_channel(AHEAD);
+    let run = move || {
+        let outcome = read_share(&loading, worker, peers, &mut |block| {
+            give(&to, &wake, Ok(block))
+        });
+        if let Err(error) = outcome {
+            give(&to, &wake, Err(error));
+        }
+        drop(to);
+        // So that the end is seen.
+        let _ = wake.activate();
+    };
+    std::thread::Builder::new()
+        .name("load".to_owned())
+        .spawn(run)
+        .map_err(|error| ThreadError::new("load", &error.to_string()))?;
+    Ok(blocks)
+}
+
+/// Gives a block to the operator, and wakes it. When the worker has ended, nobody
+/// is left to take it.
+fn give(
+    to: &SyncSender<Result<Block, CheckpointError>>,
+    wake: &SyncActivator,
+    block: Result<Block, CheckpointError>,
+) {
+    let _ = to.send(block);
+    let _ = wake.activate();
+}
+
+fn read_share(
+    loading: &Loading,
+    worker: usize,
+    peers: usize,
+    each: &mut dyn FnMut(Block),
+) -> Result<(), CheckpointError> {
+    let store = &loading.store;
+    let mut count = 0;
+    for file in &*loading.files {
+        for entry in store.blocks(file)? {
+            if count % peers == worker {
+                let payload = store.read(file, &entry)?;
+                each(Block { entry, payload });
+            }
+            count += 1;
+        }
+    }
+    Ok(())
+}

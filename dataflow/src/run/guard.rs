@@ -1,0 +1,46 @@
+//! Whether this run is still the one that writes.
+//!
+//! Another run that takes over makes the database refuse whatever this one still
+//! sends. One that sends nothing, because nothing comes, has to look.
+
+use super::{Ending, RunError};
+use sinks::{SinkError, Storage};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks, on a thread of its own, until the run has been replaced: that is how it
+/// ends then. `answers`: whoever asks whether the run is alive is told so.
+///
+/// # Errors
+/// When the system has no thread for it.
+pub(super) fn start(
+    storage: &Arc<dyn Storage>,
+    answers: bool,
+    ending: &Ending,
+) -> Result<(), RunError> {
+    let (storage, ending) = (Arc::clone(storage), ending.clone());
+    let look = move || {
+        loop {
+            match storage.watch(answers) {
+                Err(error @ SinkError::Replaced { .. }) => {
+                    return ending.end(Err(error.into()));
+                }
+                // It is away, or asked too much of: those who write tell.
+                Err(error) => tracing::debug!("who writes could not be looked up: {error}"),
+                Ok(()) => {}
+            }
+            std::thread::sleep(EVERY);
+        }
+    };
+    std::thread::Builder::new()
+        .name("guard".to_owned())
+        .spawn(look)
+        .map(drop)
+        .map_err(|source| RunError::System {
+            what: "watching over the database",
+            source,
+        })
+}

@@ -1,0 +1,141 @@
+//! What a run goes on from.
+//!
+//! ```text
+//!   a checkpoint, at C ──▶ arrangements, offsets, event time, final rows to be told
+//!   the database ────────▶ how far rows may reach, which are in doubt, what is final
+//! ```
+//!
+//! The database is as new as the checkpoint or newer: rows are written through `C`
+//! before `C` is committed. What has been written after `C` comes again from the
+//! log; what of it does not come again as it was is *in doubt*, and told as it was
+//! at `C`. Without a checkpoint, `C` is the beginning of the log.
+
+use crate::Epoch;
+use crate::checkpoint::Loading;
+use crate::checkpoint::Manifest;
+use crate::checkpoint::Store;
+use crate::checkpoint::{Cadence, Patience};
+use crate::checkpoint::{SavedPartition, State};
+use crate::sink::{CatchUp, Left, Place};
+use crate::time::{SavedWatermarks, Watermarks};
+use crate::views::Catalog;
+use crate::views::key::Key;
+use differential_dataflow::Hashable;
+use sinks::{RowId, ViewProgress};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// What a run goes on from; the same for all workers of a process.
+#[derive(Clone)]
+pub struct Start {
+    /// The first epoch: later than all that have ever been written.
+    pub first: Epoch,
+    /// The files of the checkpoint.
+    pub loading: Option<Loading>,
+    /// Where partitions stand.
+    pub partitions: Arc<[SavedPartition]>,
+    /// How far event time has come.
+    pub watermarks: SavedWatermarks,
+    /// Offsets that an earlier run may have written the effect of.
+    pub targets: BTreeMap<Place, i64>,
+    /// What it has published of each view.
+    pub views: BTreeMap<String, ViewProgress>,
+    /// Rows that it may have written otherwise than they come again.
+    pub in_doubt: Arc<[Key]>,
+    /// Rows that it has written as final and did not get to publish.
+    pub finals: Arc<HashSet<RowId>>,
+    /// The dead letters that it has written and whose messages are read again, by
+    /// their partition.
+    pub letters: Arc<BTreeMap<Place, Vec<String>>>,
+}
+
+impl Start {
+    /// From the beginning, with an empty database.
+    pub fn fresh() -> Start {
+        Start {
+            first: 1,
+            loading: None,
+            partitions: Arc::default(),
+            watermarks: SavedWatermarks::default(),
+            targets: BTreeMap::new(),
+            views: BTreeMap::new(),
+            in_doubt: Arc::default(),
+            finals: Arc::default(),
+            letters: Arc::default(),
+        }
+    }
+
+    /// The epoch before the first: in it, everything is restored.
+    pub fn restored(&self) -> Epoch {
+        self.first.saturating_sub(1)
+    }
+
+    /// The next offset of each partition that has been read.
+    pub fn positions(&self) -> Arc<BTreeMap<Place, i64>> {
+        let saved = self.partitions.iter();
+        let positions = saved.map(|saved| ((saved.topic, saved.partition), saved.next));
+        Arc::new(positions.collect())
+    }
+
+    /// How far event time has come.
+    pub fn known(&self, catalog: &Catalog) -> Watermarks {
+        let mut known = Watermarks::new(catalog);
+        known.restore(&self.watermarks);
+        known
+    }
+
+    /// Nothing is written before this is reached.
+    pub fn catch_up(&self) -> CatchUp {
+        CatchUp::new(self.targets.clone())
+    }
+
+    /// The rows in doubt that live on a worker of `peers`, in their order.
+    pub fn in_doubt(&self, worker: usize, peers: usize) -> Vec<Key> {
+        let peers = u64::try_from(peers).unwrap_or(u64::MAX);
+        let mine = |key: &&Key| usize::try_from(key.hashed() % peers) == Ok(worker);
+        let mut keys: Vec<_> = self.in_doubt.iter().filter(mine).cloned().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// What a worker's writer has to heed. `reads`: whether the worker reads a
+    /// partition, or writes what is read of it.
+    pub fn left(&self, catalog: &Catalog, reads: impl Fn(Place) -> bool) -> Left {
+        let final_until = catalog.definitions.iter().map(|view| {
+            let published = self.views.get(view.name);
+            published.map(|published| published.final_until)
+        });
+        let letters = self.letters.iter().filter(|(place, _)| reads(**place));
+        Left {
+            targets: self.catch_up(),
+            final_until: final_until.collect(),
+            finals: (*self.finals).clone(),
+            letters: letters.flat_map(|(_, ids)| ids.iter().cloned()).collect(),
+        }
+    }
+}
+
+/// How checkpoints are taken.
+#[derive(Clone)]
+pub struct Checkpointing {
+    /// Where they go.
+    pub store: Arc<Store>,
+    /// When they are due.
+    pub cadence: Cadence,
+    /// The last one, put in this run's name.
+    pub last: Manifest,
+    /// How a store that is away is waited for.
+    pub patience: Patience,
+}
+
+/// The state of a catalog's views before anything has been read.
+pub fn nothing(catalog: &Catalog, topics: &[String], max_ahead: i64) -> State {
+    State {
+        topics: topics.to_vec(),
+        views: catalog.saved(max_ahead),
+        partitions: Vec::new(),
+        watermarks: Watermarks::new(catalog).save(),
+        finals_written: 0,
+    }
+}
