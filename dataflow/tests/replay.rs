@@ -198,7 +198,7 @@ fn replayed(events: &[Event], replay: Replay) -> (Rows, usize) {
         if !definition.joins.is_empty() {
             continue;
         }
-        let values = row(definition, became).values;
+        let values = row(definition, became, 0).values;
         let [
             Value::Date(start),
             Value::Date(_),
@@ -283,7 +283,7 @@ fn any_kafka_timestamp_has_a_window() {
         .collect();
     for (key, became) in &rows {
         let definition = &catalog.definitions[usize::from(key.slot.view())];
-        let values = row(definition, became).values;
+        let values = row(definition, became, 0).values;
         let [
             Value::Date(start),
             Value::Date(end),

@@ -1,0 +1,311 @@
+//! A database in memory that ends a run between any two writes, and watches that
+//! nothing goes back.
+
+use sinks::{
+    Batch, Holder, Progress, Query, Reaching, Reader, Row, RowId, SinkError, Standing,
+    StoredLetter, StoredRow, Value, Writer,
+};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tidemark::pipeline::{About, PipelineError, Writers};
+use tidemark::views::Catalog;
+
+#[derive(Default)]
+struct Contents {
+    generation: u64,
+    rows: HashMap<RowId, Row>,
+    letters: BTreeMap<String, (StoredLetter, &'static str)>,
+    progress: Option<Progress>,
+    reaching: Reaching,
+}
+
+/// The database.
+pub(crate) struct Database {
+    contents: Mutex<Contents>,
+    /// By table: the place of a value that only grows, where there is one.
+    growing: Vec<Option<usize>>,
+    as_one: bool,
+}
+
+const THE_END: &str = "the run ends here";
+
+/// Whether a run failed because it was to end.
+pub(crate) fn is_the_end(error: &PipelineError) -> bool {
+    error.to_string().contains(THE_END)
+}
+
+fn the_end() -> SinkError {
+    SinkError::BadQuery {
+        detail: THE_END.to_owned(),
+    }
+}
+
+impl Database {
+    /// Empty, for the views of `catalog`. `as_one`: it takes an epoch as a whole.
+    pub(crate) fn new(catalog: &Catalog, as_one: bool) -> Database {
+        let growing = catalog.definitions.iter().map(|view| {
+            // The first aggregate counts events, except an average.
+            let first = 2 + view.groups.len();
+            let counts = view.joins.is_empty() && view.name != "product_analysis";
+            counts.then_some(first)
+        });
+        Database {
+            contents: Mutex::default(),
+            growing: growing.collect(),
+            as_one,
+        }
+    }
+
+    /// A new generation; older ones write nothing any more.
+    pub(crate) fn claim(&self) -> u64 {
+        let mut contents = self.contents.lock().unwrap();
+        contents.generation += 1;
+        contents.generation
+    }
+
+    /// All rows, and the ids and reasons of all dead letters.
+    pub(crate) fn contents(&self) -> (Vec<Row>, BTreeSet<(String, &'static str)>) {
+        let contents = self.contents.lock().unwrap();
+        let letters = contents.letters.iter();
+        let letters = letters.map(|(id, (_, reason))| (id.clone(), *reason));
+        (contents.rows.values().cloned().collect(), letters.collect())
+    }
+
+    fn put(&self, contents: &mut Contents, row: &Row) {
+        if let Some(before) = contents.rows.get(&row.id) {
+            if before.is_final {
+                assert_eq!(before, row, "a final row was changed");
+            }
+            // A window may be told as closed later than rows of later epochs.
+            let is_older = !row.is_final && before.epoch > row.epoch;
+            assert!(!is_older, "an older row: {before:?} {row:?}");
+            if let Some(place) = self.growing[row.id.table] {
+                let (Value::Long(was), Value::Long(is)) =
+                    (&before.values[place], &row.values[place])
+                else {
+                    panic!("no count: {row:?}");
+                };
+                assert!(was <= is, "it went back: {before:?} {row:?}");
+            }
+        }
+        contents.rows.insert(row.id.clone(), row.clone());
+    }
+
+    fn delete(&self, contents: &mut Contents, id: &RowId) {
+        if let Some(row) = contents.rows.remove(id) {
+            assert!(!row.is_final, "a final row was deleted: {row:?}");
+            assert_eq!(self.growing[id.table], None, "deleted: {row:?}");
+        }
+    }
+}
+
+/// The ways of one run into the database.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    database: Arc<Database>,
+    generation: u64,
+    /// Writes that are left to it.
+    left: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Ways {
+    /// For so many writes; then `over` is set.
+    pub(crate) fn new(
+        database: &Arc<Database>,
+        generation: u64,
+        writes: u64,
+        over: Arc<AtomicBool>,
+    ) -> Ways {
+        Ways {
+            database: Arc::clone(database),
+            generation,
+            left: Arc::new(AtomicU64::new(writes)),
+            over,
+        }
+    }
+
+    /// Those of a worker.
+    pub(crate) fn writers(&self) -> Writers {
+        let way = || Box::new(self.clone());
+        Writers {
+            rows: way(),
+            about: (!self.database.as_one).then(|| About {
+                record: way(),
+                publish: way(),
+            }),
+        }
+    }
+
+    /// Does one thing, if the run has not ended.
+    fn one<T>(&self, each: impl FnOnce(&mut Contents) -> T) -> Result<T, SinkError> {
+        let mut contents = self.database.contents.lock().unwrap();
+        let count = |left: u64| left.checked_sub(1);
+        let is_left = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count);
+        if is_left.is_err() || contents.generation != self.generation {
+            self.over.store(true, Ordering::SeqCst);
+            return Err(the_end());
+        }
+        Ok(each(&mut contents))
+    }
+}
+
+impl Writer for Ways {
+    fn write(&mut self, batch: &Batch) -> Result<(), SinkError> {
+        let database = Arc::clone(&self.database);
+        if database.as_one {
+            return self.one(|contents| {
+                batch
+                    .puts
+                    .iter()
+                    .for_each(|row| database.put(contents, row));
+                batch
+                    .deletes
+                    .iter()
+                    .for_each(|id| database.delete(contents, id));
+                for letter in &batch.dead_letters {
+                    put_letter(contents, letter);
+                }
+                for id in &batch.letter_deletes {
+                    contents.letters.remove(id);
+                }
+                if let Some(progress) = &batch.progress {
+                    publish(contents, progress);
+                }
+            });
+        }
+        assert_eq!(batch.progress, None);
+        for row in &batch.puts {
+            self.one(|contents| {
+                assert!(
+                    row.epoch <= contents.reaching.epoch || row.is_final,
+                    "not recorded"
+                );
+                database.put(contents, row);
+            })?;
+        }
+        for id in &batch.deletes {
+            self.one(|contents| database.delete(contents, id))?;
+        }
+        for letter in &batch.dead_letters {
+            self.one(|contents| put_letter(contents, letter))?;
+        }
+        for id in &batch.letter_deletes {
+            self.one(|contents| contents.letters.remove(id))?;
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        self.one(|contents| {
+            for (topic, partitions) in &contents.reaching.offsets {
+                for (partition, before) in partitions {
+                    assert!(reaching.offsets[topic][partition] >= *before);
+                }
+            }
+            assert!(contents.reaching.epoch <= reaching.epoch);
+            contents.reaching = reaching.clone();
+        })
+    }
+
+    fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
+        self.one(|contents| publish(contents, progress))
+    }
+}
+
+fn put_letter(contents: &mut Contents, letter: &sinks::DeadLetter) {
+    let stored = StoredLetter {
+        id: letter.id(),
+        topic: letter.topic.clone(),
+        partition: letter.partition,
+        offset: letter.offset,
+        reason: letter.reason,
+        view: letter.view.clone(),
+        epoch: letter.epoch,
+    };
+    let reason = letter.reason.as_str();
+    contents.letters.insert(letter.id(), (stored, reason));
+}
+
+fn publish(contents: &mut Contents, progress: &Progress) {
+    if let Some(before) = &contents.progress {
+        assert!(before.epoch <= progress.epoch);
+        for (topic, partitions) in &before.offsets {
+            for (partition, before) in partitions {
+                assert!(
+                    progress.offsets[topic][partition] >= *before,
+                    "progress went back"
+                );
+            }
+        }
+        for (view, before) in &before.views {
+            assert!(progress.views[view].final_until >= before.final_until);
+        }
+    }
+    contents.progress = Some(progress.clone());
+}
+
+impl Reader for Database {
+    fn page(&self, _table: usize, _query: &Query) -> Result<Vec<StoredRow>, SinkError> {
+        unreachable!("nobody looks at pages")
+    }
+
+    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+        Ok(self.contents.lock().unwrap().progress.clone())
+    }
+
+    fn standing(&self) -> Result<Standing, SinkError> {
+        let contents = self.contents.lock().unwrap();
+        Ok(Standing {
+            progress: contents.progress.clone(),
+            reaching: contents.reaching.clone(),
+            holder: Some(Holder {
+                generation: contents.generation,
+                host: "here".to_owned(),
+                process: 1,
+                started_at: 0,
+            }),
+            ended: false,
+        })
+    }
+
+    fn written_after(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredRow),
+    ) -> Result<(), SinkError> {
+        let contents = self.contents.lock().unwrap();
+        let rows = contents.rows.values();
+        for row in rows.filter(|row| row.id.table == table && row.epoch > epoch) {
+            each(StoredRow {
+                id: row.id.id.clone(),
+                values: row.values.clone(),
+                is_final: row.is_final,
+                epoch: i64::try_from(row.epoch).unwrap(),
+                updated_at: row.updated_at,
+            });
+        }
+        Ok(())
+    }
+
+    fn letters_after(
+        &self,
+        epoch: u64,
+        each: &mut dyn FnMut(StoredLetter),
+    ) -> Result<(), SinkError> {
+        let contents = self.contents.lock().unwrap();
+        let letters = contents.letters.values();
+        for (letter, _) in letters.filter(|(letter, _)| letter.epoch > epoch) {
+            each(letter.clone());
+        }
+        Ok(())
+    }
+
+    fn ping(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

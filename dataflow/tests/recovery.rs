@@ -1,0 +1,242 @@
+//! Runs that end at any moment, and others that go on after them with other numbers
+//! of workers, give what the oracle says of the whole log: as if nothing had
+//! happened. And whoever watched the rows has never seen one go back.
+//!
+//! The log and the database are in memory, so that they can end a run anywhere
+//! between two writes of one row; checkpoints are files.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod memory;
+mod shop;
+
+use end_to_end::Rules;
+use end_to_end::oracle;
+use memory::{Database, Ways};
+use proptest::prelude::*;
+use shop::{Any, MAX_AHEAD, any_lateness, any_message, configured, in_memory, log};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tidemark::checkpoint::Store;
+use tidemark::checkpoint::{Cadence, Patience};
+use tidemark::ingest::discovery::{Found, owner};
+use tidemark::ingest::memory::{MemorySource, Partition};
+use tidemark::ingest::source::Source;
+use tidemark::observe::Board;
+use tidemark::pipeline::{Parts, Pipeline, PipelineError};
+use tidemark::plan::Sources;
+use tidemark::start::Checkpointing;
+use tidemark::views::Catalog;
+
+/// How long a run over so few messages may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One run of several.
+#[derive(Clone, Debug)]
+struct Run {
+    workers: usize,
+    turn: usize,
+    /// Milliseconds of an epoch.
+    tick: u64,
+    /// Epochs of a checkpoint.
+    every: u64,
+    end: End,
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// When it has written so many rows, letters and whatever else.
+    AfterWrites(u64),
+    /// When its workers have made so many steps.
+    AfterSteps(u64),
+    /// It is asked to stop, by then.
+    Stopped(u64),
+}
+
+fn any_end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        4 => (0..400u64).prop_map(End::AfterWrites),
+        2 => (0..400u64).prop_map(End::AfterSteps),
+        1 => (0..100u64).prop_map(End::Stopped),
+    ]
+}
+
+prop_compose! {
+    fn any_run()(
+        workers in 1usize..=3,
+        turn in 1usize..20,
+        tick in 0u64..2,
+        every in 1u64..8,
+        end in any_end(),
+    ) -> Run {
+        Run { workers, turn, tick, every, end }
+    }
+}
+
+/// What all runs share.
+struct World {
+    catalog: Arc<Catalog>,
+    topics: Arc<[String]>,
+    log: Vec<Partition>,
+    database: Arc<Database>,
+    store: Option<Arc<Store>>,
+}
+
+impl World {
+    /// Runs until the log is read and written, or until `run` ends. `last`: it is to
+    /// go on to the end whatever it says.
+    fn run(&self, run: &Run, last: bool) {
+        let generation = self.database.claim();
+        let found: Vec<_> = self.log.iter().map(found).collect();
+        let sources = Sources {
+            catalog: &self.catalog,
+            topics: &self.topics,
+            max_ahead: MAX_AHEAD,
+            reader: &*self.database,
+            store: self.store.as_ref(),
+            found: &found,
+        };
+        let manifest = sources.take_checkpoint(generation).unwrap();
+        let start = sources.start(manifest.as_ref()).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let checkpointing = self.store.clone().zip(manifest).map(|(store, last)| {
+            let every = NonZeroU64::new(run.every).unwrap();
+            Checkpointing {
+                store,
+                last,
+                cadence: Cadence::every(every),
+                patience: Patience {
+                    abandoned: Arc::clone(&over),
+                    failed: Arc::new(|| {}),
+                },
+            }
+        });
+        let board = Arc::new(Board::new(run.workers, &self.topics, &[]));
+        let writes = match run.end {
+            End::AfterWrites(writes) if !last => writes,
+            _ => u64::MAX,
+        };
+        let ways = Ways::new(&self.database, generation, writes, Arc::clone(&over));
+        let steps = Arc::new(AtomicU64::new(0));
+        let (catalog, topics) = (Arc::clone(&self.catalog), Arc::clone(&self.topics));
+        let (partitions, run) = (self.log.clone(), run.clone());
+        let config = timely::Config::process(run.workers);
+        let guards = timely::execute(config, move |worker| {
+            let (index, peers) = (worker.index(), worker.peers());
+            let mine = partitions.iter();
+            let mine = mine.filter(|part| owner(part.topic, part.partition, peers) == index);
+            let source = MemorySource::new(mine.cloned().collect(), run.turn);
+            let source = source.from(&start.positions());
+            let failing = Arc::clone(&over);
+            let parts = Parts {
+                catalog: Arc::clone(&catalog),
+                topics: Arc::clone(&topics),
+                source: |_| -> Box<dyn Source> { Box::new(source) },
+                writers: ways.writers(),
+                board: Arc::clone(&board),
+                start: start.clone(),
+                checkpointing: checkpointing.clone(),
+                tick: Duration::from_millis(run.tick),
+                max_in_flight: 1_000,
+                max_ahead: MAX_AHEAD,
+                failed: Arc::new(move |error: PipelineError| {
+                    // Or a later run has taken the checkpoint.
+                    let replaced = error.to_string().contains("is there already");
+                    assert!(memory::is_the_end(&error) || replaced, "{error}");
+                    failing.store(true, Ordering::SeqCst);
+                }),
+            };
+            let mut pipeline = Pipeline::build(worker, parts);
+            let started = Instant::now();
+            while !pipeline.is_done() {
+                assert!(started.elapsed() < PATIENCE, "it does not end: {run:?}");
+                let step = steps.fetch_add(1, Ordering::SeqCst);
+                match run.end {
+                    End::AfterSteps(end) if !last && step >= end => {
+                        over.store(true, Ordering::SeqCst);
+                    }
+                    End::Stopped(end) if !last && step >= end => pipeline.stop(),
+                    _ => {}
+                }
+                if over.load(Ordering::SeqCst) {
+                    // As it stands. Threads that write may still do something.
+                    for dataflow in worker.installed_dataflows() {
+                        worker.drop_dataflow(dataflow);
+                    }
+                    return;
+                }
+                let pause = pipeline.tick();
+                worker.step_or_park(Some(pause.min(Duration::from_millis(5))));
+            }
+            pipeline.close();
+        });
+        for outcome in guards.unwrap().join() {
+            outcome.unwrap();
+        }
+    }
+}
+
+fn found(part: &Partition) -> Found {
+    Found {
+        topic: part.topic,
+        partition: part.partition,
+        low: 0,
+        high: i64::try_from(part.messages.len()).unwrap(),
+    }
+}
+
+/// How often the database is written to by one.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    checkpoints: bool,
+    as_one: bool,
+}
+
+fn check(messages: &[Any], partitions: i32, rules: &Rules, kind: Kind, runs: &[Run]) {
+    let log = log(messages, partitions);
+    let catalog = Arc::new(configured(rules));
+    let topics = catalog.routes.iter().map(|route| route.topic().to_owned());
+    let directory = tempfile::tempdir().unwrap();
+    let store = || Arc::new(Store::open(directory.path().to_str().unwrap()).unwrap());
+    let world = World {
+        topics: topics.collect(),
+        log: in_memory(&catalog, &log),
+        database: Arc::new(Database::new(&catalog, kind.as_one)),
+        store: kind.checkpoints.then(store),
+        catalog,
+    };
+    let (last, others) = runs.split_last().unwrap();
+    for run in others {
+        world.run(run, false);
+    }
+    world.run(last, true);
+
+    let expected = oracle::expected(&log, "", rules);
+    let (rows, letters) = world.database.contents();
+    let rows = shop::shown_rows(&world.catalog, rows.iter());
+    shop::compare(&rows, &shop::wanted_rows(&expected));
+    assert_eq!(letters, shop::wanted_letters(&expected));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_ends_a_run_the_next_goes_on(
+        messages in prop::collection::vec(any_message(), 0..200),
+        partitions in 1..=3i32,
+        lateness in prop::collection::vec(any_lateness(), 7),
+        checkpoints in prop::bool::weighted(0.8),
+        as_one in prop::bool::weighted(0.3),
+        runs in prop::collection::vec(any_run(), 1..5),
+    ) {
+        let mut rules = Rules::default().with_max_ahead(MAX_AHEAD);
+        for (of_view, lateness) in rules.lateness.values_mut().zip(lateness) {
+            *of_view = lateness;
+        }
+        check(&messages, partitions, &rules, Kind { checkpoints, as_one }, &runs);
+    }
+}
