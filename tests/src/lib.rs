@@ -14,6 +14,7 @@
 //! The oracle shares no code with the pipeline. The services come from
 //! `scripts/services start`.
 
+pub mod checkpoint;
 pub mod http;
 pub mod kafka;
 pub mod mongo;
@@ -27,6 +28,7 @@ pub mod samples;
 pub mod scene;
 pub mod services;
 pub mod sqlite;
+pub mod watcher;
 
 pub use oracle::{Ending, Rules};
 pub use pipeline::Pipeline;
@@ -35,6 +37,7 @@ pub use process::Process;
 pub use samples::Sample;
 pub use scene::Scene;
 pub use services::Services;
+pub use watcher::Watcher;
 
 /// The topics that the pipeline reads, without a prefix.
 pub const TOPICS: [&str; 6] = [

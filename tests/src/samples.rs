@@ -152,20 +152,57 @@ pub fn shop(seed: u64, rounds: usize) -> Vec<Sample> {
     let mut samples = Vec::new();
     for _ in 0..rounds {
         for topic in crate::TOPICS {
-            samples.push(event(topic, &mut dice));
+            let when = dice.time();
+            let sent = MIDNIGHT + i64::try_from(dice.roll(4 * HOUR)).expect("a few hours");
+            samples.push(event(topic, &mut dice, &when, sent));
         }
     }
     samples
 }
 
+/// `rounds` events of each topic while the clock runs from the hour `from` of a day to
+/// the hour `to`, so that windows close. They are sent as they happen, up to a quarter
+/// of an hour out of order; but one in forty is late by up to six hours, and one in
+/// sixty is no event.
+///
+/// # Panics
+/// When the hours have no such time.
+pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
+    let mut dice = Dice(seed.wrapping_add(1));
+    let mut samples = Vec::new();
+    let millis = |millis: u64| i64::try_from(millis).expect("a time");
+    for round in 0..rounds {
+        let sent = MIDNIGHT + millis(from * HOUR + round * (to - from) * HOUR / rounds);
+        for topic in crate::TOPICS {
+            let back = match dice.roll(40) {
+                0 => dice.roll(6 * HOUR),
+                _ => dice.roll(HOUR / 4),
+            };
+            let when = jiff::Timestamp::from_millisecond(sent - millis(back)).expect("a time");
+            let sample = event(topic, &mut dice, &format!("\"{when}\""), sent);
+            samples.push(match dice.roll(60) {
+                0 => Sample {
+                    value: Some(b"no event".to_vec()),
+                    ..sample
+                },
+                _ => sample,
+            });
+        }
+    }
+    samples
+}
+
+/// In milliseconds.
+const HOUR: u64 = 3_600_000;
+
 /// 2024-11-02T00:00:00Z.
 const MIDNIGHT: i64 = 1_730_505_600_000;
 
-fn event(topic: &'static str, dice: &mut Dice) -> Sample {
+/// An event that happened `when`, a JSON text, and was sent at a Kafka timestamp.
+fn event(topic: &'static str, dice: &mut Dice, when: &str, sent: i64) -> Sample {
     let customer = dice.id("c", 40);
     let product = dice.id("p", 9);
     let own = format!("\"{:032x}\"", dice.roll(u64::MAX));
-    let when = dice.time();
     let number = dice.roll(300).to_string();
     let price = format!("{}.{:02}", dice.roll(500), dice.roll(100));
     let group = dice.pick(&["\"Male\"", "\"Female\"", "\"Other\"", "\"d\\u00edvers\""]);
@@ -179,7 +216,7 @@ fn event(topic: &'static str, dice: &mut Dice) -> Sample {
         "customers" => vec![
             ("customer_id", &customer),
             ("gender", group),
-            ("last_login", &when),
+            ("last_login", when),
         ],
         "products" => vec![
             ("product_id", &product),
@@ -192,24 +229,24 @@ fn event(topic: &'static str, dice: &mut Dice) -> Sample {
             ("customer_id", &customer),
             ("product_id", &product),
             ("quantity", &number),
-            ("date_time", &when),
+            ("date_time", when),
             ("status", status),
         ],
         "product_views" => vec![
             ("view_id", &own),
             ("customer_id", &customer),
             ("product_id", &product),
-            ("timestamp", &when),
+            ("timestamp", when),
             ("view_duration", &number),
         ],
         "user_interactions" => vec![
             ("interaction_id", &own),
             ("customer_id", &customer),
             ("product_id", &product),
-            ("timestamp", &when),
+            ("timestamp", when),
             ("interaction_type", group),
         ],
-        _ => vec![("log_id", &own), ("timestamp", &when), ("level", group)],
+        _ => vec![("log_id", &own), ("timestamp", when), ("level", group)],
     };
     let key = if topic == "products" {
         &product
@@ -218,7 +255,7 @@ fn event(topic: &'static str, dice: &mut Dice) -> Sample {
     };
     Sample::new(topic, with(topic, &changes))
         .key(key.as_bytes())
-        .at(MIDNIGHT + i64::try_from(dice.roll(4 * 3_600_000)).expect("a few hours"))
+        .at(sent)
 }
 
 /// Numbers that look random and are the same in every run.
