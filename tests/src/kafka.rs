@@ -141,6 +141,24 @@ impl Kafka {
         let _ = block_on(self.admin.delete_topics(topics, &options()));
     }
 
+    /// Deletes a topic and makes it again, empty.
+    ///
+    /// # Panics
+    /// When it cannot be deleted or made.
+    pub fn recreate(&self, topic: &str, partitions: i32) {
+        let deleted = block_on(self.admin.delete_topics(&[topic], &options()));
+        for result in deleted.expect("topics can be deleted") {
+            result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
+        }
+        eventually("the topic is gone", PATIENCE, || {
+            match self::partitions(&self.consumer, topic).len() {
+                0 => Ok(()),
+                left => Err(format!("{left} partitions")),
+            }
+        });
+        self.create(topic, partitions, 1);
+    }
+
     /// Lets the messages before `offset` expire.
     ///
     /// # Panics

@@ -9,7 +9,7 @@
 //! end, this the way.
 
 use crate::mongo::{Mongo, block_on};
-use crate::oracle::{REVENUE, VIEWS};
+use crate::oracle::{REVENUE, Store, VIEWS};
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use mongodb::options::FullDocumentType;
@@ -58,7 +58,7 @@ struct Row {
 }
 
 impl Watcher {
-    /// Begins to follow.
+    /// Begins to follow, from what is there already. Nobody should write meanwhile.
     ///
     /// # Panics
     /// When the database cannot be followed.
@@ -69,9 +69,9 @@ impl Watcher {
             let watch = watch.full_document(FullDocumentType::UpdateLookup);
             watch.await.expect("a change stream")
         });
+        let mut promises = Promises::of(mongo);
         let follow = move || {
             let mut stream = stream;
-            let mut promises = Promises::default();
             loop {
                 let next = block_on(stream.next_if_any()).expect("the next change");
                 let Some(event) = next else { continue };
@@ -109,6 +109,26 @@ impl Watcher {
 }
 
 impl Promises {
+    /// What is known when a database is first looked at.
+    fn of(mongo: &Mongo) -> Promises {
+        let mut promises = Promises::default();
+        for view in &VIEWS {
+            for document in mongo.documents(view.name) {
+                let id = document.get_str("_id").expect("a row's id").to_owned();
+                promises.row(view.name, &id, Some(document));
+            }
+        }
+        for letter in mongo.documents("dead_letters") {
+            let id = letter.get_str("_id").expect("a letter's id").to_owned();
+            promises.letter(&id, Some(letter));
+        }
+        for progress in mongo.documents("progress") {
+            promises.progress(progress);
+        }
+        promises.seen = Seen::default();
+        promises
+    }
+
     /// Takes in a change; `false`: it was the last.
     fn take_in(&mut self, event: &ChangeStreamEvent<Document>) -> bool {
         let collection = event.ns.as_ref().and_then(|ns| ns.coll.clone());
