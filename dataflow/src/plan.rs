@@ -14,6 +14,7 @@ use crate::ingest::discovery::Found;
 use crate::sink::Place;
 use crate::start::{Start, nothing};
 use crate::views::Catalog;
+use crate::views::definition::Definition;
 use crate::views::row;
 use serde::{Deserialize, Serialize};
 use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing};
@@ -358,16 +359,8 @@ impl Sources<'_> {
 
     /// What an earlier run has written after the epoch `through`.
     fn in_doubt(&self, through: Epoch, start: &mut Start) -> Result<(), PlanError> {
-        let mut keys = Vec::new();
-        for (number, view) in (0_u16..).zip(&self.catalog.definitions) {
-            let table = usize::from(number);
-            self.reader.written_after(table, through, &mut |stored| {
-                if !stored.is_final {
-                    keys.extend(row::key(view, number, &stored.values));
-                }
-            })?;
-        }
-        start.in_doubt = keys.into();
+        let after = |_: &Definition| through;
+        self.rows_after(after, |_| true, start)?;
         let mut letters: BTreeMap<Place, Vec<String>> = BTreeMap::new();
         self.reader.letters_after(through, &mut |letter| {
             let mut topics = self.topics.iter();
@@ -381,22 +374,41 @@ impl Sources<'_> {
     }
 
     /// The same where everything is read again. Of most views every row comes again;
-    /// only where events are joined do rows come and go. Rows that are final stay.
+    /// only where events are joined do rows come and go.
     fn in_doubt_without(&self, progress: &Progress, start: &mut Start) -> Result<(), PlanError> {
+        let joins = |view: &Definition| !view.joins.is_empty();
+        let after = |view: &Definition| if joins(view) { 0 } else { progress.epoch };
+        self.rows_after(after, joins, start)
+    }
+
+    /// Rows of later epochs than `after`: those that are open and may not come again,
+    /// in the views that are `doubted`, and those that are final. Of the latter, what
+    /// has been published is known without them.
+    fn rows_after(
+        &self,
+        after: impl Fn(&Definition) -> Epoch,
+        doubted: impl Fn(&Definition) -> bool,
+        start: &mut Start,
+    ) -> Result<(), PlanError> {
         let mut keys = Vec::new();
         let mut finals: HashSet<RowId> = HashSet::new();
         for (number, view) in (0_u16..).zip(&self.catalog.definitions) {
             let table = usize::from(number);
-            let joins = !view.joins.is_empty();
-            let after = if joins { 0 } else { progress.epoch };
-            self.reader.written_after(table, after, &mut |stored| {
-                if stored.is_final {
-                    let id = stored.id;
-                    finals.insert(RowId { table, id });
-                } else if joins {
-                    keys.extend(row::key(view, number, &stored.values));
-                }
-            })?;
+            let published = start.views.get(view.name);
+            let published = published.map(|published| published.final_until);
+            self.reader
+                .written_after(table, after(view), &mut |stored| {
+                    let key = row::key(view, number, &stored.values);
+                    if stored.is_final {
+                        let end = key.map(|key| view.window.end_millis(key.slot.index()));
+                        if end.is_none_or(|end| published.is_none_or(|published| end > published)) {
+                            let id = stored.id;
+                            finals.insert(RowId { table, id });
+                        }
+                    } else if doubted(view) {
+                        keys.extend(key);
+                    }
+                })?;
         }
         start.in_doubt = keys.into();
         start.finals = finals.into();

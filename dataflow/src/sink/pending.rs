@@ -151,7 +151,7 @@ impl Pending {
         for became in last.into_values() {
             let slot = became.key.slot;
             let definition = &definitions[usize::from(slot.view())];
-            if self.was_final(definition, slot) {
+            if self.was_final(definition, slot) || self.is_left_final(definition, &became.key) {
                 continue;
             }
             if became.sums.is_zero() {
@@ -180,11 +180,18 @@ impl Pending {
             sums: row.sums,
             is_final: true,
         };
-        let row = self::row(definition, &became, row.closed_at);
-        if !self.left.finals.contains(&row.id) {
-            batch.epoch = batch.epoch.max(row.epoch);
-            batch.puts.push(row);
+        if !self.is_left_final(definition, &became.key) {
+            batch.epoch = batch.epoch.max(became.epoch);
+            batch
+                .puts
+                .push(self::row(definition, &became, row.closed_at));
         }
+    }
+
+    /// Whether an earlier run has written the row as final. It comes again as it was
+    /// before that, too: its window closes later than it has been read.
+    fn is_left_final(&self, definition: &Definition, key: &Key) -> bool {
+        !self.left.finals.is_empty() && self.left.finals.contains(&row_id(definition, key))
     }
 
     fn was_final(&self, definition: &Definition, slot: Slot) -> bool {
@@ -330,6 +337,37 @@ mod tests {
         // Its window ends at 3,600,000.
         assert!(written(None) && written(Some(3_599_999)));
         assert!(!written(Some(3_600_000)));
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_written_as_final_is_left_alone() {
+        let id = |group| {
+            row_id(
+                &definitions()[usize::from(key(group).slot.view())],
+                &key(group),
+            )
+        };
+        let mut pending = Pending::new(Left {
+            finals: HashSet::from([id(0)]),
+            ..Left::default()
+        });
+        let written = |pending: &mut Pending, frontier| {
+            let through = Through {
+                complete: Some(frontier),
+                durable: Some(frontier),
+            };
+            let batch = pending.take(through, &definitions(), 0);
+            let puts = batch.unwrap_or_default().puts.into_iter();
+            puts.map(|row| (row.id, row.is_final)).collect::<Vec<_>>()
+        };
+        pending.rows([became(0, 1, 1), became(1, 1, 1)].into_iter());
+        pending.finals(2, [last(0, 2), last(1, 2)].into_iter());
+        assert_eq!(
+            written(&mut pending, 2),
+            [(id(1), false)],
+            "it is open in this run"
+        );
+        assert_eq!(written(&mut pending, 3), [(id(1), true)]);
     }
 
     proptest! {
