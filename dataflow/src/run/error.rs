@@ -84,7 +84,9 @@ impl RunError {
                 ExitCode::from(2)
             }
             RunError::Ask(error) => error.exit_code(),
-            RunError::Checkpoint(error) => error.exit_code(),
+            RunError::Checkpoint(error) | RunError::Plan(PlanError::Checkpoint(error)) => {
+                error.exit_code()
+            }
             RunError::Cluster(error) => error.exit_code(),
             RunError::Supervise(error) => error.exit_code(),
             _ => ExitCode::FAILURE,
