@@ -133,6 +133,24 @@ fn other_topics() {
 }
 
 #[test]
+fn a_place_where_there_can_be_no_checkpoint() {
+    let scene = Scene::new("no-place", 1);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let place = file.path().to_string_lossy();
+    for (url, said) in [
+        (&*place, "is a file"),
+        ("ftp://host/x", "ftp:// is not known"),
+    ] {
+        let mut run = scene.pipeline().flag("--checkpoint", url).start();
+        let process = run.process();
+        let code = process.exit_code(PATIENCE);
+        let output = process.output();
+        assert_eq!(code, Some(2), "{output}");
+        assert!(output.contains(url) && output.contains(said), "{output}");
+    }
+}
+
+#[test]
 fn a_damaged_manifest_and_a_damaged_file() {
     let (scene, folder) = saved("damaged");
     let pipeline = saving(&scene.pipeline(), &folder);
