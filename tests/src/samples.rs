@@ -163,13 +163,14 @@ pub fn shop(seed: u64, rounds: usize) -> Vec<Sample> {
 /// `rounds` events of each topic while the clock runs from the hour `from` of a day to
 /// the hour `to`, so that windows close. They are sent as they happen, up to a quarter
 /// of an hour out of order; but one in forty is late by up to six hours, and one in
-/// sixty is no event.
+/// sixty is no event. One sale in eight is an earlier one that is completed meanwhile.
 ///
 /// # Panics
 /// When the hours have no such time.
 pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
     let mut dice = Dice(seed.wrapping_add(1));
     let mut samples = Vec::new();
+    let mut sales: Vec<Sample> = Vec::new();
     let millis = |millis: u64| i64::try_from(millis).expect("a time");
     for round in 0..rounds {
         let sent = MIDNIGHT + millis(from * HOUR + round * (to - from) * HOUR / rounds);
@@ -179,7 +180,14 @@ pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
                 _ => dice.roll(HOUR / 4),
             };
             let when = jiff::Timestamp::from_millisecond(sent - millis(back)).expect("a time");
-            let sample = event(topic, &mut dice, &format!("\"{when}\""), sent);
+            let mut sample = event(topic, &mut dice, &format!("\"{when}\""), sent);
+            if topic == "transactions" {
+                let earlier = dice.roll(8 * sales.len() as u64 + 1);
+                match sales.get(usize::try_from(earlier).expect("a small index")) {
+                    Some(earlier) => sample = completed(earlier).at(sent),
+                    None => sales.push(sample.clone()),
+                }
+            }
             samples.push(match dice.roll(60) {
                 0 => Sample {
                     value: Some(b"no event".to_vec()),
@@ -190,6 +198,15 @@ pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
         }
     }
     samples
+}
+
+/// A sale, completed.
+fn completed(sale: &Sample) -> Sample {
+    let text = String::from_utf8_lossy(sale.value.as_deref().unwrap_or_default());
+    Sample {
+        value: Some(text.replace("pending", "completed").into_bytes()),
+        ..sale.clone()
+    }
 }
 
 /// In milliseconds.
@@ -314,6 +331,7 @@ mod tests {
         assert_eq!(shop(1, 20), shop(1, 20));
         assert_ne!(shop(1, 20), shop(2, 20));
         assert_eq!(shop(1, 20).len(), 120);
+        assert_eq!(passing(1, 20, (0, 4)), passing(1, 20, (0, 4)));
     }
 
     #[test]
