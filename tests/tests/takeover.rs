@@ -101,6 +101,22 @@ fn one_that_is_told_to_takes_over() {
 }
 
 #[test]
+fn all_processes_of_a_run_are_replaced() {
+    let scene = Scene::new("all-told", 2);
+    let watcher = Watcher::follow(&scene.mongo);
+    let mut first = idle(&scene, &pipeline(&scene).processes(2));
+    let mut second = pipeline(&scene).switch("--take-over").start();
+    for member in [0, 1] {
+        is_replaced(first.member(member), second.process(), 2);
+    }
+    scene.produce(&shop(72, 200));
+    scene.await_caught_up();
+    scene.check_as(Ending::Running);
+    second.drain();
+    assert_eq!(watcher.finish().generation, 2);
+}
+
+#[test]
 fn one_that_sleeps_is_replaced_and_wakes_up_too_late() {
     for saving in [false, true] {
         let scene = Scene::new("sleeper", 2);
