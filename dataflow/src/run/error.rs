@@ -2,6 +2,7 @@
 
 use crate::ask::AskError;
 use crate::checkpoint::CheckpointError;
+use crate::checkpoint::persist::SaveError;
 use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
@@ -74,6 +75,16 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether somebody else goes on with this run's checkpoint.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(
+            self,
+            RunError::Pipeline(PipelineError::Save(SaveError::Checkpoint(
+                CheckpointError::Conflict { .. }
+            )))
+        )
+    }
+
     /// 2 for wrong usage or configuration, 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {

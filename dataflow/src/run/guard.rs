@@ -44,3 +44,15 @@ pub(super) fn start(
             source,
         })
 }
+
+/// Why a run ends with `error`: where its checkpoint is somebody else's, because it has
+/// been replaced, if it has.
+pub(super) fn cause(error: RunError, storage: &dyn Storage) -> RunError {
+    if !error.is_conflict() {
+        return error;
+    }
+    match storage.watch(false) {
+        Err(replaced @ SinkError::Replaced { .. }) => replaced.into(),
+        _ => error,
+    }
+}

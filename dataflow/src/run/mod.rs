@@ -218,6 +218,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     let console = Console::start(Arc::clone(&board), screen);
 
     let outcome = outcomes.recv().unwrap_or(Ok(()));
+    let outcome = outcome.map_err(|error| guard::cause(error, &*storage));
     if let Err(error) = &outcome {
         board.set_failed(error.to_string());
     }
