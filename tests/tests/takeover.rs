@@ -94,8 +94,9 @@ fn one_that_is_told_to_takes_over() {
         scene.produce(&shop(72, 200));
         scene.await_caught_up();
         second.assert_running();
-        scene.check_as(Ending::Running);
+        // With its last checkpoint, what has closed is also told.
         second.drain();
+        scene.check_as(Ending::Running);
         assert_eq!(watcher.finish().generation, 2);
     }
 }
