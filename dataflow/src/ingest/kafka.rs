@@ -191,11 +191,8 @@ impl KafkaSource {
         for partition in &mut self.partitions {
             let topic = &self.share.topics[partition.topic];
             let position = positions.find_partition(topic, partition.partition);
-            if let Some(Offset::Offset(next)) = position.map(|position| position.offset())
-                && next > partition.next
-            {
-                partition.next = next;
-                partition.started = true;
+            if let Some(Offset::Offset(next)) = position.map(|position| position.offset()) {
+                partition.pass_to(next);
             }
         }
         Ok(())

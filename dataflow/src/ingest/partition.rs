@@ -57,6 +57,15 @@ impl Partition {
         self.reached_end = next >= self.found_end;
     }
 
+    /// The client has passed everything before `next`: what it has not given out holds
+    /// nothing. Where messages wait that it has given out, that says nothing yet.
+    pub(super) fn pass_to(&mut self, next: i64) {
+        if next > self.next && self.waiting.is_empty() {
+            self.next = next;
+            self.started = true;
+        }
+    }
+
     /// Takes a message up that has come of it, or lets it wait behind those that
     /// wait already. Returns what it weighs.
     pub(super) fn take(
@@ -220,6 +229,30 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_waits_is_not_passed() {
+        let mut partition = Partition::new(&Found {
+            topic: 0,
+            partition: 3,
+            low: 17,
+            high: 20,
+        });
+        let timestamp = Timestamp::CreateTime(0);
+        let message = OwnedMessage::new(None, None, "t".into(), timestamp, 3, 17, None);
+        partition.waiting.push_back(message);
+        // Another partition has been read to its end, and the client is asked where it is.
+        partition.pass_to(18);
+        let mut taken = Vec::new();
+        partition.take_waiting(10, &mut |message| {
+            taken.push(message.offset);
+            Taken::Weighing(1)
+        });
+        assert_eq!((taken, partition.next), (vec![17], 18));
+        // What follows are markers.
+        partition.pass_to(20);
+        assert_eq!(partition.next, 20);
+    }
 
     #[test]
     fn what_passes_is_waited_for_and_what_does_not_is_told() {
