@@ -246,7 +246,16 @@ fn changed(view: &str, before: &Document, after: &Document) -> Vec<String> {
 fn goes_back(place: &str, before: &Document, after: &Document, back: &mut Vec<String>) {
     for (name, was) in before {
         // These are of the run, and not of how far it has come.
-        if ["holder", "challenge", "answer", "ended", "updated_at"].contains(&name.as_str()) {
+        if [
+            "holder",
+            "challenge",
+            "answer",
+            "ended",
+            "writers",
+            "updated_at",
+        ]
+        .contains(&name.as_str())
+        {
             continue;
         }
         let place = format!("{place}.{name}");
