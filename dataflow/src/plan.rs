@@ -258,6 +258,16 @@ impl Sources<'_> {
         self.check_log(manifest, &targets)?;
 
         let through = manifest.map_or(0, |manifest| manifest.epoch);
+        if let Some(store) = self.store
+            && through == 0
+            && standing.progress.is_some()
+        {
+            tracing::warn!(
+                "there is no checkpoint in {} yet, and the database has been written to before: \
+                 everything is read again. If there should be one, stop, and check the place",
+                store.describe()
+            );
+        }
         let progress = standing.progress.unwrap_or_default();
         let last = through.max(progress.epoch).max(standing.reaching.epoch);
         let mut start = Start {
