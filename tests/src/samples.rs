@@ -152,9 +152,9 @@ pub fn shop(seed: u64, rounds: usize) -> Vec<Sample> {
     let mut samples = Vec::new();
     for _ in 0..rounds {
         for topic in crate::TOPICS {
-            let when = dice.time();
-            let sent = MIDNIGHT + i64::try_from(dice.roll(4 * HOUR)).expect("a few hours");
-            samples.push(event(topic, &mut dice, &when, sent));
+            let sample = event(topic, &mut dice, None);
+            let sent = i64::try_from(dice.roll(4 * HOUR)).expect("a few hours");
+            samples.push(sample.at(MIDNIGHT + sent));
         }
     }
     samples
@@ -180,7 +180,8 @@ pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
                 _ => dice.roll(HOUR / 4),
             };
             let when = jiff::Timestamp::from_millisecond(sent - millis(back)).expect("a time");
-            let mut sample = event(topic, &mut dice, &format!("\"{when}\""), sent);
+            let when = format!("\"{when}\"");
+            let mut sample = event(topic, &mut dice, Some(when)).at(sent);
             if topic == "transactions" {
                 let earlier = dice.roll(8 * sales.len() as u64 + 1);
                 match sales.get(usize::try_from(earlier).expect("a small index")) {
@@ -215,11 +216,13 @@ const HOUR: u64 = 3_600_000;
 /// 2024-11-02T00:00:00Z.
 const MIDNIGHT: i64 = 1_730_505_600_000;
 
-/// An event that happened `when`, a JSON text, and was sent at a Kafka timestamp.
-fn event(topic: &'static str, dice: &mut Dice, when: &str, sent: i64) -> Sample {
+/// An event that happened `when`, a JSON text, or at any time.
+fn event(topic: &'static str, dice: &mut Dice, when: Option<String>) -> Sample {
     let customer = dice.id("c", 40);
     let product = dice.id("p", 9);
     let own = format!("\"{:032x}\"", dice.roll(u64::MAX));
+    let when = when.unwrap_or_else(|| dice.time());
+    let when = &when;
     let number = dice.roll(300).to_string();
     let price = format!("{}.{:02}", dice.roll(500), dice.roll(100));
     let group = dice.pick(&["\"Male\"", "\"Female\"", "\"Other\"", "\"d\\u00edvers\""]);
@@ -270,9 +273,7 @@ fn event(topic: &'static str, dice: &mut Dice, when: &str, sent: i64) -> Sample 
     } else {
         &customer
     };
-    Sample::new(topic, with(topic, &changes))
-        .key(key.as_bytes())
-        .at(sent)
+    Sample::new(topic, with(topic, &changes)).key(key.as_bytes())
 }
 
 /// Numbers that look random and are the same in every run.
