@@ -121,6 +121,38 @@ where
     }
 }
 
+/// Work that comes back as the frontier up to which everything is done with it.
+impl<W, E> Background<(W, Option<Epoch>), Option<Epoch>, E>
+where
+    W: Send + 'static,
+    E: From<ThreadError> + Send + 'static,
+{
+    /// Where no work is under way: lets `held` go on as far as it is done, and hands
+    /// over what is to be done `next`, which completes everything before a frontier;
+    /// where that is nothing, it is complete already.
+    ///
+    /// # Errors
+    /// When the work failed.
+    pub(crate) fn go_on(
+        &mut self,
+        held: &mut Held,
+        next: impl FnOnce() -> (Option<W>, Option<Epoch>),
+    ) -> Result<(), E> {
+        match self.state()? {
+            State::Busy => return Ok(()),
+            State::Free => {}
+            State::Done(frontier) => held.release(frontier),
+        }
+        match next() {
+            (Some(work), frontier) => self.give((work, frontier)),
+            (None, frontier) => {
+                held.release(frontier);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// An operator's capability for one output.
 pub(crate) struct Held(Option<Capability<Epoch>>);
 

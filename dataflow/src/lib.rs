@@ -10,6 +10,7 @@ pub mod embedded;
 mod epochs;
 pub mod ingest;
 pub mod observe;
+mod output;
 pub mod pipeline;
 pub mod plan;
 pub mod replay;

@@ -101,6 +101,7 @@ pub enum PipelineError {
 /// The dataflow of one worker, as its loop handles it.
 pub struct Pipeline {
     clock: Clock,
+    written: probe::Handle<Epoch>,
     published: probe::Handle<Epoch>,
     stop: Stop,
     board: Arc<Board>,
@@ -126,7 +127,7 @@ impl Pipeline {
             max_ahead,
             failed,
         } = parts;
-        let watched = Arc::clone(&board);
+        let written_open = probe::Handle::new();
         let failed_source = Arc::clone(&failed);
         let failed_source = move |error: SourceError| failed_source(error.into());
         let failed_save = Arc::clone(&failed);
@@ -237,10 +238,9 @@ impl Pipeline {
             let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&board));
             let written = sink::write(changes, gates, views, writing, sinking, failed.clone());
             let written = Written {
-                open: written.open.probe_with(&passed),
+                open: written.open.probe_with(&passed).probe_with(&written_open),
                 finals: written.finals,
             };
-            sink::watch(written.open.clone(), watched);
 
             if let (Some(how), Some(saving), Some(handle)) = (checkpointing, saving, committed) {
                 let persisting = Persisting {
@@ -278,6 +278,7 @@ impl Pipeline {
         });
         Pipeline {
             clock,
+            written: written_open,
             published,
             stop,
             board,
@@ -291,6 +292,9 @@ impl Pipeline {
         }
         if let Some(epoch) = self.clock.open_epoch() {
             self.board.epoch_open(epoch);
+        }
+        if let Some(next) = self.written.with_frontier(|next| next.first().copied()) {
+            self.board.epoch_written(next.saturating_sub(1));
         }
         self.clock.tick()
     }

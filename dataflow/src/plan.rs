@@ -8,8 +8,8 @@ use crate::Epoch;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
-use crate::checkpoint::State;
 use crate::checkpoint::Store;
+use crate::checkpoint::{SavedDefinition, State};
 use crate::ingest::discovery::Found;
 use crate::sink::Place;
 use crate::start::{Start, nothing};
@@ -104,43 +104,14 @@ pub enum PlanError {
 /// What process 0 has taken for all of them, and tells the others.
 #[derive(Serialize, Deserialize)]
 pub struct Plan {
-    generation: u64,
-    host: String,
-    process: u32,
-    started_at: i64,
+    /// In whose name all write.
+    pub holder: Holder,
     /// The newest checkpoint, in the name of this generation; none where none are
     /// taken.
     pub manifest: Option<Manifest>,
 }
 
 impl Plan {
-    /// What has been taken.
-    pub fn new(holder: &Holder, manifest: Option<Manifest>) -> Plan {
-        let Holder {
-            generation,
-            host,
-            process,
-            started_at,
-        } = holder.clone();
-        Plan {
-            generation,
-            host,
-            process,
-            started_at,
-            manifest,
-        }
-    }
-
-    /// In whose name all write.
-    pub fn holder(&self) -> Holder {
-        Holder {
-            generation: self.generation,
-            host: self.host.clone(),
-            process: self.process,
-            started_at: self.started_at,
-        }
-    }
-
     /// As it is sent.
     ///
     /// # Errors
@@ -227,7 +198,7 @@ impl Sources<'_> {
         let now = self.catalog.saved(self.max_ahead);
         let all = state.views.iter().chain(&now);
         for view in all {
-            let of = |views: &[crate::checkpoint::SavedDefinition]| {
+            let of = |views: &[SavedDefinition]| {
                 let found = views.iter().find(|other| other.name == view.name);
                 found.map(|view| view.definition.clone())
             };

@@ -174,7 +174,9 @@ pub trait Reader: Send + Sync {
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError>;
 
     /// How far everything is complete, if anything has been published yet.
-    fn progress(&self) -> Result<Option<Progress>, SinkError>;
+    fn progress(&self) -> Result<Option<Progress>, SinkError> {
+        self.standing().map(|standing| standing.progress)
+    }
 
     /// All that the `progress` document says.
     fn standing(&self) -> Result<Standing, SinkError>;

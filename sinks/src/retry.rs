@@ -15,11 +15,14 @@ use crate::{Batch, Progress, Reaching, SinkError, Writer};
 /// Told of each failed attempt, and its number within the outage, from 1 on.
 pub type Observer = Arc<dyn Fn(&SinkError, u32) + Send + Sync>;
 
-/// How long to wait between attempts.
+/// How long to wait between attempts: the limit doubles with each, and the wait is
+/// drawn evenly below it.
 #[derive(Debug, Clone, Copy)]
-struct Backoff {
-    first: Duration,
-    longest: Duration,
+pub struct Backoff {
+    /// The limit after the first.
+    pub first: Duration,
+    /// The highest limit.
+    pub longest: Duration,
 }
 
 impl Backoff {
@@ -34,7 +37,8 @@ impl Backoff {
         (self.first * 2u32.pow(doublings)).min(self.longest)
     }
 
-    fn delay(self, attempt: u32) -> Duration {
+    /// How long to wait after this attempt, counted from 1.
+    pub fn delay(self, attempt: u32) -> Duration {
         self.limit(attempt).mul_f64(rand::random_range(0.0..=1.0))
     }
 }
@@ -158,8 +162,8 @@ pub fn wait_for<T>(
     }
 }
 
-/// Sleeps, and says whether it slept to the end.
-fn pause(delay: Duration, abandon: &AtomicBool) -> bool {
+/// Sleeps until `abandon` is set, and says whether it slept to the end.
+pub fn pause(delay: Duration, abandon: &AtomicBool) -> bool {
     const STEP: Duration = Duration::from_millis(25);
     let end = Instant::now() + delay;
     loop {

@@ -47,6 +47,16 @@ fn pipeline(scene: &Scene) -> Pipeline {
         .flag("--idle-timeout", "1h")
 }
 
+/// The same with checkpoints in a folder, if it is `saving`.
+fn perhaps_saving(scene: &Scene, folder: &Folder, saving: bool) -> Pipeline {
+    match saving {
+        true => pipeline(scene)
+            .flag("--checkpoint", &folder.url())
+            .flag("--checkpoint-interval", "200ms"),
+        false => pipeline(scene),
+    }
+}
+
 /// A run that has written something and is idle.
 fn idle(scene: &Scene, pipeline: &Pipeline) -> Run {
     scene.produce(&shop(71, 200));
@@ -81,12 +91,7 @@ fn one_that_is_told_to_takes_over() {
     for saving in [false, true] {
         let scene = Scene::new("told", 2);
         let folder = Folder::new();
-        let pipeline = match saving {
-            true => pipeline(&scene)
-                .flag("--checkpoint", &folder.url())
-                .flag("--checkpoint-interval", "200ms"),
-            false => pipeline(&scene),
-        };
+        let pipeline = perhaps_saving(&scene, &folder, saving);
         let watcher = Watcher::follow(&scene.mongo);
         let mut first = idle(&scene, &pipeline);
         let mut second = pipeline.clone().switch("--take-over").start();
@@ -122,12 +127,7 @@ fn one_that_sleeps_is_replaced_and_wakes_up_too_late() {
     for saving in [false, true] {
         let scene = Scene::new("sleeper", 2);
         let folder = Folder::new();
-        let pipeline = match saving {
-            true => pipeline(&scene)
-                .flag("--checkpoint", &folder.url())
-                .flag("--checkpoint-interval", "200ms"),
-            false => pipeline(&scene),
-        };
+        let pipeline = perhaps_saving(&scene, &folder, saving);
         let pipeline = pipeline.flag("--max-in-flight", "500");
         let watcher = Watcher::follow(&scene.mongo);
         // In the middle of its work.

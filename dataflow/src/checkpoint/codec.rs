@@ -35,6 +35,25 @@ impl Codec for () {
     }
 }
 
+/// Takes an unsigned integer of a type.
+macro_rules! take_unsigned {
+    ($type:ty, $from:ident) => {{
+        let mut value = 0;
+        for shift in (0..<$type>::BITS).step_by(7) {
+            let byte = byte($from)?;
+            let bits = <$type>::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return None;
+            }
+            value |= bits << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }};
+}
+
 impl Codec for u64 {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {
@@ -48,51 +67,27 @@ impl Codec for u64 {
 
     #[inline]
     fn take(from: &mut &[u8]) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = byte(from)?;
-            let bits = u64::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                return None;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
+        take_unsigned!(u64, from)
     }
 }
 
 impl Codec for u128 {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {
-        if let Ok(small) = u64::try_from(*self) {
-            return small.put(into);
-        }
         let mut rest = *self;
-        while rest >= 0x80 {
+        loop {
+            // Most are small, and the same bytes.
+            if let Ok(small) = u64::try_from(rest) {
+                return small.put(into);
+            }
             into.push(low_bits(rest) | 0x80);
             rest >>= 7;
         }
-        into.push(low_bits(rest));
     }
 
     #[inline]
     fn take(from: &mut &[u8]) -> Option<u128> {
-        let mut value = 0;
-        for shift in (0..128).step_by(7) {
-            let byte = byte(from)?;
-            let bits = u128::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                return None;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
+        take_unsigned!(u128, from)
     }
 }
 

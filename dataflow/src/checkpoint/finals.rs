@@ -9,8 +9,8 @@ use super::file::Section;
 use super::records::Final;
 use super::tap::Run;
 use crate::Epoch;
+use crate::output::Sender;
 use crate::views::rows::Became;
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -26,8 +26,6 @@ pub(crate) struct Told<'scope> {
     pub(crate) runs: StreamVec<'scope, Epoch, Run>,
 }
 
-type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
-
 /// Tells final rows from others. `saving`: whether there are checkpoints.
 pub(crate) fn tell_apart<'scope>(
     rows: StreamVec<'scope, Epoch, Became>,
@@ -39,9 +37,9 @@ pub(crate) fn tell_apart<'scope>(
     let (finals, finals_stream) = builder.new_output::<Vec<Final>>();
     let (runs, runs_stream) = builder.new_output::<Vec<Run>>();
     builder.build(move |_| {
-        let mut open: Output<Became> = OutputBuilder::from(open);
-        let mut finals: Output<Final> = OutputBuilder::from(finals);
-        let mut runs: Output<Run> = OutputBuilder::from(runs);
+        let mut open: Sender<Became> = OutputBuilder::from(open);
+        let mut finals: Sender<Final> = OutputBuilder::from(finals);
+        let mut runs: Sender<Run> = OutputBuilder::from(runs);
         move |_| {
             rows.for_each(|capability, rows| {
                 let capabilities = [0, 1, 2].map(|output| capability.retain_least(output));

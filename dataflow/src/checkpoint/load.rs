@@ -21,15 +21,14 @@ use super::records::{Final, decode};
 use super::store::Store;
 use crate::Epoch;
 use crate::background::ThreadError;
+use crate::output::Output;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, ProductChange, SaleChange};
 use crate::views::key::Key;
 use crate::views::sums::Sums;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::SyncActivator;
@@ -75,38 +74,23 @@ pub(crate) struct Loaded<'scope> {
     pub(crate) finals: StreamVec<'scope, Epoch, Final>,
 }
 
-/// One output.
-struct Output<D: Clone + 'static> {
-    builder: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>,
-    place: usize,
-}
-
-impl<D: Clone + 'static> Output<D> {
-    fn new<'scope>(
-        builder: &mut OperatorBuilder<'scope, Epoch>,
-    ) -> (Output<D>, StreamVec<'scope, Epoch, D>) {
-        let place = builder.shape().outputs();
-        let (output, stream) = builder.new_output();
-        let builder = OutputBuilder::from(output);
-        (Output { builder, place }, stream)
-    }
-
-    /// Sends the records of a block, as `update`s.
-    fn send<T: Codec>(
-        &mut self,
-        capabilities: &[Capability<Epoch>],
-        payload: &[u8],
-        update: impl Fn(T) -> Option<D>,
-    ) -> Result<(), CheckpointError> {
-        let mut output = self.builder.activate();
-        let mut session = output.session(&capabilities[self.place]);
-        for record in decode::<T>(payload) {
-            if let Some(update) = update(record?) {
-                session.give(update);
-            }
+/// Sends the records of a block, as `update`s.
+fn send<T: Codec, D: Clone + 'static>(
+    output: &mut Output<D>,
+    capabilities: &[Capability<Epoch>],
+    payload: &[u8],
+    update: impl Fn(T) -> Option<D>,
+) -> Result<(), CheckpointError> {
+    let mut outcome = Ok(());
+    let records = decode::<T>(payload).map_while(|record| match record {
+        Ok(record) => Some(record),
+        Err(error) => {
+            outcome = Err(error);
+            None
         }
-        Ok(())
-    }
+    });
+    output.send(capabilities, records.filter_map(update));
+    outcome
 }
 
 /// Loads a checkpoint, together with all other workers.
@@ -162,25 +146,27 @@ pub(crate) fn load<'scope>(
                 let to = &*capabilities;
                 let payload = &payload;
                 match entry.section {
-                    Section::Rows => sums.send(to, payload, |(key, sums): (Key, Sums)| {
+                    Section::Rows => send(&mut sums, to, payload, |(key, sums): (Key, Sums)| {
                         Some(((key, ()), at, sums))
                     }),
-                    Section::Members => members.send(to, payload, |(key, member, diff)| {
+                    Section::Members => send(&mut members, to, payload, |(key, member, diff)| {
                         Some(((key, member), at, diff))
                     }),
-                    Section::Latest => latest.send(to, payload, |(key, time, diff)| {
+                    Section::Latest => send(&mut latest, to, payload, |(key, time, diff)| {
                         Some(((key, time), at, diff))
                     }),
-                    Section::Sales => {
-                        sales.send(to, payload, |(id, sale, diff)| Some(((id, sale), at, diff)))
+                    Section::Sales => send(&mut sales, to, payload, |(id, sale, diff)| {
+                        Some(((id, sale), at, diff))
+                    }),
+                    Section::ByCustomer => {
+                        send(&mut customers, to, payload, |(id, entry, diff)| {
+                            Some(((id, entry), at, diff))
+                        })
                     }
-                    Section::ByCustomer => customers.send(to, payload, |(id, entry, diff)| {
+                    Section::ByProduct => send(&mut products, to, payload, |(id, entry, diff)| {
                         Some(((id, entry), at, diff))
                     }),
-                    Section::ByProduct => products.send(to, payload, |(id, entry, diff)| {
-                        Some(((id, entry), at, diff))
-                    }),
-                    Section::Finals => finals.send(to, payload, |row: Final| {
+                    Section::Finals => send(&mut finals, to, payload, |row: Final| {
                         (row.epoch > finals_written).then_some(row)
                     }),
                 }

@@ -1,15 +1,15 @@
 //! How a store is waited for that is away, full or read-only.
 
 use super::CheckpointError;
-use backon::{BackoffBuilder, ExponentialBuilder};
+use sinks::retry::{Backoff, pause};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// The longest time between two attempts.
-const LONGEST: Duration = Duration::from_secs(10);
-/// While waiting, how often it is asked whether the run still wants it.
-const LOOK_UP: Duration = Duration::from_millis(50);
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(10),
+};
 
 /// Tries again for as long as it helps.
 #[derive(Clone)]
@@ -31,27 +31,21 @@ impl Patience {
         what: &str,
         mut attempt: impl FnMut() -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(LONGEST)
-            .with_jitter()
-            .without_max_times()
-            .build();
+        let mut attempts = 0;
         loop {
             let error = match attempt() {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
+            attempts += 1;
             (self.failed)();
-            if !error.is_temporary() || self.abandoned.load(Ordering::Relaxed) {
+            if !error.is_temporary() {
                 return Err(error);
             }
-            let pause = pauses.next().unwrap_or(LONGEST);
-            tracing::warn!("{what} is not written, and tried again in {pause:.1?}: {error}");
-            let mut waited = Duration::ZERO;
-            while waited < pause && !self.abandoned.load(Ordering::Relaxed) {
-                std::thread::sleep(LOOK_UP);
-                waited += LOOK_UP;
+            let delay = BACKOFF.delay(attempts);
+            tracing::warn!("{what} is not written, and tried again in {delay:.1?}: {error}");
+            if !pause(delay, &self.abandoned) {
+                return Err(error);
             }
         }
     }

@@ -12,12 +12,12 @@ use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
 use crate::Epoch;
 use crate::background::{Background, Held, State, ThreadError};
+use crate::output::Sender;
 use crate::sink::earliest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -86,8 +86,7 @@ pub(crate) fn persist<'scope>(
     let lane = scope.index();
 
     builder.build(move |mut capabilities| {
-        let mut reports: OutputBuilder<Epoch, CapacityContainerBuilder<Vec<Report>>> =
-            OutputBuilder::from(reports);
+        let mut reports: Sender<Report> = OutputBuilder::from(reports);
         let mut kept = Held::new(capabilities.pop());
         let mut reported = Held::new(capabilities.pop());
         let Saving { cadence, restored } = persisting.saving;
@@ -116,8 +115,7 @@ pub(crate) fn persist<'scope>(
             let mut finish = || {
                 match thread.state()? {
                     State::Busy => return Ok(()),
-                    State::Free => {}
-                    State::Done(None) => {}
+                    State::Free | State::Done(None) => {}
                     State::Done(Some(report)) => {
                         finished = report.checkpoint + 1;
                         if let Some(capability) = reported.capability() {

@@ -4,14 +4,13 @@ use super::reading::Reading;
 use super::source::{Position, Source};
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
+use crate::output::Output;
 use crate::time::Mark;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, Pieces, ProductChange, SaleChange};
 use sinks::DeadLetter;
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// The open epoch, and a capability for it on each output.
@@ -26,23 +25,6 @@ impl Open {
         for capability in &mut self.capabilities {
             capability.downgrade(&epoch);
         }
-    }
-}
-
-type Builder<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
-
-/// One output: how to send, and the place of its capability.
-struct Output<D: Clone + 'static> {
-    builder: Builder<D>,
-    place: usize,
-}
-
-impl<D: Clone + 'static> Output<D> {
-    fn send(&mut self, open: &Open, items: impl Iterator<Item = D>) {
-        let mut output = self.builder.activate();
-        output
-            .session(&open.capabilities[self.place])
-            .give_iterator(items);
     }
 }
 
@@ -72,30 +54,20 @@ pub(super) struct Streams<'scope> {
     pub(super) partitions: StreamVec<'scope, Epoch, SavedPartition>,
 }
 
-/// One more output, connected to no input.
-fn output<'scope, D: Clone + 'static>(
-    builder: &mut OperatorBuilder<'scope, Epoch>,
-) -> (Output<D>, StreamVec<'scope, Epoch, D>) {
-    let place = builder.shape().outputs();
-    let (output, stream) = builder.new_output_connection([]);
-    let builder = OutputBuilder::from(output);
-    (Output { builder, place }, stream)
-}
-
 impl Outputs {
     /// All outputs of an operator that has none yet, and their streams.
     pub(super) fn new<'scope>(
         builder: &mut OperatorBuilder<'scope, Epoch>,
     ) -> (Outputs, Streams<'scope>) {
-        let (sums, sums_stream) = output(builder);
-        let (members, members_stream) = output(builder);
-        let (latest, latest_stream) = output(builder);
-        let (sales, sales_stream) = output(builder);
-        let (customers, customers_stream) = output(builder);
-        let (products, products_stream) = output(builder);
-        let (letters, letters_stream) = output(builder);
-        let (marks, marks_stream) = output(builder);
-        let (partitions, partitions_stream) = output(builder);
+        let (sums, sums_stream) = Output::new(builder);
+        let (members, members_stream) = Output::new(builder);
+        let (latest, latest_stream) = Output::new(builder);
+        let (sales, sales_stream) = Output::new(builder);
+        let (customers, customers_stream) = Output::new(builder);
+        let (products, products_stream) = Output::new(builder);
+        let (letters, letters_stream) = Output::new(builder);
+        let (marks, marks_stream) = Output::new(builder);
+        let (partitions, partitions_stream) = Output::new(builder);
         let outputs = Outputs {
             sums,
             members,
@@ -141,37 +113,48 @@ impl Outputs {
                                }| {
             reading.partitions.reached(topic, partition, next, idle);
         });
-        self.marks.send(open, reading.partitions.marks(ended));
+        let capabilities = &open.capabilities;
+        self.marks
+            .send(capabilities, reading.partitions.marks(ended));
         if saves {
-            self.partitions.send(open, reading.partitions.save());
+            self.partitions
+                .send(capabilities, reading.partitions.save());
         }
     }
 
     pub(super) fn send_contributions(&mut self, open: &Open, reading: &mut Reading) {
-        let epoch = open.epoch;
+        let Open {
+            capabilities,
+            epoch,
+        } = open;
+        let epoch = *epoch;
         let contributions = &mut reading.contributions;
         let sums = contributions.take_sums();
-        self.sums
-            .send(open, sums.map(|(key, sums)| ((key, ()), epoch, sums)));
+        self.sums.send(
+            capabilities,
+            sums.map(|(key, sums)| ((key, ()), epoch, sums)),
+        );
         let members = contributions.take_members();
         self.members
-            .send(open, members.map(|member| (member, epoch, 1)));
+            .send(capabilities, members.map(|member| (member, epoch, 1)));
         let latest = contributions.take_latest();
         self.latest
-            .send(open, latest.map(|latest| (latest, epoch, 1)));
+            .send(capabilities, latest.map(|latest| (latest, epoch, 1)));
         let sales = contributions.take_sales();
-        self.sales.send(open, sales.map(|sale| (sale, epoch, 1)));
+        self.sales
+            .send(capabilities, sales.map(|sale| (sale, epoch, 1)));
         let customers = contributions.take_customers();
         let customers = customers.map(|version| (version, epoch, Pieces::ONE));
-        self.customers.send(open, customers);
+        self.customers.send(capabilities, customers);
         let products = contributions.take_products();
         let products = products.map(|version| (version, epoch, Pieces::ONE));
-        self.products.send(open, products);
+        self.products.send(capabilities, products);
     }
 
     pub(super) fn send_letters(&mut self, open: &Open, reading: &mut Reading) {
         if !reading.letters.is_empty() {
-            self.letters.send(open, reading.letters.drain(..));
+            self.letters
+                .send(&open.capabilities, reading.letters.drain(..));
         }
     }
 }

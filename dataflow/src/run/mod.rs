@@ -159,8 +159,8 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             guard::start(&storage, true, &ending)?;
-            let last = sources.take_checkpoint(holder.generation)?;
-            Some(Plan::new(&holder, last).write()?)
+            let manifest = sources.take_checkpoint(holder.generation)?;
+            Some(Plan { holder, manifest }.write()?)
         }
         _ => None,
     };
@@ -169,7 +169,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         Err(error) => return ending.unless_stopping(error.into()),
     };
     if settings.process > 0 {
-        storage.enter(&plan.holder())?;
+        storage.enter(&plan.holder)?;
         guard::start(&storage, false, &ending)?;
     }
     let last = plan.manifest;

@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value as Json, json};
-use sinks::{Progress, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Value};
+use sinks::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Value};
 use tower::ServiceExt;
 
 use super::*;
@@ -50,10 +50,6 @@ impl Reader for Memory {
             updated_at: 0,
         });
         Ok(stored.collect())
-    }
-
-    fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        Ok(None)
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {

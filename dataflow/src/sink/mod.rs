@@ -22,7 +22,7 @@ pub use catch_up::{CatchUp, Place};
 pub(crate) use operator::earliest;
 pub use operator::{Changes, Writing, Written, write};
 pub use pending::Left;
-pub use progress::{From, Reached, publish, watch};
+pub use progress::{From, Reached, publish};
 pub use record::record;
 
 use crate::Epoch;

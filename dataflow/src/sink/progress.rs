@@ -11,9 +11,8 @@ use super::catch_up::CatchUp;
 use super::operator::{Written, earliest};
 use super::pending::Through;
 use crate::Epoch;
-use crate::background::{Background, Held, State};
+use crate::background::{Background, Held};
 use crate::epochs::take_before;
-use crate::observe::Board;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
 use sinks::{Progress, ViewProgress, Writer};
@@ -152,9 +151,9 @@ pub fn publish<'scope>(
     builder.build(move |mut capabilities| {
         let mut held = Held::new(capabilities.pop().filter(|_| here));
         let background = here.then(|| {
-            Background::start("progress", wake, move |(progress, through)| {
+            Background::start("progress", wake, move |(progress, frontier)| {
                 writer.publish(&progress)?;
-                Ok::<Through, WriteError>(through)
+                Ok::<Option<Epoch>, WriteError>(frontier)
             })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
@@ -169,43 +168,19 @@ pub fn publish<'scope>(
             let Some(thread) = &mut background else {
                 return;
             };
-            let mut publish_reached = || {
-                match thread.state()? {
-                    State::Busy => return Ok(()),
-                    State::Free => {}
-                    State::Done(through) => held.release(through.all()),
-                }
+            let told = thread.go_on(&mut held, || {
                 let through = Through {
                     complete: earliest(&frontiers[..2]),
                     durable: earliest(&frontiers[2..]),
                 };
                 let now = jiff::Timestamp::now().as_millisecond();
-                match reached.advance(through, now) {
-                    Some(progress) => thread.give((progress, through)),
-                    None => {
-                        held.release(through.all());
-                        Ok(())
-                    }
-                }
-            };
-            if let Err(error) = publish_reached() {
+                (reached.advance(through, now), through.all())
+            });
+            if let Err(error) = told {
                 background = None;
                 failed(error);
             }
         }
     });
     published
-}
-
-/// Tells the board which epochs are written, on every worker.
-pub fn watch<'scope>(written: StreamVec<'scope, Epoch, ()>, board: Arc<Board>) {
-    let mut builder = OperatorBuilder::new("Watch".to_owned(), written.scope());
-    let _written = builder.new_input(written, Pipeline);
-    builder.build(move |_| {
-        move |frontiers: &[MutableAntichain<Epoch>]| {
-            if let Some(frontier) = earliest(frontiers) {
-                board.epoch_written(frontier.saturating_sub(1));
-            }
-        }
-    });
 }

@@ -9,7 +9,7 @@ use super::WriteError;
 use super::catch_up::Place;
 use super::operator::earliest;
 use crate::Epoch;
-use crate::background::{Background, Held, State};
+use crate::background::{Background, Held};
 use crate::epochs::take_before;
 use crate::time::Mark;
 use sinks::{Reaching, Writer};
@@ -60,12 +60,7 @@ pub fn record<'scope>(
             let Some(thread) = &mut background else {
                 return;
             };
-            let mut record_complete = || {
-                match thread.state()? {
-                    State::Busy => return Ok(()),
-                    State::Free => {}
-                    State::Done(frontier) => held.release(frontier),
-                }
+            let recorded = thread.go_on(&mut held, || {
                 let frontier = earliest(frontiers);
                 let mut last = None;
                 for (epoch, marks) in take_before(&mut coming, frontier) {
@@ -76,29 +71,25 @@ pub fn record<'scope>(
                         last = Some(epoch);
                     }
                 }
-                let Some(epoch) = last else {
-                    held.release(frontier);
-                    return Ok(());
-                };
-                let mut reaching = Reaching {
-                    epoch,
-                    offsets: BTreeMap::new(),
-                };
-                for ((topic, partition), next) in &before {
-                    let topic = topics[*topic].clone();
-                    reaching
-                        .offsets
-                        .entry(topic)
-                        .or_default()
-                        .insert(*partition, *next);
-                }
-                thread.give((reaching, frontier))
-            };
-            if let Err(error) = record_complete() {
+                (
+                    last.map(|epoch| reaching(epoch, &before, &topics)),
+                    frontier,
+                )
+            });
+            if let Err(error) = recorded {
                 background = None;
                 failed(error);
             }
         }
     });
     recorded
+}
+
+fn reaching(epoch: Epoch, known: &BTreeMap<Place, i64>, topics: &[String]) -> Reaching {
+    let mut offsets: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+    for ((topic, partition), next) in known {
+        let of_topic = offsets.entry(topics[*topic].clone()).or_default();
+        of_topic.insert(*partition, *next);
+    }
+    Reaching { epoch, offsets }
 }

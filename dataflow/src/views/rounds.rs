@@ -24,11 +24,11 @@ use super::footprint::{Footprint, Gauge};
 use super::key::Slot;
 use crate::Epoch;
 use crate::epochs::take_before;
+use crate::output::Sender;
 use crate::time::{Advanced, Closed, Closing, Closings};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::{Navigable, TraceReader};
 use std::collections::BTreeMap;
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -91,8 +91,6 @@ struct Work<B> {
     upper: Option<Antichain<Epoch>>,
 }
 
-type Output<D> = OutputBuilder<Epoch, CapacityContainerBuilder<Vec<D>>>;
-
 /// What operators need to know of the run.
 #[derive(Clone)]
 pub(super) struct Setting {
@@ -127,8 +125,8 @@ where
 
     builder.build(move |capabilities| {
         drop(capabilities);
-        let mut made: Output<D> = OutputBuilder::from(made);
-        let mut retracted: Output<R> = OutputBuilder::from(retracted);
+        let mut made: Sender<D> = OutputBuilder::from(made);
+        let mut retracted: Sender<R> = OutputBuilder::from(retracted);
         let mut todo: BTreeMap<Epoch, Work<Tr::Batch>> = BTreeMap::new();
         let mut closings = Closings::default();
         // The trace up to here is what was there before.

@@ -253,10 +253,6 @@ impl Reader for Database {
         unreachable!("nobody looks at pages")
     }
 
-    fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        Ok(self.contents.lock().unwrap().progress.clone())
-    }
-
     fn standing(&self) -> Result<Standing, SinkError> {
         let contents = self.contents.lock().unwrap();
         Ok(Standing {

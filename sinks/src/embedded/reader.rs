@@ -116,10 +116,6 @@ impl Reader for EmbeddedReader {
         Ok(())
     }
 
-    fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        progress(&self.store, &self.connection())
-    }
-
     fn standing(&self) -> Result<Standing, SinkError> {
         // Of one moment.
         let mut connection = self.connection();

@@ -9,7 +9,7 @@ use ::mongodb::options::{CollectionOptions, ReadConcern};
 use super::commands::Tables;
 use super::connection::Connection;
 use super::{documents, holder};
-use crate::{Progress, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table};
+use crate::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table};
 
 /// A way to read the database.
 #[derive(Debug)]
@@ -85,10 +85,6 @@ impl Reader for MongoReader {
             }
             Ok(rows)
         })
-    }
-
-    fn progress(&self) -> Result<Option<Progress>, SinkError> {
-        self.standing().map(|standing| standing.progress)
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {
