@@ -13,6 +13,7 @@ pub mod observe;
 mod output;
 pub mod pipeline;
 pub mod plan;
+pub mod rebuild;
 pub mod replay;
 pub mod run;
 pub mod serve;

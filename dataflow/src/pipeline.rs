@@ -149,6 +149,7 @@ impl Pipeline {
                 board: Arc::clone(&board),
                 restored,
                 partitions: Arc::clone(&start.partitions),
+                again: Arc::clone(&start.again),
                 cadence,
             };
             let (heard, again) = scope.feedback(1);

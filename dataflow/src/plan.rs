@@ -9,8 +9,9 @@ use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
 use crate::checkpoint::Store;
-use crate::checkpoint::{SavedDefinition, State};
+use crate::checkpoint::renumber;
 use crate::ingest::discovery::Found;
+use crate::rebuild::{Again, Change, change, check_names};
 use crate::sink::Place;
 use crate::start::{Start, nothing};
 use crate::views::Catalog;
@@ -18,7 +19,7 @@ use crate::views::definition::Definition;
 use crate::views::row;
 use serde::{Deserialize, Serialize};
 use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What a run finds does not fit together.
@@ -27,8 +28,8 @@ pub enum PlanError {
     /// A view is not the one that the checkpoint holds.
     #[error(
         "view {view} has changed since the checkpoint in {checkpoint} was taken:\n  it was  {was}\n  \
-         it is   {is}\nTake back the change, or begin anew with an empty --checkpoint and an empty \
-         --database"
+         it is   {is}\nTake back the change, or rebuild the view from what Kafka has of its topic, with \
+         --reset-view {view}; the others go on as they are"
     )]
     Changed {
         /// The view.
@@ -39,6 +40,14 @@ pub enum PlanError {
         was: String,
         /// What it is.
         is: String,
+    },
+    /// A view is to be rebuilt that there is not.
+    #[error("--reset-view {name}: there is no such view; there are {known}")]
+    NoSuchView {
+        /// The name it gives.
+        name: String,
+        /// The views there are.
+        known: String,
     },
     /// The checkpoint is of other topics.
     #[error(
@@ -143,6 +152,8 @@ pub struct Sources<'a> {
     pub store: Option<&'a Arc<Store>>,
     /// The partitions that Kafka has.
     pub found: &'a [Found],
+    /// Names of views that may be rebuilt, where they have changed.
+    pub reset: &'a BTreeSet<String>,
 }
 
 impl Sources<'_> {
@@ -157,9 +168,8 @@ impl Sources<'_> {
         };
         loop {
             let newest = store.newest()?;
-            if let Some(newest) = &newest {
-                self.check_state(&newest.state, &store.describe())?;
-            }
+            let newest = newest.map(|newest| self.of_now(store, newest, generation));
+            let newest = newest.transpose()?;
             let made_at = jiff::Timestamp::now().as_millisecond();
             let next = match newest {
                 Some(newest) => Manifest {
@@ -185,8 +195,14 @@ impl Sources<'_> {
         }
     }
 
-    fn check_state(&self, state: &State, checkpoint: &str) -> Result<(), PlanError> {
-        let checkpoint = checkpoint.to_owned();
+    /// A checkpoint as one of the views of now.
+    fn of_now(
+        &self,
+        store: &Store,
+        newest: Manifest,
+        generation: u64,
+    ) -> Result<Manifest, PlanError> {
+        let (state, checkpoint) = (&newest.state, store.describe());
         if state.topics != self.topics {
             let (was, is) = (state.topics.join(", "), self.topics.join(", "));
             return Err(PlanError::Topics {
@@ -195,25 +211,37 @@ impl Sources<'_> {
                 is,
             });
         }
-        let now = self.catalog.saved(self.max_ahead);
-        let all = state.views.iter().chain(&now);
-        for view in all {
-            let of = |views: &[SavedDefinition]| {
-                let found = views.iter().find(|other| other.name == view.name);
-                found.map(|view| view.definition.clone())
-            };
-            let (was, is) = (of(&state.views), of(&now));
-            if was != is {
-                let none = || "(not there)".to_owned();
-                return Err(PlanError::Changed {
-                    view: view.name.clone(),
-                    checkpoint,
-                    was: was.unwrap_or_else(none),
-                    is: is.unwrap_or_else(none),
-                });
-            }
+        let change = change(state, self.catalog, self.max_ahead, self.reset, &checkpoint)?;
+        let Some(Change { numbering, state }) = change else {
+            return Ok(newest);
+        };
+        let mut files = Vec::new();
+        if !newest.files.is_empty() {
+            let name = format!("{generation:08}-views-{:08}", newest.sequence + 1);
+            let told = newest.state.finals_written;
+            files.push(renumber(store, &newest.files, &name, told, &numbering)?);
         }
-        Ok(())
+        Ok(Manifest {
+            state,
+            files,
+            ..newest
+        })
+    }
+
+    /// The numbers of the views of which everything is read again. Where there are no
+    /// checkpoints, those that are asked for: everything is read again then, but what
+    /// the database holds of them may be of other windows and groups.
+    ///
+    /// # Errors
+    /// When there is no such view.
+    pub fn rebuilt(&self, manifest: Option<&Manifest>) -> Result<Vec<u16>, PlanError> {
+        if let Some(manifest) = manifest {
+            return Ok(manifest.state.rebuilding.clone());
+        }
+        check_names(self.reset, self.catalog.saved(self.max_ahead).iter())?;
+        let views = (0..).zip(&self.catalog.definitions);
+        let asked = views.filter(|(_, view)| self.reset.contains(view.name));
+        Ok(asked.map(|(number, _)| number).collect())
     }
 
     /// Where to go on from `manifest`; from the beginning where there is none.
@@ -263,6 +291,7 @@ impl Sources<'_> {
         };
         if let Some(manifest) = manifest {
             start.partitions = manifest.state.partitions.clone().into();
+            start.again = Arc::new(Again::of(&manifest.state, self.catalog, self.found));
             start.watermarks = manifest.state.watermarks.clone();
             self.in_doubt(through, &mut start)?;
         } else {

@@ -98,6 +98,7 @@ impl Replay {
                     board: Arc::clone(&board),
                     restored: Epoch::MIN,
                     partitions: Arc::default(),
+                    again: Arc::default(),
                     cadence: None,
                 };
                 let (heard, again) = scope.feedback(1);

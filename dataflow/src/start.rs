@@ -16,6 +16,7 @@ use crate::checkpoint::Manifest;
 use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
 use crate::checkpoint::{SavedPartition, State};
+use crate::rebuild::Again;
 use crate::sink::{CatchUp, Left, Place};
 use crate::time::{SavedWatermarks, Watermarks};
 use crate::views::Catalog;
@@ -34,6 +35,8 @@ pub struct Start {
     pub loading: Option<Loading>,
     /// Where partitions stand.
     pub partitions: Arc<[SavedPartition]>,
+    /// What is read again for views that are rebuilt.
+    pub again: Arc<Again>,
     /// How far event time has come.
     pub watermarks: SavedWatermarks,
     /// Offsets that an earlier run may have written the effect of.
@@ -56,6 +59,7 @@ impl Start {
             first: 1,
             loading: None,
             partitions: Arc::default(),
+            again: Arc::default(),
             watermarks: SavedWatermarks::default(),
             targets: BTreeMap::new(),
             views: BTreeMap::new(),
@@ -70,10 +74,12 @@ impl Start {
         self.first.saturating_sub(1)
     }
 
-    /// The next offset of each partition that has been read.
+    /// The next offset of each partition that has been read, and is not read again
+    /// from its beginning.
     pub fn positions(&self) -> Arc<BTreeMap<Place, i64>> {
         let saved = self.partitions.iter();
         let positions = saved.map(|saved| ((saved.topic, saved.partition), saved.next));
+        let positions = positions.filter(|(place, _)| !self.again.until.contains_key(place));
         Arc::new(positions.collect())
     }
 
@@ -137,5 +143,6 @@ pub fn nothing(catalog: &Catalog, topics: &[String], max_ahead: i64) -> State {
         partitions: Vec::new(),
         watermarks: Watermarks::new(catalog).save(),
         finals_written: 0,
+        rebuilding: Vec::new(),
     }
 }

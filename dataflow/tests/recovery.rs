@@ -12,9 +12,12 @@ mod shop;
 
 use end_to_end::Rules;
 use end_to_end::oracle;
-use memory::{Database, Ways};
+use memory::{Database, Seen, Tables, Ways};
 use proptest::prelude::*;
-use shop::{Any, MAX_AHEAD, any_lateness, any_message, configured, in_memory, log};
+use shop::{
+    Any, MAX_AHEAD, any_lateness, any_message, configured, configured_without, in_memory, log,
+};
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +30,7 @@ use tidemark::ingest::source::Source;
 use tidemark::observe::Board;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::plan::Sources;
+use tidemark::rebuild;
 use tidemark::start::Checkpointing;
 use tidemark::views::Catalog;
 
@@ -76,9 +80,36 @@ prop_compose! {
     }
 }
 
+/// A change of views, between two runs.
+#[derive(Clone, Debug)]
+struct Change {
+    /// Before which run.
+    at: usize,
+    /// The view that has another lateness before.
+    view: usize,
+    lateness: oracle::Lateness,
+    /// The view that is not there before.
+    left_out: Option<usize>,
+}
+
+prop_compose! {
+    fn any_change()(
+        at in 1usize..4,
+        view in 0usize..7,
+        lateness in any_lateness(),
+        left_out in prop::option::of(0usize..7),
+    ) -> Change {
+        Change { at, view, lateness, left_out }
+    }
+}
+
 /// What all runs share.
 struct World {
+    /// The views.
     catalog: Arc<Catalog>,
+    /// The same, from the run on that asks for it; and the names of those that are
+    /// others than before.
+    change: Option<(usize, Arc<Catalog>, BTreeSet<String>)>,
     topics: Arc<[String]>,
     log: Vec<Partition>,
     database: Arc<Database>,
@@ -88,20 +119,58 @@ struct World {
 impl World {
     /// Runs until the log is read and written, or until `run` ends. `last`: it is to
     /// go on to the end whatever it says.
-    fn run(&self, run: &Run, last: bool) {
+    fn run(&self, number: usize, run: &Run, last: bool) {
+        let (views, reset) = match &self.change {
+            Some((at, before, _)) if number < *at => (before, &BTreeSet::new()),
+            Some((_, _, changed)) => (&self.catalog, changed),
+            None => (&self.catalog, &BTreeSet::new()),
+        };
+        let of_database = |name| {
+            let mut all = self.catalog.definitions.iter();
+            all.position(|view| view.name == name).unwrap()
+        };
+        let tables = views.definitions.iter().map(|view| of_database(view.name));
+        let tables: Tables = tables.collect();
         let generation = self.database.claim();
         let found: Vec<_> = self.log.iter().map(found).collect();
+        let reader = Seen {
+            database: &self.database,
+            tables: Arc::clone(&tables),
+        };
         let sources = Sources {
-            catalog: &self.catalog,
+            catalog: views,
             topics: &self.topics,
             max_ahead: MAX_AHEAD,
-            reader: &*self.database,
+            reader: &reader,
             store: self.store.as_ref(),
             found: &found,
+            reset,
         };
         let manifest = sources.take_checkpoint(generation).unwrap();
-        let start = sources.start(manifest.as_ref()).unwrap();
+        let rebuilt = sources.rebuilt(manifest.as_ref()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
+        let writes = match run.end {
+            End::AfterWrites(writes) if !last => writes,
+            _ => u64::MAX,
+        };
+        let ways = Ways::new(
+            &self.database,
+            generation,
+            writes,
+            Arc::clone(&over),
+            tables,
+        );
+        let emptied = rebuilt.iter().map(|view| {
+            let name = views.definitions[usize::from(*view)].name;
+            (of_database(name), name)
+        });
+        let cleared = self.database.emptying(emptied.collect(), || {
+            rebuild::clear(&rebuilt, &sources, &mut *ways.writers().rows)
+        });
+        if cleared.is_err() {
+            return;
+        }
+        let start = sources.start(manifest.as_ref()).unwrap();
         let checkpointing = self.store.clone().zip(manifest).map(|(store, last)| {
             let every = NonZeroU64::new(run.every).unwrap();
             Checkpointing {
@@ -115,13 +184,8 @@ impl World {
             }
         });
         let board = Arc::new(Board::new(run.workers, &self.topics, &[]));
-        let writes = match run.end {
-            End::AfterWrites(writes) if !last => writes,
-            _ => u64::MAX,
-        };
-        let ways = Ways::new(&self.database, generation, writes, Arc::clone(&over));
         let steps = Arc::new(AtomicU64::new(0));
-        let (catalog, topics) = (Arc::clone(&self.catalog), Arc::clone(&self.topics));
+        let (catalog, topics) = (Arc::clone(views), Arc::clone(&self.topics));
         let (partitions, run) = (self.log.clone(), run.clone());
         let config = timely::Config::process(run.workers);
         let guards = timely::execute(config, move |worker| {
@@ -195,10 +259,27 @@ struct Kind {
     as_one: bool,
 }
 
-fn check(messages: &[Any], partitions: i32, rules: &Rules, kind: Kind, runs: &[Run]) {
+fn check(
+    messages: &[Any],
+    partitions: i32,
+    rules: &Rules,
+    kind: Kind,
+    runs: &[Run],
+    change: Option<&Change>,
+) {
     let log = log(messages, partitions);
     let catalog = Arc::new(configured(rules));
     let topics = catalog.routes.iter().map(|route| route.topic().to_owned());
+    let change = change.map(|change| {
+        let name = |view: usize| catalog.definitions[view].name;
+        let mut before = rules.clone();
+        before.lateness.insert(name(change.view), change.lateness);
+        let left_out = change.left_out.map(name);
+        let changed = left_out.into_iter().chain([name(change.view)]);
+        let catalog = Arc::new(configured_without(&before, left_out));
+        let at = change.at.min(runs.len() - 1);
+        (at, catalog, changed.map(str::to_owned).collect())
+    });
     let directory = tempfile::tempdir().unwrap();
     let store = || Arc::new(Store::open(directory.path().to_str().unwrap()).unwrap());
     let world = World {
@@ -207,12 +288,11 @@ fn check(messages: &[Any], partitions: i32, rules: &Rules, kind: Kind, runs: &[R
         database: Arc::new(Database::new(&catalog, kind.as_one)),
         store: kind.checkpoints.then(store),
         catalog,
+        change,
     };
-    let (last, others) = runs.split_last().unwrap();
-    for run in others {
-        world.run(run, false);
+    for (number, run) in runs.iter().enumerate() {
+        world.run(number, run, number + 1 == runs.len());
     }
-    world.run(last, true);
 
     let expected = oracle::expected(&log, "", rules);
     let (rows, letters) = world.database.contents();
@@ -232,11 +312,12 @@ proptest! {
         checkpoints in prop::bool::weighted(0.8),
         as_one in prop::bool::weighted(0.3),
         runs in prop::collection::vec(any_run(), 1..5),
+        change in prop::option::weighted(0.3, any_change()),
     ) {
         let mut rules = Rules::default().with_max_ahead(MAX_AHEAD);
         for (of_view, lateness) in rules.lateness.values_mut().zip(lateness) {
             *of_view = lateness;
         }
-        check(&messages, partitions, &rules, Kind { checkpoints, as_one }, &runs);
+        check(&messages, partitions, &rules, Kind { checkpoints, as_one }, &runs, change.as_ref());
     }
 }

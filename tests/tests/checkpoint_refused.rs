@@ -96,7 +96,7 @@ fn a_view_that_has_changed() {
             "1h",
             "it is",
             "2h",
-            "--checkpoint",
+            "--reset-view sales_analysis",
         ],
     );
     scene.produce(&passing(62, 50, (10, 13)));

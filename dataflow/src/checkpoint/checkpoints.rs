@@ -245,6 +245,8 @@ impl Checkpoints {
                 partitions: self.standing.values().cloned().collect(),
                 watermarks: self.known.save(),
                 finals_written: self.through,
+                // Whatever was, is rebuilt: nothing is committed before.
+                rebuilding: Vec::new(),
                 ..self.last.state.clone()
             },
             files: self.files.clone(),

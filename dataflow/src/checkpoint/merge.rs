@@ -13,6 +13,7 @@
 
 use super::error::CheckpointError;
 use super::file::{BLOCK, BlockEntry, FileEntry, FileWriter, Section};
+use super::numbering::Numbering;
 use super::records::{Final, Record, encode};
 use super::runs::{Head, Run, consolidate};
 use super::store::Store;
@@ -44,46 +45,95 @@ pub fn merge(
     lane: usize,
     finals_after: Epoch,
 ) -> Result<FileEntry, CheckpointError> {
-    merge_within(store, files, name, lane, finals_after, SORTED)
+    let how = How {
+        finals_after,
+        numbering: None,
+        sorted: SORTED,
+    };
+    merge_as(store, files, name, lane, how)
 }
 
-/// [`merge`], with as much memory to sort in.
-fn merge_within(
+/// [`merge`], of a program that had other views: see [`Numbering`]. All of it is sorted
+/// anew, which takes as much memory as the files do.
+///
+/// # Errors
+/// As [`merge`].
+pub fn renumber(
+    store: &Store,
+    files: &[FileEntry],
+    name: &str,
+    finals_after: Epoch,
+    numbering: &Numbering,
+) -> Result<FileEntry, CheckpointError> {
+    let how = How {
+        finals_after,
+        numbering: Some(numbering),
+        sorted: SORTED,
+    };
+    merge_as(store, files, name, 0, how)
+}
+
+/// How files are merged.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    finals_after: Epoch,
+    numbering: Option<&'a Numbering>,
+    /// Bytes of records that are sorted at once.
+    sorted: usize,
+}
+
+fn merge_as(
     store: &Store,
     files: &[FileEntry],
     name: &str,
     lane: usize,
-    finals_after: Epoch,
-    sorted: usize,
+    how: How<'_>,
 ) -> Result<FileEntry, CheckpointError> {
     let from = files.iter().map(|file| file.from).min().unwrap_or(0);
     let through = files.iter().map(|file| file.through).max().unwrap_or(0);
     let mut inputs = Inputs {
         store,
         files: Vec::new(),
-        sorted,
+        how,
     };
     for file in files {
         inputs.files.push((file, store.blocks(file)?));
     }
     let mut writer = store.create(name, lane, from)?;
     let out = &mut writer;
-    inputs.merge::<(Key, Sums)>(Section::Rows, out, &|_| true)?;
-    inputs.merge::<(Key, Id, isize)>(Section::Members, out, &|_| true)?;
-    inputs.merge::<(Key, i64, isize)>(Section::Latest, out, &|_| true)?;
-    inputs.merge::<(Id, Sale, isize)>(Section::Sales, out, &|_| true)?;
-    inputs.merge::<(Id, ByCustomer, Pieces)>(Section::ByCustomer, out, &|_| true)?;
-    inputs.merge::<(Id, ByProduct, Pieces)>(Section::ByProduct, out, &|_| true)?;
-    inputs.merge::<Final>(Section::Finals, out, &|row| row.epoch > finals_after)?;
+    inputs.merge::<(Key, Sums)>(Section::Rows, out, |views, (key, _)| {
+        views.slot(&mut key.slot)
+    })?;
+    inputs.merge::<(Key, Id, isize)>(Section::Members, out, |views, (key, ..)| {
+        views.slot(&mut key.slot)
+    })?;
+    inputs.merge::<(Key, i64, isize)>(Section::Latest, out, |views, (key, ..)| {
+        views.slot(&mut key.slot)
+    })?;
+    inputs
+        .merge::<(Id, Sale, isize)>(Section::Sales, out, |views, (_, sale, _)| views.sale(sale))?;
+    inputs.merge::<(Id, ByCustomer, Pieces)>(
+        Section::ByCustomer,
+        out,
+        |views, (_, entry, _)| views.by_customer(entry),
+    )?;
+    inputs.merge::<(Id, ByProduct, Pieces)>(Section::ByProduct, out, |views, (_, entry, _)| {
+        views.by_product(entry)
+    })?;
+    inputs.merge::<Final>(Section::Finals, out, |views, row| {
+        views.slot(&mut row.key.slot)
+    })?;
     writer.finish(through)
 }
+
+/// Gives a record its view's new number; false when it is left out.
+type Renumber<T> = fn(&Numbering, &mut T) -> bool;
 
 /// The files that are merged.
 struct Inputs<'a> {
     store: &'a Store,
     files: Vec<(&'a FileEntry, Vec<BlockEntry>)>,
-    /// Bytes of records that are sorted at once.
-    sorted: usize,
+    how: How<'a>,
 }
 
 impl Inputs<'_> {
@@ -92,9 +142,9 @@ impl Inputs<'_> {
         &self,
         section: Section,
         writer: &mut FileWriter,
-        keep: &dyn Fn(&T) -> bool,
+        renumber: Renumber<T>,
     ) -> Result<(), CheckpointError> {
-        let mut runs = self.runs::<T>(section)?;
+        let mut runs = self.runs::<T>(section, renumber)?;
         let mut heads = BinaryHeap::new();
         for (number, run) in runs.iter_mut().enumerate() {
             if let Some(record) = run.next()? {
@@ -105,6 +155,7 @@ impl Inputs<'_> {
             run: writer.begin_run(),
             writer,
             section,
+            finals_after: self.how.finals_after,
             records: 0,
             payload: Vec::new(),
         };
@@ -121,29 +172,37 @@ impl Inputs<'_> {
             };
             match so_far.order(&record) {
                 Ordering::Equal => so_far.add(&record),
-                Ordering::Less => out.push(&mem::replace(so_far, record), keep)?,
+                Ordering::Less => out.push(&mem::replace(so_far, record))?,
                 // What was taken was the least of all heads; only what follows it in its
                 // own run can be less.
                 Ordering::Greater => return Err(run.damaged("is not sorted")),
             }
         }
         if let Some(last) = sum {
-            out.push(&last, keep)?;
+            out.push(&last)?;
         }
         out.flush()
     }
 
     /// The sorted runs of a section: those of the files, and what is made of others.
-    fn runs<T: Record>(&self, section: Section) -> Result<Vec<Run<'_, T>>, CheckpointError> {
+    fn runs<T: Record>(
+        &self,
+        section: Section,
+        renumber: Renumber<T>,
+    ) -> Result<Vec<Run<'_, T>>, CheckpointError> {
+        let How {
+            numbering, sorted, ..
+        } = self.how;
         let mut runs = Vec::new();
         let mut unsorted: Vec<T> = Vec::new();
-        let most = (self.sorted / size_of::<T>()).max(1);
+        let most = (sorted / size_of::<T>()).max(1);
         for (file, blocks) in &self.files {
             let of_section = blocks.iter().filter(|block| block.section == section);
             let mut blocks = of_section.copied().peekable();
             while let Some(block) = blocks.next() {
                 let mut pieces = vec![block];
-                if block.run > 0 {
+                // Under other numbers its order may be another.
+                if block.run > 0 && numbering.is_none() {
                     while let Some(next) = blocks.next_if(|next| next.run == block.run) {
                         pieces.push(next);
                     }
@@ -151,8 +210,10 @@ impl Inputs<'_> {
                     continue;
                 }
                 let mut block = Run::stored(self.store, file, pieces);
-                while let Some(record) = block.next()? {
-                    unsorted.push(record);
+                while let Some(mut record) = block.next()? {
+                    if numbering.is_none_or(|numbering| renumber(numbering, &mut record)) {
+                        unsorted.push(record);
+                    }
                 }
                 if unsorted.len() >= most {
                     consolidate(&mut unsorted);
@@ -174,17 +235,15 @@ struct Out<'a> {
     writer: &'a mut FileWriter,
     section: Section,
     run: u32,
+    /// Final rows of epochs up to this one are left out.
+    finals_after: Epoch,
     records: u64,
     payload: Vec<u8>,
 }
 
 impl Out<'_> {
-    fn push<T: Record>(
-        &mut self,
-        record: &T,
-        keep: &dyn Fn(&T) -> bool,
-    ) -> Result<(), CheckpointError> {
-        if record.is_zero() || !keep(record) {
+    fn push<T: Record>(&mut self, record: &T) -> Result<(), CheckpointError> {
+        if record.is_zero() || record.is_told(self.finals_after) {
             return Ok(());
         }
         encode(record, &mut self.payload);
@@ -262,7 +321,8 @@ mod tests {
         fn it_adds_up_to_the_same(members in files(any_member()), room in 1usize..2_000) {
             let store = Store::open("memory:///").unwrap();
             let entries = write_all(&store, Section::Members, &members);
-            let merged = merge_within(&store, &entries, "merged", 1, 0, room).unwrap();
+            let how = How { finals_after: 0, numbering: None, sorted: room };
+            let merged = merge_as(&store, &entries, "merged", 1, how).unwrap();
             let expected = sums(&members);
             prop_assert_eq!(&read::<Member>(&store, &merged, Section::Members), &expected);
             prop_assert_eq!(merged.total_records(), expected.len() as u64);

@@ -44,6 +44,11 @@ pub trait Record: Codec {
 
     /// Whether it makes no difference.
     fn is_zero(&self) -> bool;
+
+    /// Whether it is a final row of which everybody knows: one of an epoch up to this.
+    fn is_told(&self, _through: Epoch) -> bool {
+        false
+    }
 }
 
 impl Record for (Key, Sums) {
@@ -90,6 +95,10 @@ impl Record for Final {
 
     fn is_zero(&self) -> bool {
         false
+    }
+
+    fn is_told(&self, through: Epoch) -> bool {
+        self.epoch <= through
     }
 }
 

@@ -20,6 +20,10 @@ pub struct State {
     /// Rows of windows that were closed by the end of this epoch are written as
     /// final; those of later ones are in the checkpoint's files.
     pub finals_written: Epoch,
+    /// Numbers of views that are being rebuilt: of their topics, nothing has been read
+    /// for them yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rebuilding: Vec<u16>,
 }
 
 /// What a view was.

@@ -65,6 +65,7 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
                 marks: Vec::new(),
             },
             finals_written: 0,
+            rebuilding: Vec::new(),
         },
         files: files.iter().map(|name| file(name, 100)).collect(),
     }

@@ -10,8 +10,9 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, supervision::Supervised,
-    text::Text,
+    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status,
+    supervision::Supervised,
+    text::{Names, Text},
 };
 
 const MORE: &str = "\
@@ -325,6 +326,10 @@ pub(super) struct Options {
     /// How often to take one [default: 10s]
     #[arg(long, value_name = "DURATION", help_heading = "Exactly once")]
     pub(super) checkpoint_interval: Option<Text<Duration>>,
+
+    /// Rebuild this view from what Kafka has of its topic, if it is another one than in the checkpoint; several: with commas between
+    #[arg(long, value_name = "NAME", help_heading = "Exactly once")]
+    pub(super) reset_view: Option<Text<Names>>,
 
     /// Take over from a run that writes to the same database; it ends then
     #[arg(

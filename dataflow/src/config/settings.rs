@@ -1,6 +1,10 @@
 //! What the pipeline is told, checked.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{ConfigError, KnownView, Secret, cluster, layers::Layers, store, views};
 
@@ -25,6 +29,8 @@ pub struct Settings {
     pub checkpoint: Option<String>,
     /// How often they are.
     pub checkpoint_interval: Duration,
+    /// Views to rebuild where they are not those of the checkpoint.
+    pub reset_views: BTreeSet<String>,
     /// Take over the database also from a run that is alive.
     pub take_over: bool,
     /// Stop when everything that the topics held at the start is written.
@@ -255,6 +261,9 @@ impl Settings {
             checkpoint_interval: options
                 .checkpoint_interval
                 .map_or(Duration::from_secs(10), |d| d.value),
+            reset_views: options
+                .reset_view
+                .map_or_else(BTreeSet::new, |names| names.value.0),
             take_over: options.take_over.is_some_and(|b| b.value),
             until_caught_up: options.until_caught_up.is_some_and(|b| b.value),
             epoch: options

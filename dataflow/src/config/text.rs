@@ -4,7 +4,10 @@
 //! each it is read from its text by the same [`FromText`], so that it takes the
 //! same values everywhere and a wrong one is answered by the same sentence.
 
-use std::{fmt, net::SocketAddr, num::NonZero, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet, fmt, net::SocketAddr, num::NonZero, path::PathBuf, str::FromStr,
+    time::Duration,
+};
 
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -36,6 +39,19 @@ impl<T: FromText> FromStr for Text<T> {
         let value = T::from_text(text).ok_or_else(|| format!("it takes {}", T::TAKES))?;
         let text = text.to_owned();
         Ok(Self { value, text })
+    }
+}
+
+/// Names, with commas between.
+#[derive(Clone)]
+pub(super) struct Names(pub(super) BTreeSet<String>);
+
+impl FromText for Names {
+    const TAKES: &'static str = "names, with commas between";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let names: BTreeSet<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
+        (!names.contains("")).then_some(Names(names))
     }
 }
 

@@ -22,13 +22,14 @@
 use super::clock::Ticks;
 use super::flight::Flight;
 use super::outputs::{Open, Outputs};
-use super::partitions::Partitions;
+use super::partitions::{Partitions, Restored};
 use super::reading::Reading;
 use super::source::{Source, SourceError, Taken, Turn};
 use crate::Epoch;
 use crate::checkpoint::Cadence;
 use crate::checkpoint::SavedPartition;
 use crate::observe::Board;
+use crate::rebuild::Again;
 use crate::time::{Advanced, Mark, NEVER};
 use crate::views::Catalog;
 use crate::views::join::Joined;
@@ -80,6 +81,8 @@ pub struct Setup {
     pub restored: Epoch,
     /// Where partitions stood then.
     pub partitions: Arc<[SavedPartition]>,
+    /// What is read again for views that are rebuilt.
+    pub again: Arc<Again>,
     /// When checkpoints are due, if there are any.
     pub cadence: Option<Cadence>,
 }
@@ -119,10 +122,12 @@ pub fn ingest<'scope>(
             board,
             restored,
             partitions,
+            again,
             cadence,
         } = setup;
         let mut watermarks = vec![NEVER; catalog.definitions.len()];
-        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead, partitions);
+        let stood = Restored { partitions, again };
+        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead, stood);
         let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions);
         let mut flight = Flight::new(written, max_in_flight);
         let mut open = Open {

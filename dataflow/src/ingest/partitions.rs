@@ -17,18 +17,26 @@
 
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
+use crate::rebuild::Again;
 use crate::time::{Holding, Mark, PartitionTime};
 use crate::views::Catalog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Where partitions stood before the run, of this worker and of others.
+#[derive(Default)]
+pub(super) struct Restored {
+    pub(super) partitions: Arc<[SavedPartition]>,
+    /// What is read again for views that are rebuilt.
+    pub(super) again: Arc<Again>,
+}
 
 /// The partitions that a worker reads.
 pub(super) struct Partitions {
     catalog: Arc<Catalog>,
     worker: usize,
     max_ahead: i64,
-    /// Where partitions stood, of this worker and of others.
-    restored: Arc<[SavedPartition]>,
+    restored: Restored,
     /// By topic, then by partition.
     known: Vec<BTreeMap<i32, Partition>>,
 }
@@ -58,7 +66,7 @@ impl Partitions {
         catalog: Arc<Catalog>,
         worker: usize,
         max_ahead: i64,
-        restored: Arc<[SavedPartition]>,
+        restored: Restored,
     ) -> Partitions {
         Partitions {
             known: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
@@ -74,16 +82,22 @@ impl Partitions {
         let rules = self.catalog.routes[topic].rules();
         self.known[topic].entry(partition).or_insert_with(|| {
             let mut time = PartitionTime::new(rules, self.max_ahead);
-            let mut restored = self.restored.iter();
-            let restored =
-                restored.find(|saved| (saved.topic, saved.partition) == (topic, partition));
-            if let Some(saved) = restored {
+            let Restored { partitions, again } = &self.restored;
+            let mut saved = partitions.iter();
+            let saved = saved.find(|saved| (saved.topic, saved.partition) == (topic, partition));
+            let mut next = 0;
+            if let Some(saved) = saved {
                 time.restore(&saved.time);
+                next = saved.next;
+            }
+            if let Some(until) = again.until.get(&(topic, partition)) {
+                time.read_again(*until, &again.views, again.joined);
+                next = 0;
             }
             Partition {
                 time,
                 standing: Standing::Announced(epoch),
-                next: restored.map_or(0, |saved| saved.next),
+                next,
                 changed: true,
             }
         });
@@ -121,6 +135,11 @@ impl Partitions {
                 None
             }
         }
+    }
+
+    /// Whether a view is rebuilt.
+    pub(super) fn is_rebuilt(&self, view: u16) -> bool {
+        self.restored.again.views.contains(&view)
     }
 
     /// The smallest and the largest event time that this worker has seen of a

@@ -35,6 +35,9 @@ struct Counts {
     bytes: u64,
     tombstones: u64,
     malformed: u64,
+    /// Well-formed ones that are read again, for some views only; the others count
+    /// none of them.
+    again: u64,
 }
 
 /// What a view has not taken since it was last reported.
@@ -82,14 +85,17 @@ impl Reading {
         let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
             return Taken::Later;
         };
-        time.message(message.timestamp);
+        time.message(message.offset, message.timestamp);
+        let is_again = time.is_again();
         let counts = &mut counts[message.topic];
-        counts.events += 1;
+        counts.events += u64::from(!is_again);
         let Some(value) = message.value else {
-            counts.tombstones += 1;
+            counts.tombstones += u64::from(!is_again);
             return Taken::Weighing(1);
         };
-        counts.bytes += value.len() as u64;
+        if !is_again {
+            counts.bytes += value.len() as u64;
+        }
 
         let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
         let mut letter = |reason, detail, view| {
@@ -130,8 +136,14 @@ impl Reading {
         let route = &catalog.routes[message.topic];
         match route.apply(taken, time, contributions, &mut refused) {
             // One by one, so that it is the first events of all workers that decide.
-            Ok(()) if self.is_new[message.topic] => self.report(),
-            Ok(()) => {}
+            Ok(()) => {
+                counts.again += u64::from(is_again);
+                if self.is_new[message.topic] {
+                    self.report();
+                }
+            }
+            // There is a letter of it.
+            Err(_) if is_again => {}
             Err(malformed) => {
                 counts.malformed += 1;
                 letter(Reason::Malformed, malformed.to_string(), None);
@@ -148,6 +160,7 @@ impl Reading {
                 bytes,
                 tombstones,
                 malformed,
+                again,
             } = std::mem::take(&mut self.counts[topic]);
             if events > 0 {
                 self.board.events_read(topic, events, bytes);
@@ -159,15 +172,16 @@ impl Reading {
                 self.board.malformed(topic, malformed);
             }
             let well_formed = events - tombstones - malformed;
-            if well_formed > 0 {
-                self.report_views(topic, well_formed);
+            if well_formed + again > 0 {
+                self.report_views(topic, well_formed, again);
             }
         }
     }
 
     /// What the views of a topic made of its events. Each judged all of them, so
-    /// that those it took are what is left and need no counting.
-    fn report_views(&mut self, topic: usize, events: u64) {
+    /// that those it took are what is left and need no counting. A view that is rebuilt
+    /// has also judged those that were read `again`.
+    fn report_views(&mut self, topic: usize, events: u64, again: u64) {
         let mut is_new = false;
         for (place, rule) in self.catalog.routes[topic].rules().iter().enumerate() {
             let view = usize::from(rule.view);
@@ -175,7 +189,8 @@ impl Reading {
                 late,
                 from_the_future,
             } = std::mem::take(&mut self.refusals[view]);
-            let judged = events - from_the_future;
+            let rebuilt = self.partitions.is_rebuilt(rule.view);
+            let judged = events + if rebuilt { again } else { 0 } - from_the_future;
             let board = &self.board;
             board.judged(view, judged - late, late, from_the_future);
             if !self.is_new[topic] {
@@ -205,6 +220,7 @@ const BYTES_OF_A_LETTER: usize = 128;
 
 #[cfg(test)]
 mod tests {
+    use super::super::partitions::Restored;
     use super::*;
     use crate::observe::Snapshot;
     use serde_json::json;
@@ -254,7 +270,7 @@ mod tests {
             let board = Arc::new(Board::new(2, &topics, &tables));
             let workers = [0, 1].map(|worker| {
                 let mut partitions =
-                    Partitions::new(Arc::clone(&catalog), worker, DAY, Arc::default());
+                    Partitions::new(Arc::clone(&catalog), worker, DAY, Restored::default());
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
                 let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));

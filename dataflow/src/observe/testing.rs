@@ -90,7 +90,7 @@ pub(crate) fn mark(
     let rules = catalog.routes[number].rules();
     let mut time = time::PartitionTime::new(rules, 0);
     if let Some(at) = at {
-        time.message(at);
+        time.message(0, at);
         for place in 0..rules.len() {
             time.judge(place, at * 1_000).unwrap();
         }

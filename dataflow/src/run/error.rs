@@ -91,6 +91,7 @@ impl RunError {
             RunError::Config(_)
             | RunError::View(_)
             | RunError::Property(_)
+            | RunError::Plan(PlanError::NoSuchView { .. })
             | RunError::Sink(SinkError::Misconfigured { .. } | SinkError::Held { .. }) => {
                 ExitCode::from(2)
             }

@@ -23,6 +23,7 @@ use crate::ingest::discovery::{Discovery, Prober};
 use crate::ingest::kafka::Share;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
+use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
 use ending::Ending;
@@ -148,6 +149,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         reader: &*reader,
         store: store.as_ref(),
         found: &found,
+        reset: &settings.reset_views,
     };
     board.set_waiting(format!("the right to write to {}", storage.describe()));
     let plan = match settings.process {
@@ -160,6 +162,15 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
             };
             guard::start(&storage, true, &ending)?;
             let manifest = sources.take_checkpoint(holder.generation)?;
+            let views = sources.rebuilt(manifest.as_ref())?;
+            if !views.is_empty() {
+                board.set_waiting(format!(
+                    "what {} holds of the views to rebuild",
+                    storage.describe()
+                ));
+                let rows = rebuild::clear(&views, &sources, &mut *storage.writer()?)?;
+                tracing::info!("{rows} rows are deleted of views that are rebuilt");
+            }
             Some(Plan { holder, manifest }.write()?)
         }
         _ => None,

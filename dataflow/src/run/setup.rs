@@ -137,6 +137,13 @@ pub(super) fn terms(settings: &Settings, views: &[ViewInfo]) -> Vec<(String, Str
             "--checkpoint-interval",
             millis(settings.checkpoint_interval),
         ),
+        (
+            "--reset-view",
+            match settings.reset_views.is_empty() {
+                true => "(none)".to_owned(),
+                false => Vec::from_iter(settings.reset_views.clone()).join(","),
+            },
+        ),
         ("--until-caught-up", settings.until_caught_up.to_string()),
         ("--epoch", millis(settings.epoch)),
         ("--max-ahead", millis(settings.max_ahead)),

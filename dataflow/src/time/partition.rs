@@ -34,6 +34,17 @@ pub struct PartitionTime {
     limit: i64,
     message: i64,
     views: Vec<ViewTime>,
+    /// While messages are read that others have taken up before.
+    again: Option<Again>,
+}
+
+/// What is read of a partition again, for those that are rebuilt.
+#[derive(Debug)]
+struct Again {
+    /// From this offset on, messages are for all.
+    until: i64,
+    /// Whether that is for what is joined, too.
+    joined: bool,
 }
 
 /// What a checkpoint keeps of a partition's event time: all that is not told by
@@ -73,6 +84,8 @@ pub struct ViewTime {
     /// The last window that the watermark has passed.
     through: i64,
     passed: Vec<(i64, i64)>,
+    /// Whether it is rebuilt.
+    again: bool,
 }
 
 impl PartitionTime {
@@ -86,6 +99,7 @@ impl PartitionTime {
             watermark: NEVER,
             through: NEVER,
             passed: Vec::new(),
+            again: false,
         };
         PartitionTime {
             max_ahead,
@@ -93,6 +107,7 @@ impl PartitionTime {
             limit: NEVER,
             message: NEVER,
             views: rules.iter().map(view).collect(),
+            again: None,
         }
     }
 
@@ -125,10 +140,44 @@ impl PartitionTime {
         }
     }
 
-    /// Takes up a message with this Kafka timestamp, in milliseconds. To be called
-    /// for every message, whatever it holds.
+    /// Messages below the offset `until` are read again: they are for these views only,
+    /// and for what is joined if `joined`.
+    pub fn read_again(&mut self, until: i64, views: &[u16], joined: bool) {
+        for view in &mut self.views {
+            view.again = views.contains(&view.rule.view);
+        }
+        self.again = Some(Again { until, joined });
+    }
+
+    /// Whether the current message is read again.
     #[inline]
-    pub fn message(&mut self, kafka: i64) {
+    pub fn is_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Whether the current message is for the view at `place`.
+    #[inline]
+    pub fn is_for(&self, place: usize) -> bool {
+        self.again.is_none() || self.views[place].again
+    }
+
+    /// Whether the current message is for what is joined.
+    #[inline]
+    pub fn is_for_joined(&self) -> bool {
+        self.again.as_ref().is_none_or(|again| again.joined)
+    }
+
+    /// Takes up the message at `offset` with this Kafka timestamp, in milliseconds. To
+    /// be called for every message, whatever it holds.
+    #[inline]
+    pub fn message(&mut self, offset: i64, kafka: i64) {
+        if self
+            .again
+            .as_ref()
+            .is_some_and(|again| offset >= again.until)
+        {
+            self.again = None;
+        }
         self.message = kafka;
         self.kafka = self.kafka.max(kafka);
         // Times have microseconds, and count here by their whole milliseconds.
@@ -262,7 +311,7 @@ mod tests {
             notes_passing: true,
         };
         let mut partition = PartitionTime::new(&[rule], 24 * 3_600_000);
-        partition.message(0);
+        partition.message(0, 0);
         partition
     }
 
@@ -338,9 +387,9 @@ mod tests {
     #[test]
     fn it_is_noted_by_which_message_a_window_was_passed() {
         let mut one = partition(lateness(1));
-        one.message(100);
+        one.message(0, 100);
         one.judge(0, 3 * HOUR).unwrap();
-        one.message(50);
+        one.message(0, 50);
         one.judge(0, 3 * HOUR + MINUTE).unwrap();
         one.judge(0, 6 * HOUR).unwrap();
         let mark = one.mark(0, 0, 0, 3, Holding::Yes);

@@ -134,6 +134,9 @@ impl<T: Topic> Route for TopicRoute<T> {
             offset,
         };
         for (place, plan) in self.plans.iter().enumerate() {
+            if !time.is_for(place) {
+                continue;
+            }
             match time.judge(place, plan.time(&event, kafka).as_micros()) {
                 Ok(index) => plan.apply(&event, index, stamp, into),
                 Err(refusal) => refused(Refused {
@@ -143,7 +146,9 @@ impl<T: Topic> Route for TopicRoute<T> {
                 }),
             }
         }
-        if let Some(enrich) = self.enrich {
+        if let Some(enrich) = self.enrich
+            && time.is_for_joined()
+        {
             enrich(&event, stamp, into);
         }
         Ok(())

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::views::window::Lateness;
-use tidemark::views::{Catalog, Override, catalog};
+use tidemark::views::{Catalog, Override, catalog_of};
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -162,6 +162,11 @@ pub(crate) fn in_memory(catalog: &Catalog, log: &Log) -> Vec<Partition> {
 }
 
 pub(crate) fn configured(rules: &Rules) -> Catalog {
+    configured_without(rules, None)
+}
+
+/// Without the view of that name.
+pub(crate) fn configured_without(rules: &Rules, left_out: Option<&str>) -> Catalog {
     let overrides = rules.lateness.iter().map(|(name, lateness)| {
         let lateness = match lateness {
             oracle::Lateness::Within(millis) => Lateness::Millis(*millis),
@@ -173,7 +178,7 @@ pub(crate) fn configured(rules: &Rules) -> Catalog {
         };
         ((*name).to_owned(), change)
     });
-    catalog(&overrides.collect()).unwrap()
+    catalog_of(&overrides.collect(), &|name| Some(name) != left_out).unwrap()
 }
 
 pub(crate) fn field(value: &Value) -> Field {
