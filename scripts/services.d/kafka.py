@@ -47,6 +47,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
+log.cleaner.backoff.ms=500
 log.retention.ms=-1
 log.retention.bytes=-1
 log.message.timestamp.before.max.ms=9223372036854775807

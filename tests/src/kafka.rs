@@ -2,14 +2,17 @@
 
 use crate::mongo::block_on;
 use crate::poll::eventually;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,6 +53,19 @@ pub struct Kafka {
 }
 
 impl Log {
+    /// Together with what it has become: what is gone of it by then, and what has come.
+    #[must_use]
+    pub fn with(mut self, other: Log) -> Log {
+        let place = |message: &Message| (message.topic.clone(), message.partition, message.offset);
+        let known: BTreeSet<_> = self.messages.iter().map(place).collect();
+        let new = other.messages.into_iter();
+        self.messages
+            .extend(new.filter(|message| !known.contains(&place(message))));
+        self.messages.sort_by_key(place);
+        self.bounds = other.bounds;
+        self
+    }
+
     /// The same log as it was when its partitions ended there; those that are
     /// not named had nothing yet.
     #[must_use]
@@ -109,6 +125,37 @@ impl Kafka {
             result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
         }
         self.await_partitions(topic, partitions);
+    }
+
+    /// Creates a topic of which only the newest message of each key is kept, once
+    /// [`Kafka::compact`] is called.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub fn create_compacted(&self, topic: &str, partitions: i32) {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1))
+            .set("cleanup.policy", "compact")
+            .set("min.cleanable.dirty.ratio", "0.001");
+        let created = block_on(self.admin.create_topics([&new], &options()));
+        for result in created.expect("topics can be created") {
+            result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
+        }
+        self.await_partitions(topic, partitions);
+    }
+
+    /// What is in a topic is compacted soon after the next message.
+    ///
+    /// # Panics
+    /// When its configuration cannot be changed.
+    pub fn compact(&self, topic: &str) {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic))
+            .set("cleanup.policy", "compact")
+            .set("min.cleanable.dirty.ratio", "0.001")
+            .set("segment.ms", "10");
+        let changed = block_on(self.admin.alter_configs([&change], &options()));
+        for result in changed.expect("a configuration can be changed") {
+            result.unwrap_or_else(|(topic, fault)| panic!("{topic:?}: {fault}"));
+        }
     }
 
     /// Adds partitions until there are `partitions`.
