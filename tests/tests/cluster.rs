@@ -150,3 +150,26 @@ fn the_wait_may_have_an_end() {
         "{output}"
     );
 }
+
+#[test]
+fn ctrl_c_to_all_of_them_while_they_start_is_no_failure() {
+    let scene = Scene::new("stopped-early", 3);
+    scene.produce(&shop(14, 100));
+    for (moment, of) in [
+        ("writing to", 0),
+        ("all 3 processes are here", 0),
+        ("all 3 processes are here", 1),
+        ("all 3 processes are here", 2),
+    ] {
+        let mut run = scene.pipeline().processes(3).start();
+        run.member(of).says(moment, PATIENCE);
+        for process in 0..3 {
+            run.member(process).interrupt();
+        }
+        for number in 0..3 {
+            let process = run.member(number);
+            let code = process.exit_code(SECONDS);
+            assert_eq!(code, Some(0), "{moment}: {number}: {}", process.output());
+        }
+    }
+}

@@ -136,6 +136,8 @@ pub enum How {
     Ended(String),
     /// Nothing was heard of it for so long.
     Silent(Duration),
+    /// It said that it was asked to stop before the work began.
+    Stopped,
     /// It said that it has failed, and why.
     Failed(String),
     /// Another process has lost it.
@@ -155,6 +157,7 @@ impl How {
         match self {
             How::Ended(how) => how.clone(),
             How::Silent(time) => format!("silent for {:.1} s", time.as_secs_f64()),
+            How::Stopped => "it was stopped before the work began".to_owned(),
             How::Failed(why) => format!("it failed: {why}"),
             How::Told { what, .. } | How::Without(what) => what.clone(),
         }
@@ -177,6 +180,10 @@ impl fmt::Display for Lost {
                 f,
                 "process {process} ({address}) is lost: {what}. It or the network hangs; --peer-timeout \
                  sets how long to bear that. All processes end with it: start all of them again"
+            ),
+            How::Stopped => write!(
+                f,
+                "process {process} ({address}) was stopped before the work began"
             ),
             How::Failed(why) => write!(
                 f,

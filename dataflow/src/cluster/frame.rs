@@ -61,6 +61,8 @@ pub(super) struct Join {
 pub(super) enum Goodbye {
     /// All is done.
     Done,
+    /// It was asked to stop before the work began.
+    Stopped,
     /// It failed by itself.
     Failed(String),
     /// It has lost another process.
@@ -202,6 +204,7 @@ mod tests {
             Frame::Ready,
             Frame::Plan(vec![0, 255, 7]),
             Frame::Goodbye(Goodbye::Done),
+            Frame::Goodbye(Goodbye::Stopped),
             Frame::Goodbye(Goodbye::Failed("no space".to_owned())),
             Frame::Goodbye(Goodbye::Lost {
                 process: 2,

@@ -251,9 +251,7 @@ impl Cluster {
         self.leaving.store(true, Ordering::SeqCst);
         let goodbye = match failure {
             // Others may still wait for workers that will never be.
-            None if self.data.is_some() => {
-                Goodbye::Failed("it was stopped before the work began".to_owned())
-            }
+            None if self.data.is_some() => Goodbye::Stopped,
             None => Goodbye::Done,
             Some(Failure::Own(why)) => Goodbye::Failed(why),
             Some(Failure::Lost(lost)) => Goodbye::Lost {

@@ -63,6 +63,7 @@ pub(super) async fn watch(
             What::Ready | What::DataOver(_) => {}
             What::Plan(plan) => planned(plan),
             What::Goodbye(Goodbye::Done) => done[process] = true,
+            What::Goodbye(Goodbye::Stopped) => return Some(lost(process, How::Stopped)),
             What::Goodbye(Goodbye::Failed(why)) => return Some(lost(process, How::Failed(why))),
             What::Goodbye(Goodbye::Lost { process: of, what }) if of == us => {
                 return Some(lost(process, How::Without(what)));

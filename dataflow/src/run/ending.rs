@@ -32,7 +32,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(1);
 pub(super) struct Ending {
     stopping: Arc<AtomicBool>,
     abandoned: Arc<AtomicBool>,
-    /// Whether a worker has begun.
+    /// Whether workers may have something to finish.
     begun: Arc<AtomicBool>,
     outcome: Sender<Result<(), RunError>>,
 }
@@ -52,13 +52,15 @@ impl Ending {
 
     /// Whether workers shall write what they have read, and stop.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Workers of all processes are there, and may have something to finish
-    /// before the run ends.
-    pub(super) fn set_begun(&self) {
-        self.begun.store(true, Ordering::Relaxed);
+    /// From now on workers may have something to finish before the run ends. Returns
+    /// false when it has been stopped before: then there shall be none.
+    pub(super) fn begin(&self) -> bool {
+        // Whoever stops it looks the other way round: one of the two sees the other.
+        self.begun.store(true, Ordering::SeqCst);
+        !self.is_stopping()
     }
 
     /// Set when workers shall write what they have read, and stop.
@@ -118,9 +120,9 @@ impl Ending {
                     "stopping: what has been read is written; Ctrl-C again stops at once"
                 );
             }
-            ending.stopping.store(true, Ordering::Relaxed);
+            ending.stopping.store(true, Ordering::SeqCst);
             stopping();
-            if !ending.begun.load(Ordering::Relaxed) {
+            if !ending.begun.load(Ordering::SeqCst) {
                 // Nothing has been read, and nobody would notice: the start waits
                 // for something, or for the other processes.
                 ending.end(Ok(()));

@@ -15,7 +15,7 @@ mod workers;
 pub use error::RunError;
 
 use crate::checkpoint::{Cadence, Store};
-use crate::cluster::{Cluster, DataConnections};
+use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
 use crate::ingest::client::Connection;
@@ -132,7 +132,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         settings.patience(),
         &connections,
         Arc::clone(&stopping),
-        move |error| lost.end(Err(error.into())),
+        move |error| lost.end(unless_stopped(error)),
     );
     *cluster = match connected {
         Ok(cluster) => cluster,
@@ -177,7 +177,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     };
     let plan = match cluster.share(plan) {
         Ok(plan) => Plan::read(&plan)?,
-        Err(error) => return ending.unless_stopping(error.into()),
+        Err(error) => return unless_stopped(error).or_else(|error| ending.unless_stopping(error)),
     };
     if settings.process > 0 {
         storage.enter(&plan.holder)?;
@@ -191,7 +191,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         cadence: Cadence::of(settings.checkpoint_interval, settings.epoch),
         patience: setup::patience(&ending, &board),
     });
-    if ending.is_stopping() {
+    if !ending.begin() {
         return Ok(());
     }
     board.set_waiting("the workers of all processes".to_owned());
@@ -246,6 +246,17 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         farewell(&board, started);
     }
     outcome
+}
+
+/// The loss of another process. One that was stopped stops all of them.
+fn unless_stopped(error: ClusterError) -> Result<(), RunError> {
+    match error {
+        ClusterError::Lost(lost) if lost.how == How::Stopped => {
+            tracing::info!("stopping: {lost}");
+            Ok(())
+        }
+        error => Err(error.into()),
+    }
 }
 
 /// Finds the partitions there are, and those that will come.

@@ -66,7 +66,6 @@ pub(super) fn start(
 
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
-    shared.ending.set_begun();
     let writers = match writers(shared) {
         Ok(writers) => writers,
         Err(error) => return shared.ending.end(Err(error.into())),
