@@ -34,8 +34,8 @@ process.roles={roles}
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listeners={listeners}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+advertised.listeners={advertised}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,CLIENTS:PLAINTEXT
 log.dirs={directory}/data
 auto.create.topics.enable=false
 min.insync.replicas=1
@@ -104,6 +104,8 @@ class Kafka:
     def node(self, state, number):
         node = Node(state, f"kafka-{number}", lambda: self.java("kafka.Kafka", self.settings(node)))
         node.number = number
+        # Brokers talk past the proxies: what a proxy holds is held from clients only.
+        node.clients = state.port(f"{node.name} clients") if node.proxy else None
         return node
 
     def java(self, main, *arguments):
@@ -112,13 +114,19 @@ class Kafka:
     def settings(self, node):
         """Write the node's server.properties; its path."""
         own = f"PLAINTEXT://127.0.0.1:{node.port}"
-        both = f"{own},CONTROLLER://127.0.0.1:{self.controller}"
+        listeners, advertised = own, own
+        if node.proxy:
+            listeners += f",CLIENTS://127.0.0.1:{node.clients}"
+            advertised += f",CLIENTS://127.0.0.1:{node.proxy}"
         first = node.number == 1
+        if first:
+            listeners += f",CONTROLLER://127.0.0.1:{self.controller}"
         path = f"{node.directory}/server.properties"
         with open(path, "w") as file:
             file.write(SETTINGS.format(
-                id=node.number, port=node.port, directory=node.directory, controller=self.controller,
-                roles="broker,controller" if first else "broker", listeners=both if first else own,
+                id=node.number, directory=node.directory, controller=self.controller,
+                roles="broker,controller" if first else "broker",
+                listeners=listeners, advertised=advertised,
             ))
         return path
 
@@ -153,6 +161,9 @@ class Kafka:
                 f"{node.name} knows the brokers {sorted(living)}", 90,
                 lambda node=node: living <= brokers(node.port), chosen,
             )
+
+    def proxied(self):
+        return [(node, node.clients) for node in self.nodes if node.proxy]
 
     def environment(self):
         return ["TIDEMARK_BROKERS=" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)]

@@ -23,6 +23,7 @@ HELP = """commands:
   status            one line a node; exit 0 if all run, 3 otherwise
   reset             stop, and delete data, logs and ports; keeps the downloads
   fetch             only download and verify
+  addresses         download, choose ports, write DIR/env; start nothing
 
   start NAME…       start these nodes, for example kafka-2, mongodb-1
   stop NAME…        end them orderly
@@ -37,12 +38,15 @@ environment:
   TIDEMARK_CACHE          where downloads are kept (target/services/cache)
   TIDEMARK_MONGODB_NODES  members of the replica set (1)
   TIDEMARK_MONGOD         a mongod to use instead of the downloaded one
+  TIDEMARK_PROXIED=1      clients are told to come to other ports, where proxies
+                          of a test's own have to listen that bring them to the
+                          nodes; DIR/env has TIDEMARK_PROXIES=NODE:PORT:TO,…
 
 needs Linux; Java 17 or newer, Maven and pip, which are installed by apt-get
 where this runs as root and they are missing.
 """
 
-COMMANDS = ["start", "stop", "status", "reset", "fetch", "kill", "restart", "pause", "resume"]
+COMMANDS = ["start", "stop", "status", "reset", "fetch", "addresses", "kill", "restart", "pause", "resume"]
 NEED_NAMES = ["kill", "restart", "pause", "resume"]
 
 
@@ -91,6 +95,9 @@ def run(arguments, parser, home, cache):
 
     if arguments.command == "status":
         return status(chosen)
+    if arguments.command == "addresses":
+        prepare(services, chosen)
+        write_environment(services, state)
     if arguments.command in ("stop", "restart"):
         stop(chosen)
     if arguments.command in ("start", "restart"):
@@ -112,20 +119,31 @@ def run(arguments, parser, home, cache):
 
 def start(services, chosen, state):
     began = time.monotonic()
-    for service in services:
-        service.prepare([node for node in chosen if node in service.nodes])
+    prepare(services, chosen)
     started = [node for node in chosen if node.spawn()]
     for service in services:
         service.wait([node for node in chosen if node in service.nodes])
 
-    lines = [line for service in services for line in service.environment()]
-    with open(f"{state.home}/env.new", "w") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-    os.replace(f"{state.home}/env.new", f"{state.home}/env")
+    write_environment(services, state)
     for node in chosen:
         how = "started" if node in started else "was running"
         print(f"{node.name}: {how}, pid {node.pid()}, port {node.port}")
     print(f"ready after {time.monotonic() - began:.1f} s; addresses in {state.home}/env")
+
+
+def prepare(services, chosen):
+    for service in services:
+        service.prepare([node for node in chosen if node in service.nodes])
+
+
+def write_environment(services, state):
+    lines = [line for service in services for line in service.environment()]
+    proxies = [f"{node.name}:{node.proxy}:{to}" for service in services for node, to in service.proxied()]
+    if proxies:
+        lines.append("TIDEMARK_PROXIES=" + ",".join(proxies))
+    with open(f"{state.home}/env.new", "w") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    os.replace(f"{state.home}/env.new", f"{state.home}/env")
 
 
 def stop(nodes):

@@ -105,7 +105,9 @@ class MongoDb:
 
     def initiate(self):
         """Found the set. Its elections are quicker than the default, for tests."""
-        members = [{"_id": i, "host": f"127.0.0.1:{node.port}"} for i, node in enumerate(self.nodes)]
+        # A driver finds the members where the set says they are. They find each other
+        # there too, so that a proxy has to tell who comes.
+        members = [{"_id": i, "host": host(node)} for i, node in enumerate(self.nodes)]
         settings = {"electionTimeoutMillis": 3000, "heartbeatIntervalMillis": 500}
         config = {"_id": REPLICA_SET, "version": 1, "members": members, "settings": settings}
 
@@ -131,9 +133,16 @@ class MongoDb:
                 return answer.get("ok") == 1 and "writeConcernError" not in answer
         return False
 
+    def proxied(self):
+        return [(node, node.port) for node in self.nodes if node.proxy]
+
     def environment(self):
-        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        hosts = ",".join(host(node) for node in self.nodes)
         return [
             f"TIDEMARK_MONGODB_URI=mongodb://{hosts}/?replicaSet={REPLICA_SET}",
             f"MONGOD={self.mongod}",
         ]
+
+
+def host(node):
+    return f"127.0.0.1:{node.proxy or node.port}"

@@ -33,6 +33,10 @@ class State:
             os.replace(f"{self.path}.new", self.path)
         return self.values[key]
 
+    def proxied(self):
+        """Whether there are proxies: that is settled when the cluster is made."""
+        return self.keep("proxied", lambda: os.environ.get("TIDEMARK_PROXIED") == "1")
+
     def port(self, name):
         taken = [value for key, value in self.values.items() if key.startswith("port ")]
         return self.keep(f"port {name}", lambda: free_port(taken))
@@ -78,6 +82,8 @@ class Node:
     def __init__(self, state, name, command, environment=None):
         self.name = name
         self.port = state.port(name)
+        # Where its clients are told to come instead, if there are proxies.
+        self.proxy = state.port(f"{name} proxy") if state.proxied() else None
         self.directory = f"{state.home}/{name}"
         self.command = command
         self.environment = environment or {}

@@ -148,7 +148,7 @@ pub fn without(topic: &str, name: &str) -> String {
 
 /// `rounds` events of each topic. Another `seed` makes other events.
 pub fn shop(seed: u64, rounds: usize) -> Vec<Sample> {
-    let mut dice = Dice(seed.wrapping_add(1));
+    let mut dice = Dice::new(seed);
     let mut samples = Vec::new();
     for _ in 0..rounds {
         for topic in crate::TOPICS {
@@ -168,7 +168,7 @@ pub fn shop(seed: u64, rounds: usize) -> Vec<Sample> {
 /// # Panics
 /// When the hours have no such time.
 pub fn passing(seed: u64, rounds: u64, (from, to): (u64, u64)) -> Vec<Sample> {
-    let mut dice = Dice(seed.wrapping_add(1));
+    let mut dice = Dice::new(seed);
     let mut samples = Vec::new();
     let mut sales: Vec<Sample> = Vec::new();
     let millis = |millis: u64| i64::try_from(millis).expect("a time");
@@ -277,11 +277,17 @@ fn event(topic: &'static str, dice: &mut Dice, when: Option<String>) -> Sample {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
 
 impl Dice {
+    /// Another `seed` makes other numbers.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_add(1))
+    }
+
     /// A number below `sides`.
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         // Knuth's linear congruence; its high bits are the better ones.
         self.0 = self
             .0

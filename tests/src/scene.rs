@@ -36,10 +36,14 @@ impl Scene {
     /// # Panics
     /// When the services are not there.
     pub fn without_topics(name: &str) -> Scene {
+        Scene::on(Services::find(), name)
+    }
+
+    /// A scene with no topics yet, on services of a test's own.
+    pub fn on(services: Services, name: &str) -> Scene {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let unique = format!("{name}-{}-{number}", std::process::id());
-        let services = Services::find();
         let database = format!("e2e-{unique}");
         Scene {
             name: name.to_owned(),
@@ -198,6 +202,15 @@ impl Scene {
     pub fn check_in(&self, store: &dyn Store) {
         let log = self.kafka.read(&self.topics());
         self.compare(&log, store, Ending::CaughtUp);
+    }
+
+    /// How everything in the database differs from what `log` gives, if it does.
+    ///
+    /// # Errors
+    /// With what differs, for a person to read.
+    pub fn differences(&self, log: &Log, ending: Ending) -> Result<(), String> {
+        let rules = self.rules.clone().with_ending(ending);
+        oracle::compare_by(log, &self.prefix, &self.mongo, &rules)
     }
 
     fn compare(&self, log: &Log, store: &dyn Store, ending: Ending) {

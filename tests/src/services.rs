@@ -1,7 +1,7 @@
 //! The shared Kafka and MongoDB: where they are, and how a test breaks them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the services are, as `scripts/services` wrote it.
@@ -13,6 +13,20 @@ pub struct Services {
     pub mongodb_uri: String,
     /// Where this cluster lives; `None` for the default place.
     directory: Option<PathBuf>,
+    /// What kind of services they are, as `scripts/services` takes it from the
+    /// environment.
+    kind: &'static [(&'static str, &'static str)],
+}
+
+/// A node with a proxy before it, which a test has to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxied {
+    /// Its name, such as `kafka-1`.
+    pub node: String,
+    /// The port where the proxy has to listen: clients are told to come there.
+    pub port: u16,
+    /// The port where the proxy finds the node.
+    pub to: u16,
 }
 
 /// The root of the workspace.
@@ -32,18 +46,13 @@ impl Services {
         let home = directory
             .clone()
             .unwrap_or_else(|| workspace().join("target/services"));
-        let file = home.join("env");
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let written: BTreeMap<_, _> = text
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .collect();
+        let written = written(&home);
         let setting = |name: &str| {
             let value = std::env::var(name).ok();
-            value.or_else(|| written.get(name).map(ToString::to_string)).unwrap_or_else(|| {
+            value.or_else(|| written.get(name).cloned()).unwrap_or_else(|| {
                 panic!(
                     "{name} is neither in the environment nor in {}: run scripts/services start",
-                    file.display()
+                    home.join("env").display()
                 )
             })
         };
@@ -51,7 +60,66 @@ impl Services {
             brokers: setting("TIDEMARK_BROKERS"),
             mongodb_uri: setting("TIDEMARK_MONGODB_URI"),
             directory,
+            kind: &[],
         }
+    }
+
+    /// Services of a test's own in `directory`: two brokers, three members of a replica
+    /// set, and before each a proxy that the test runs. Nothing is started yet.
+    ///
+    /// # Panics
+    /// When they cannot be had.
+    pub fn own(directory: &Path) -> (Services, Vec<Proxied>) {
+        let mut services = Services {
+            brokers: String::new(),
+            mongodb_uri: String::new(),
+            directory: Some(directory.to_owned()),
+            kind: &[("TIDEMARK_MONGODB_NODES", "3"), ("TIDEMARK_PROXIED", "1")],
+        };
+        services.command(&["addresses"]);
+        let mut written = written(directory);
+        let mut setting = |name: &str| written.remove(name).expect("addresses are written");
+        services.brokers = setting("TIDEMARK_BROKERS");
+        services.mongodb_uri = setting("TIDEMARK_MONGODB_URI");
+        let proxies = setting("TIDEMARK_PROXIES");
+        let proxied = |text: &str| {
+            let mut parts = text.split(':');
+            let node = parts.next()?.to_owned();
+            let port = parts.next()?.parse().ok()?;
+            let to = parts.next()?.parse().ok()?;
+            Some(Proxied { node, port, to })
+        };
+        let proxies = proxies
+            .split(',')
+            .map(|text| proxied(text).expect("a proxy"));
+        (services, proxies.collect())
+    }
+
+    /// Starts all nodes and waits until they answer. No harm if they run.
+    pub fn start_all(&self) {
+        self.command(&["start"]);
+    }
+
+    /// Ends all nodes and deletes what they have kept.
+    pub fn reset(&self) {
+        self.command(&["reset"]);
+    }
+
+    /// Ends all nodes; what they have kept stays.
+    pub fn stop_all(&self) {
+        self.command(&["stop"]);
+    }
+
+    /// The number in the system of a node's process, which runs or is frozen.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn pid(&self, node: &str) -> u32 {
+        let home = self.directory.clone();
+        let home = home.unwrap_or_else(|| workspace().join("target/services"));
+        let text = std::fs::read_to_string(home.join(node).join("pid")).expect("a pid file");
+        let pid = text.split(' ').next().and_then(|pid| pid.parse().ok());
+        pid.expect("a number")
     }
 
     /// Ends a node at once, as `kill -9` does.
@@ -81,6 +149,7 @@ impl Services {
         if let Some(directory) = &self.directory {
             command.env("TIDEMARK_SERVICES_DIR", directory);
         }
+        command.envs(self.kind.iter().copied());
         let output = command.output().expect("scripts/services can be run");
         assert!(
             output.status.success(),
@@ -88,6 +157,14 @@ impl Services {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// What `scripts/services` has written down of the services in `home`.
+fn written(home: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(home.join("env")).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    lines.map(owned).collect()
 }
 
 /// A node that comes back when this goes out of scope, also when a test fails

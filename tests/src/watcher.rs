@@ -10,11 +10,17 @@
 
 use crate::mongo::{Mongo, block_on};
 use crate::oracle::{REVENUE, Store, VIEWS};
+use crate::poll::eventually;
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use mongodb::options::FullDocumentType;
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the database may be between two primaries.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where the end of the watch is marked.
 const END: &str = "end_of_watch";
@@ -70,13 +76,19 @@ impl Watcher {
             watch.await.expect("a change stream")
         });
         let mut promises = Promises::of(mongo);
-        let follow = move || {
-            let mut stream = stream;
-            loop {
-                let next = block_on(stream.next_if_any()).expect("the next change");
-                let Some(event) = next else { continue };
-                if !promises.take_in(&event) {
-                    return promises;
+        let follow = {
+            let mongo = mongo.clone();
+            move || {
+                let mut stream = stream;
+                loop {
+                    match block_on(stream.next_if_any()) {
+                        Ok(Some(event)) if promises.take_in(&event) => {}
+                        Ok(Some(_)) => return promises,
+                        Ok(None) => {}
+                        // The driver goes on by itself once, and not for as long as it
+                        // takes.
+                        Err(_) => stream = again(&mongo, &stream),
+                    }
                 }
             }
         };
@@ -106,6 +118,18 @@ impl Watcher {
         );
         promises.seen
     }
+}
+
+type Changes = ChangeStream<ChangeStreamEvent<Document>>;
+
+/// Follows a database on from where another stream of changes has failed.
+fn again(mongo: &Mongo, failed: &Changes) -> Changes {
+    let token = failed.resume_token();
+    eventually("the changes can be followed on", PATIENCE, || {
+        let watch = mongo.database().watch().resume_after(token.clone());
+        let watch = watch.full_document(FullDocumentType::UpdateLookup);
+        block_on(async { watch.await }).map_err(|fault| fault.to_string())
+    })
 }
 
 impl Promises {

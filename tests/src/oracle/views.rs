@@ -17,7 +17,7 @@ pub struct View {
     /// Name of its collection.
     pub name: &'static str,
     /// The topic it reads, and that its event time comes from.
-    pub(super) topic: &'static str,
+    pub topic: &'static str,
     /// Its windows' size in milliseconds, unless the rules say otherwise.
     pub(super) size: i64,
     /// How long its windows wait, unless the rules say otherwise.
