@@ -151,7 +151,7 @@ pub struct Sources<'a> {
     /// Where checkpoints are, if there are any.
     pub store: Option<&'a Arc<Store>>,
     /// The partitions that Kafka has.
-    pub found: &'a [Found],
+    pub found: Vec<Found>,
     /// Names of views that may be rebuilt, where they have changed.
     pub reset: &'a BTreeSet<String>,
 }
@@ -291,7 +291,7 @@ impl Sources<'_> {
         };
         if let Some(manifest) = manifest {
             start.partitions = manifest.state.partitions.clone().into();
-            start.again = Arc::new(Again::of(&manifest.state, self.catalog, self.found));
+            start.again = Arc::new(Again::of(&manifest.state, self.catalog, &self.found));
             start.watermarks = manifest.state.watermarks.clone();
             self.in_doubt(through, &mut start)?;
         } else {

@@ -143,7 +143,7 @@ impl World {
             max_ahead: MAX_AHEAD,
             reader: &reader,
             store: self.store.as_ref(),
-            found: &found,
+            found,
             reset,
         };
         let manifest = sources.take_checkpoint(generation).unwrap();

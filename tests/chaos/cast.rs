@@ -33,8 +33,35 @@ pub(crate) struct Cast {
     ended: Vec<Process>,
     /// Runs that were started.
     pub(crate) runs: usize,
+    pub(crate) told: Told,
+}
+
+/// What is told of starts and ends.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
     /// How processes have ended, and how often.
     pub(crate) exits: BTreeMap<String, usize>,
+    /// What has happened and is not printed yet.
+    pub(crate) news: Vec<String>,
+}
+
+impl Drop for Cast {
+    /// Those that are frozen do not notice that their supervisor has gone.
+    fn drop(&mut self) {
+        let ghosts = self.ghosts.iter_mut().map(|(run, _)| run);
+        ghosts.chain(&mut self.run).for_each(Run::kill_all);
+    }
+}
+
+impl Told {
+    /// Whether a run has ended; whoever has is told of.
+    fn by(&mut self, run: &mut Run) -> bool {
+        let number = run.number;
+        run.has_ended(|exit| {
+            self.news.push(format!("  run {number:<4} ends: {exit}"));
+            *self.exits.entry(exit).or_default() += 1;
+        })
+    }
 }
 
 impl Cast {
@@ -49,7 +76,7 @@ impl Cast {
             ghosts: Vec::new(),
             ended: Vec::new(),
             runs: 0,
-            exits: BTreeMap::new(),
+            told: Told::default(),
         }
     }
 
@@ -65,8 +92,7 @@ impl Cast {
             }
             return;
         };
-        let exits = &mut self.exits;
-        let over = run.has_ended(|exit| *exits.entry(exit).or_default() += 1);
+        let over = self.told.by(run);
         let waiting = run.uneven.filter(|_| !run.has_frozen());
         if over {
             let run = self.run.take().expect("it was there");
@@ -86,8 +112,7 @@ impl Cast {
 
     fn tend_ghosts(&mut self) {
         for (mut run, since) in std::mem::take(&mut self.ghosts) {
-            let exits = &mut self.exits;
-            if run.has_ended(|exit| *exits.entry(exit).or_default() += 1) {
+            if self.told.by(&mut run) {
                 run.check_replaced();
                 self.ended.extend(run.into_processes());
                 continue;
@@ -113,6 +138,9 @@ impl Cast {
         arguments.extend(more.iter().map(ToString::to_string));
         self.runs += 1;
         self.run = Some(Run::start(self.runs, &arguments, shape));
+        let more = more.join(" ");
+        let news = format!("  run {:<4} starts: {shape} {more}", self.runs);
+        self.told.news.push(news);
     }
 
     /// Starts a run that takes over from the one there is, which is frozen.

@@ -54,7 +54,9 @@ impl World {
         let shape = run.shape;
         let fits = !(needs_two && shape.processes < 2 || needs_no_supervisor && shape.supervised);
         if fits {
-            return !run.workers().is_empty() && run.uneven.is_none();
+            // Who has not begun to write cannot be replaced: it would be its turn.
+            let begun = step.kind != Kind::TakeOver || run.is_ready();
+            return begun && !run.workers().is_empty() && run.uneven.is_none();
         }
         run.kill_all();
         self.cast.want(Shape {

@@ -26,8 +26,7 @@ mod verdict;
 
 use clap::Parser;
 use disk::Disk;
-use end_to_end::mongo::Mongo;
-use end_to_end::samples::Dice;
+use end_to_end::mongo::{Mongo, block_on};
 use end_to_end::services::{Proxied, workspace};
 use end_to_end::{Scene, Services, TOPICS, Watcher};
 use faults::{Fault, World};
@@ -37,11 +36,15 @@ use proxy::{Proxy, Whose};
 use report::Report;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use verdict::{How, TICK, Tally, look_after};
 
 /// Faults come for this long in a short run.
 const SHORT: Duration = Duration::from_secs(90);
+
+/// Set by Ctrl-C: all that was started has to be ended.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Random faults under load, and whether every document is right all the same.
 #[derive(Parser, Debug, Clone)]
@@ -63,6 +66,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    std::thread::spawn(|| {
+        let interrupted = block_on(async { tokio::signal::ctrl_c().await });
+        INTERRUPTED.store(interrupted.is_ok(), Ordering::Relaxed);
+    });
     let seed = arguments.seed.unwrap_or_else(|| {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         u64::from(now.subsec_nanos()) ^ u64::from(std::process::id())
@@ -122,7 +129,6 @@ struct Chaos {
     load: Load,
     watcher: Option<Watcher>,
     plan: Plan,
-    dice: Dice,
     report: Report,
     tally: Tally,
     active: Vec<Fault>,
@@ -177,7 +183,6 @@ impl Chaos {
             load: Load::start(&services.brokers, &scene.prefix, seed, arguments.rate),
             watcher: Some(Watcher::follow(&scene.mongo)),
             plan: Plan::new(seed, kinds, longest),
-            dice: Dice::new(seed),
             report: Report::new(),
             tally: Tally::default(),
             active: Vec::new(),
@@ -207,7 +212,7 @@ impl Chaos {
             self.strike(&step);
             self.pass(step.gap);
             if judged.elapsed() > self.every {
-                let how = match self.dice.roll(2) {
+                let how = match self.tally.verdicts % 2 {
                     0 => How::Running,
                     _ => How::Drained,
                 };
@@ -251,12 +256,21 @@ impl Chaos {
         let until = Instant::now() + time;
         loop {
             assert!(!self.load.has_failed(), "the load has failed");
+            assert!(!INTERRUPTED.load(Ordering::Relaxed), "interrupted");
             self.world.disk.keep_full();
             look_after(&mut self.world, TICK);
+            self.tell();
             self.end_faults(false);
             if Instant::now() >= until {
                 return;
             }
+        }
+    }
+
+    /// Prints what the cast has to tell.
+    fn tell(&mut self) {
+        for news in self.world.cast.told.news.drain(..) {
+            self.report.line(&news);
         }
     }
 
@@ -283,6 +297,7 @@ impl Chaos {
         let watcher = self.watcher.take().expect("somebody watches");
         let watcher = self.tally.take(&mut self.world, self.scene, watcher, how);
         self.watcher = Some(watcher);
+        self.tell();
         let (tally, faults) = (&self.tally, self.report.faults());
         self.report.line(&format!(
             "all is right ({how:?}, {:.1} s): {faults} faults, {} events, {} rows, {} dead letters",

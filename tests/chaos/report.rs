@@ -50,7 +50,7 @@ impl Report {
         }
         println!("{:22} {:7}", "all", self.faults());
         println!("\nprocesses ended");
-        for (exit, count) in &cast.exits {
+        for (exit, count) in &cast.told.exits {
             println!("{count:7}  {exit}");
         }
         println!();

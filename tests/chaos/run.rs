@@ -6,6 +6,7 @@
 use crate::plan::Shape;
 use crate::proxy::{Proxy, Whose};
 use end_to_end::Process;
+use end_to_end::http::get;
 use end_to_end::process::{free_port, is_alive};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,6 +19,7 @@ pub(crate) type Exit = String;
 
 /// Processes that work together, or a supervisor with those that it has started.
 pub(crate) struct Run {
+    pub(crate) number: usize,
     pub(crate) shape: Shape,
     processes: Vec<Process>,
     /// Between process 1 and process 0.
@@ -43,6 +45,7 @@ impl Run {
     /// When it cannot be started.
     pub(crate) fn start(number: usize, arguments: &[String], shape: Shape) -> Run {
         let mut run = Run {
+            number,
             shape,
             processes: Vec::new(),
             peers: None,
@@ -56,24 +59,24 @@ impl Run {
             uneven: None,
         };
         match shape.supervised {
-            true => run.start_supervisor(number, arguments),
-            false => run.start_processes(number, arguments),
+            true => run.start_supervisor(arguments),
+            false => run.start_processes(arguments),
         }
         run
     }
 
-    fn start_supervisor(&mut self, number: usize, arguments: &[String]) {
+    fn start_supervisor(&mut self, arguments: &[String]) {
         let (processes, workers) = (self.shape.processes, self.shape.workers);
         let mut all = vec!["supervise".to_owned()];
         all.extend(["-n".to_owned(), processes.to_string()]);
         all.extend(["-w".to_owned(), workers.to_string(), "--".to_owned()]);
         all.extend(arguments.iter().cloned());
         all.extend(["--http".to_owned(), "off".to_owned()]);
-        let name = format!("chaos-run{number}-supervisor");
+        let name = format!("chaos-run{}-supervisor", self.number);
         self.processes = vec![Process::start("tidemark", &name, &all, &[])];
     }
 
-    fn start_processes(&mut self, number: usize, arguments: &[String]) {
+    fn start_processes(&mut self, arguments: &[String]) {
         let ports: Vec<_> = (0..self.shape.processes).map(|_| free_port()).collect();
         let mut dialed = ports.clone();
         if self.shape.processes > 1 {
@@ -95,7 +98,7 @@ impl Run {
             ] {
                 all.extend([flag.to_owned(), value]);
             }
-            let name = format!("chaos-run{number}-p{index}");
+            let name = format!("chaos-run{}-p{index}", self.number);
             let process = Process::start("tidemark", &name, &all, &[]);
             self.processes.push(process);
             self.addresses.push(address);
@@ -115,6 +118,13 @@ impl Run {
     /// Where its processes serve HTTP; nowhere if they are supervised.
     pub(crate) fn addresses(&self) -> &[String] {
         &self.addresses
+    }
+
+    /// Whether it works, and does not only want to.
+    pub(crate) fn is_ready(&self) -> bool {
+        let ready =
+            |address: &String| get(address, "/readyz").is_ok_and(|(status, _)| status == 200);
+        self.addresses.iter().all(ready)
     }
 
     /// The connection of its processes.

@@ -161,6 +161,28 @@ fn one_that_sleeps_is_replaced_and_wakes_up_too_late() {
 }
 
 #[test]
+fn what_was_read_while_it_waited_is_not_missed_in_the_log() {
+    let scene = Scene::new("slow-heir", 2);
+    let watcher = Watcher::follow(&scene.mongo);
+    let mut first = idle(&scene, &pipeline(&scene));
+    first.process().pause();
+    // It has found all partitions by now, and asks the first whether it is alive.
+    let mut second = pipeline(&scene).start();
+    second.says("for its answer");
+    second.process().pause();
+    first.process().resume();
+    scene.produce(&shop(73, 200));
+    scene.await_caught_up();
+    first.drain();
+    second.process().resume();
+    scene.produce(&shop(74, 200));
+    scene.await_caught_up();
+    scene.check_as(Ending::Running);
+    second.drain();
+    assert_eq!(watcher.finish().generation, 2);
+}
+
+#[test]
 fn one_that_was_killed_is_not_waited_for() {
     let scene = Scene::new("at-once", 2);
     let watcher = Watcher::follow(&scene.mongo);

@@ -95,6 +95,11 @@ impl Discovery {
             .clone()
     }
 
+    fn forget(&self) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.clear();
+    }
+
     fn add(&self, found: Vec<Found>) {
         if !found.is_empty() {
             self.found
@@ -181,6 +186,22 @@ impl Prober {
             );
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Asks for everything anew, as [`Prober::first`] does: before any partition is read,
+    /// when it has become doubtful how far they go.
+    ///
+    /// # Errors
+    /// When Kafka has not answered in time, or before `stopping` was set.
+    pub fn anew(
+        &mut self,
+        discovery: &Discovery,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<(), DiscoveryError> {
+        self.known.fill(0);
+        discovery.forget();
+        self.first(discovery, timeout, stopping)
     }
 
     /// Asks again every `interval`, for ever, on a thread of its own.

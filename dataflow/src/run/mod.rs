@@ -18,7 +18,6 @@ use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
-use crate::ingest::client::Connection;
 use crate::ingest::discovery::{Discovery, Prober};
 use crate::ingest::kafka::Share;
 use crate::observe::{Board, Console, Screen, logging, print_views};
@@ -29,7 +28,6 @@ use crate::start::Checkpointing;
 use ending::Ending;
 use sinks::retry::wait_for;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Prints what the views are.
@@ -116,10 +114,11 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         None => shop.insert(Shop::open(&topics)?).connection(),
     };
     board.set_waiting(format!("Kafka at {}", connection.brokers));
-    let discovery = match discover(settings, &connection, &topics, &stopping) {
-        Ok(discovery) => discovery,
-        Err(error) => return ending.unless_stopping(error),
-    };
+    let discovery = Arc::new(Discovery::default());
+    let mut prober = Prober::new(&connection, Arc::clone(&topics))?;
+    if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
+        return ending.unless_stopping(error.into());
+    }
     if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }
@@ -141,14 +140,13 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
 
     let max_ahead = i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX);
     let store = checkpoints(settings)?;
-    let found = discovery.found();
-    let sources = Sources {
+    let mut sources = Sources {
         catalog: &catalog,
         topics: &topics,
         max_ahead,
         reader: &*reader,
         store: store.as_ref(),
-        found: &found,
+        found: discovery.found(),
         reset: &settings.reset_views,
     };
     board.set_waiting(format!("the right to write to {}", storage.describe()));
@@ -184,7 +182,24 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         guard::start(&storage, false, &ending)?;
     }
     let last = plan.manifest;
-    let start = sources.start(last.as_ref())?;
+    let mut start = sources.start(last.as_ref());
+    if matches!(start, Err(PlanError::Shrunk { .. })) {
+        // Whoever wrote until now may have read on since the partitions were found.
+        if let Err(error) = prober.anew(&discovery, settings.connect_timeout, &stopping) {
+            return ending.unless_stopping(error.into());
+        }
+        sources.found = discovery.found();
+        start = sources.start(last.as_ref());
+    }
+    let start = start?;
+    if !settings.until_caught_up {
+        prober
+            .watch(Arc::clone(&discovery), settings.discover_interval)
+            .map_err(|source| RunError::System {
+                what: "looking for partitions",
+                source,
+            })?;
+    }
     let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
         store,
         last,
@@ -257,27 +272,6 @@ fn unless_stopped(error: ClusterError) -> Result<(), RunError> {
         }
         error => Err(error.into()),
     }
-}
-
-/// Finds the partitions there are, and those that will come.
-fn discover(
-    settings: &Settings,
-    connection: &Connection,
-    topics: &Arc<[String]>,
-    stopping: &AtomicBool,
-) -> Result<Arc<Discovery>, RunError> {
-    let discovery = Arc::new(Discovery::default());
-    let mut prober = Prober::new(connection, Arc::clone(topics))?;
-    prober.first(&discovery, settings.connect_timeout, stopping)?;
-    if !settings.until_caught_up {
-        prober
-            .watch(Arc::clone(&discovery), settings.discover_interval)
-            .map_err(|source| RunError::System {
-                what: "looking for partitions",
-                source,
-            })?;
-    }
-    Ok(discovery)
 }
 
 /// Opens the place of checkpoints, if there is one.
