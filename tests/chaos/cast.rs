@@ -100,6 +100,11 @@ impl Cast {
             let wait = 100 + self.dice.roll(1400);
             self.due = Instant::now() + Duration::from_millis(wait);
         } else if let Some(since) = waiting {
+            if run.is_waiting() {
+                // Who had not met the others yet waits for them for as long as it
+                // takes. Whoever starts it knows better.
+                run.kill_all();
+            }
             assert!(
                 since.elapsed() < NOTICE,
                 "a process has not noticed for {NOTICE:?} that others of its run have ended"

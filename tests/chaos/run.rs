@@ -168,6 +168,18 @@ impl Run {
         !living.is_empty() && living.iter().all(|pid| self.frozen.contains(pid))
     }
 
+    /// Whether all that still live wait for others, which they have not met.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let living = |process: &&Process| is_alive(process.id());
+        let waits = |process: &Process| {
+            let output = process.output();
+            let last = output.lines().last().unwrap_or_default();
+            last.contains("waiting for process")
+        };
+        let mut living = self.processes.iter().filter(living).peekable();
+        living.peek().is_some() && living.all(waits)
+    }
+
     /// What Ctrl-C does.
     pub(crate) fn interrupt(&mut self) {
         self.interrupted = true;
