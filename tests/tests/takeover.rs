@@ -1,7 +1,7 @@
 //! Two runs and one database: who writes, and what the other one says.
 
 use end_to_end::checkpoint::Folder;
-use end_to_end::pipeline::{PATIENCE, Run};
+use end_to_end::pipeline::{PATIENCE, Run, host_file};
 use end_to_end::samples::{passing, shop};
 use end_to_end::{Ending, Pipeline, Process, Scene, Watcher, eventually};
 use mongodb::bson::Document;
@@ -164,21 +164,25 @@ fn one_that_sleeps_is_replaced_and_wakes_up_too_late() {
 fn what_was_read_while_it_waited_is_not_missed_in_the_log() {
     let scene = Scene::new("slow-heir", 2);
     let watcher = Watcher::follow(&scene.mongo);
-    let mut first = idle(&scene, &pipeline(&scene));
-    first.process().pause();
-    // It has found all partitions by now, and asks the first whether it is alive.
-    let mut second = pipeline(&scene).start();
-    second.says("for its answer");
-    second.process().pause();
-    first.process().resume();
+    let first = idle(&scene, &pipeline(&scene));
+    // It has found all partitions by now, and where they end.
+    let (heir, hosts) = (pipeline(&scene).processes(2), host_file(2));
+    let mut early = heir.start_one(0, &hosts);
+    early.says("waiting for process 1", PATIENCE);
     scene.produce(&shop(73, 200));
     scene.await_caught_up();
     first.drain();
-    second.process().resume();
+    let mut late = heir.start_one(1, &hosts);
     scene.produce(&shop(74, 200));
     scene.await_caught_up();
     scene.check_as(Ending::Running);
-    second.drain();
+    for process in [&mut early, &mut late] {
+        process.assert_running();
+        process.interrupt();
+    }
+    for process in [&mut early, &mut late] {
+        assert_eq!(process.exit_code(PATIENCE), Some(0), "{}", process.output());
+    }
     assert_eq!(watcher.finish().generation, 2);
 }
 
