@@ -318,9 +318,14 @@ fn reason(output: &str) -> String {
     said.unwrap_or_default().to_owned()
 }
 
-/// A reason with a `#` for each number, and no longer than a line.
+/// A reason with a `#` for each number, without the database that it speaks of, and no
+/// longer than a line.
 fn without_numbers(reason: &str) -> String {
     let mut short = String::new();
+    let reason = match reason.strip_prefix("mongodb at ") {
+        Some(rest) => rest.split_once("database ").map_or(rest, |(_, rest)| rest),
+        None => reason,
+    };
     for letter in reason.chars().take(300) {
         match letter.is_ascii_digit() {
             true if short.ends_with('#') => {}

@@ -93,7 +93,10 @@ impl Tally {
             && how == How::Running
         {
             let addresses = run.addresses().to_vec();
-            check_counters(&addresses, &scene.prefix);
+            // Those that are supervised serve none.
+            if !addresses.is_empty() {
+                check_counters(&addresses, &scene.prefix);
+            }
             self.counted += addresses.len();
         }
         let rows = VIEWS.iter().map(|view| count(scene, view.name)).sum();
