@@ -88,7 +88,7 @@ impl Cast {
         self.tend_ghosts();
         let Some(run) = &mut self.run else {
             if Instant::now() >= self.due {
-                self.start(&[]);
+                self.start();
             }
             return;
         };
@@ -136,15 +136,22 @@ impl Cast {
         }
     }
 
-    fn start(&mut self, more: &[&str]) {
+    fn start(&mut self) {
         let drawn = Shape::draw(&mut self.dice);
         let shape = self.wanted.take().unwrap_or(drawn);
         let mut arguments = self.arguments.clone();
-        arguments.extend(more.iter().map(ToString::to_string));
         self.runs += 1;
+        let mut news = format!("  run {:<4} starts: {shape}", self.runs);
+        if !self.ghosts.is_empty() {
+            // The one that was to take over may have been killed before it did. Then it
+            // is up to this one, and nobody had to notice before.
+            arguments.push("--take-over".to_owned());
+            news.push_str(", takes over");
+            for (_, since) in &mut self.ghosts {
+                *since = Instant::now();
+            }
+        }
         self.run = Some(Run::start(self.runs, &arguments, shape));
-        let more = more.join(" ");
-        let news = format!("  run {:<4} starts: {shape} {more}", self.runs);
         self.told.news.push(news);
     }
 
@@ -154,7 +161,7 @@ impl Cast {
             old.set_replaced();
             self.ghosts.push((old, Instant::now()));
         }
-        self.start(&["--take-over"]);
+        self.start();
     }
 
     /// Thaws everybody.
