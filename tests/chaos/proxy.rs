@@ -73,8 +73,9 @@ impl Proxy {
                 let Ok((client, _)) = listener.accept().await else {
                     continue;
                 };
-                if !(heard.borrow().refused && whose == Whose::Everybody) {
-                    tokio::spawn(serve(client, to, whose, heard.clone()));
+                let now = *heard.borrow();
+                if !(now.refused && whose == Whose::Everybody) {
+                    tokio::spawn(serve(client, to, whose, (heard.clone(), now.cuts)));
                 }
             }
         });
@@ -112,8 +113,14 @@ impl Proxy {
     }
 }
 
-/// Passes on one connection until either end closes it, or it is cut.
-async fn serve(mut client: TcpStream, to: u16, whose: Whose, mut orders: watch::Receiver<Orders>) {
+/// Passes on one connection until either end closes it, or it is cut: when there have
+/// been more `cuts` than at its beginning.
+async fn serve(
+    mut client: TcpStream,
+    to: u16,
+    whose: Whose,
+    (mut orders, mut cuts): (watch::Receiver<Orders>, u64),
+) {
     // A node that is away is no answer either.
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else {
         return;
@@ -125,7 +132,7 @@ async fn serve(mut client: TcpStream, to: u16, whose: Whose, mut orders: watch::
         };
         first.truncate(length);
         if !says(&first, DRIVER) || says(&first, HARNESS.as_bytes()) {
-            orders = watch::channel(Orders::default()).1;
+            (orders, cuts) = (watch::channel(Orders::default()).1, 0);
         } else if orders.borrow().refused {
             return;
         }
@@ -133,12 +140,11 @@ async fn serve(mut client: TcpStream, to: u16, whose: Whose, mut orders: watch::
             return;
         }
     }
-    let cuts = orders.borrow().cuts;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let passing = [
-        tokio::spawn(pass(from_client, to_server, orders.clone())),
-        tokio::spawn(pass(from_server, to_client, orders.clone())),
+        tokio::spawn(pass(from_client, to_server, orders.clone(), cuts)),
+        tokio::spawn(pass(from_server, to_client, orders.clone(), cuts)),
     ];
     let ends = passing.each_ref().map(|task| task.abort_handle());
     let [asked, answered] = passing;
@@ -164,11 +170,12 @@ async fn cut(orders: &mut watch::Receiver<Orders>, cuts: u64) {
     }
 }
 
-/// Passes on one direction, but not while it is held.
+/// Passes on one direction, but not while it is held, nor once it is cut.
 async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut orders: watch::Receiver<Orders>,
+    cuts: u64,
 ) {
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -178,8 +185,93 @@ async fn pass(
         };
         // Also an end is not heard of while it is held.
         let _ = orders.wait_for(|orders| !orders.held).await;
-        if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
+        let is_over = read == 0 || orders.borrow().cuts != cuts;
+        if is_over || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    /// A proxy before a server that says again whatever is said to it.
+    fn echo(whose: Whose) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut back = stream.try_clone().unwrap();
+                std::thread::spawn(move || std::io::copy(&mut stream, &mut back));
+            }
+        });
+        Proxy::start(0, port, whose)
+    }
+
+    fn client(proxy: &Proxy) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", proxy.port())).unwrap()
+    }
+
+    /// What comes back, or nothing when the connection has ended.
+    fn say(client: &mut TcpStream, word: &[u8]) -> Vec<u8> {
+        let mut answer = vec![0; word.len()];
+        let said = client.write_all(word);
+        match said.and_then(|()| client.read_exact(&mut answer)) {
+            Ok(()) => answer,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_cut_ends_and_nobody_comes_in_until_it_heals() {
+        let proxy = echo(Whose::Everybody);
+        let mut old = client(&proxy);
+        assert_eq!(say(&mut old, b"one"), b"one");
+        proxy.cut();
+        assert_eq!(say(&mut old, b"two"), b"");
+        assert_eq!(say(&mut client(&proxy), b"three"), b"");
+        proxy.heal();
+        assert_eq!(say(&mut client(&proxy), b"four"), b"four");
+    }
+
+    #[test]
+    fn what_is_held_arrives_when_it_heals() {
+        let proxy = echo(Whose::Everybody);
+        let mut client = client(&proxy);
+        assert_eq!(say(&mut client, b"one"), b"one");
+        proxy.hold();
+        client.write_all(b"two").unwrap();
+        let mut answer = [0; 3];
+        let short = Some(Duration::from_millis(100));
+        client.set_read_timeout(short).unwrap();
+        assert!(client.read_exact(&mut answer).is_err());
+        proxy.heal();
+        client.set_read_timeout(None).unwrap();
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"two");
+    }
+
+    #[test]
+    fn only_the_pipelines_driver_is_cut() {
+        let proxy = echo(Whose::Driver);
+        let names = ["mongo-rust-driver", "MongoDB Internal Client"];
+        let harness = format!("mongo-rust-driver {HARNESS}");
+        let first = [names[0], names[1], &harness].map(str::to_owned);
+        let mut clients = first.clone().map(|name| {
+            let mut client = client(&proxy);
+            assert_eq!(say(&mut client, name.as_bytes()), name.as_bytes());
+            client
+        });
+        proxy.cut();
+        assert_eq!(say(&mut clients[0], b"more"), b"");
+        assert_eq!(say(&mut clients[1], b"more"), b"more");
+        assert_eq!(say(&mut clients[2], b"more"), b"more");
+        let mut again = client(&proxy);
+        assert_eq!(say(&mut again, first[0].as_bytes()), b"");
     }
 }
