@@ -75,12 +75,13 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether somebody else goes on with this run's checkpoint.
+    /// Whether somebody else goes on with this run's checkpoint, or may do so: then its
+    /// files are also theirs to delete.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(
             self,
             RunError::Pipeline(PipelineError::Save(SaveError::Checkpoint(
-                CheckpointError::Conflict { .. }
+                CheckpointError::Conflict { .. } | CheckpointError::Missing { .. }
             )))
         )
     }
