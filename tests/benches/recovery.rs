@@ -32,8 +32,9 @@ const SEED: [&str; 6] = [
     "7",
     "--start",
     "2026-10-01T00:00:00",
+    // Of a gigabyte, about a million rows.
     "--times",
-    "spread",
+    "live",
 ];
 const FOREVER: Duration = Duration::from_secs(1_800);
 /// Asked for by the design.
