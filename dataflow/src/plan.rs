@@ -18,7 +18,7 @@ use crate::views::Catalog;
 use crate::views::definition::Definition;
 use crate::views::row;
 use serde::{Deserialize, Serialize};
-use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing};
+use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing, fail_point};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -419,6 +419,7 @@ impl Sources<'_> {
                         keys.extend(key);
                     }
                 })?;
+            fail_point("start.doubted");
         }
         start.in_doubt = keys.into();
         start.finals = finals.into();

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::alive::{self, Place};
-use crate::{Claim, Holder, SinkError};
+use crate::{Claim, Holder, SinkError, fail_point};
 
 /// What the database says of who writes.
 #[derive(Debug, Clone)]
@@ -99,7 +99,9 @@ pub(crate) fn claim(register: &dyn Register, claim: &Claim) -> Result<Holder, Si
         }
         let last = seen.map(|seen| seen.holder.generation);
         let holder = claim.holder(last.unwrap_or(0).saturating_add(1));
+        fail_point("claim.before");
         if register.take(last, &holder, place.as_ref())? {
+            fail_point("claim.after");
             return Ok(holder);
         }
         std::thread::sleep(PAUSE);

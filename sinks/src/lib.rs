@@ -22,6 +22,7 @@ mod batch;
 mod claim;
 pub mod embedded;
 mod error;
+pub mod fail_points;
 mod generation;
 pub mod mongodb;
 pub mod retry;
@@ -29,6 +30,7 @@ mod table;
 
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
+pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, Reaching, Standing};
 pub use table::{Column, Kind, Role, Table, Value};
 

@@ -5,12 +5,19 @@ use crate::poll::eventually;
 use crate::process::{Process, free_port};
 use crate::scene::Scene;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// How long a run over a test's few messages may take, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program with fail points: the same one otherwise.
+pub const FAILING: &str = "tidemark-fail-points";
+
+/// The number of the signal that ends a process which aborts.
+const SIGABRT: i32 = 6;
 
 /// A command line of `tidemark` in the making.
 #[derive(Debug, Clone)]
@@ -19,6 +26,8 @@ pub struct Pipeline {
     arguments: Vec<String>,
     workers: usize,
     processes: usize,
+    /// Where its processes abort, in the words of `FAILPOINTS`.
+    fail_points: Option<String>,
     /// The configuration files that its arguments name.
     files: Vec<Arc<NamedTempFile>>,
 }
@@ -50,6 +59,7 @@ impl Pipeline {
             arguments: Vec::new(),
             workers: 1,
             processes: 1,
+            fail_points: None,
             files: Vec::new(),
         }
     }
@@ -106,6 +116,28 @@ impl Pipeline {
         self
     }
 
+    /// Aborting, as if it were killed, when one of its processes has come to a fail point
+    /// for this time, counted from 1. It takes the program that has them.
+    #[must_use]
+    pub fn aborting_at(mut self, point: &str, passing: u32) -> Pipeline {
+        self.fail_points = Some(match passing {
+            0 | 1 => format!("{point}=return"),
+            more => format!("{point}={}*off->return", more - 1),
+        });
+        self
+    }
+
+    /// Starts a process.
+    fn process(&self, name: &str, arguments: &[String]) -> Process {
+        match &self.fail_points {
+            None => Process::start("tidemark", name, arguments, &[]),
+            Some(armed) => {
+                let armed = [("FAILPOINTS", armed.as_str())];
+                Process::start(FAILING, name, arguments, &armed)
+            }
+        }
+    }
+
     /// Ending by itself once everything that the topics hold is written.
     #[must_use]
     pub fn until_caught_up(self) -> Pipeline {
@@ -120,7 +152,7 @@ impl Pipeline {
         let mut common = self.arguments.clone();
         common.extend(["-w".to_owned(), self.workers.to_string()]);
         if self.processes == 1 {
-            let processes = vec![Process::start("tidemark", &self.name, &common, &[])];
+            let processes = vec![self.process(&self.name, &common)];
             return Run {
                 processes,
                 _hosts: None,
@@ -151,8 +183,7 @@ impl Pipeline {
         ] {
             arguments.extend([flag.to_owned(), value]);
         }
-        let name = format!("{}-p{index}", self.name);
-        Process::start("tidemark", &name, &arguments, &[])
+        self.process(&format!("{}-p{index}", self.name), &arguments)
     }
 
     /// Starts a supervisor of its processes, with arguments of the supervisor's own.
@@ -206,15 +237,37 @@ impl Run {
         }
     }
 
+    /// Waits until a process has aborted at its fail point, and ends the others at once.
+    ///
+    /// # Panics
+    /// When none comes there in time, or all have ended otherwise.
+    pub fn await_abort(mut self) {
+        let aborted = eventually("it comes to the fail point", PATIENCE, || {
+            let ended = self.processes.iter_mut().map(Process::ended);
+            let ended: Vec<_> = ended.collect();
+            let mut signals = ended.iter().flatten().map(ExitStatusExt::signal);
+            let aborted = signals.any(|signal| signal == Some(SIGABRT));
+            match aborted || ended.iter().all(Option::is_some) {
+                true => Ok(aborted),
+                false => Err("it still runs, and has not".to_owned()),
+            }
+        });
+        assert!(aborted, "all have ended, and none has aborted");
+        self.kill();
+    }
+
     /// Interrupts every process, as Ctrl-C does, and waits until it has ended with 0.
     ///
     /// # Panics
     /// When one does not.
     pub fn drain(self) {
-        for process in &self.processes {
-            process.interrupt();
-        }
+        self.interrupt();
         self.succeed();
+    }
+
+    /// Interrupts every process, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        self.processes.iter().for_each(Process::interrupt);
     }
 
     /// Ends every process at once.

@@ -15,6 +15,7 @@ use crate::epochs::take_before;
 use crate::observe::Board;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
+use sinks::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,7 +107,9 @@ impl Checkpoints {
         let commits = Background::start("commit", wake.clone(), move |commit: Commit| {
             let Commit { manifest, obsolete } = commit;
             let started = Instant::now();
+            fail_point("manifest.before");
             waiting.until_done("a checkpoint", || storing.commit(&manifest))?;
+            fail_point("manifest.after");
             // Of this run's files, those that no manifest has named yet will be.
             // So will all of a later run's.
             let own = format!("{:08}-", manifest.generation);
@@ -116,6 +119,7 @@ impl Checkpoints {
             if let Err(error) = cleaned {
                 tracing::warn!("old files of the checkpoint are still there: {error}");
             }
+            fail_point("clean.after");
             let took = started.elapsed();
             Ok(Committed { manifest, took })
         })?;
@@ -215,6 +219,9 @@ impl Checkpoints {
         let kept = manifest.sequence.saturating_sub(KEPT);
         self.obsolete = self.obsolete.split_off(&kept);
         let obsolete = self.obsolete.values().flatten().cloned().collect();
+        if complete.is_none() {
+            fail_point("manifest.last");
+        }
         self.commits.give(Commit { manifest, obsolete })?;
         Ok(Some(self.through + 1))
     }

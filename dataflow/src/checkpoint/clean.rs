@@ -7,6 +7,7 @@
 use super::error::CheckpointError;
 use super::manifest::{self, Manifest};
 use super::store::{FILES, MANIFESTS, Store};
+use sinks::fail_point;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -30,11 +31,13 @@ pub(super) fn clean(
         named.extend(manifest.names().map(str::to_owned));
     }
     for sequence in old {
+        fail_point("clean.manifest");
         store.delete(MANIFESTS, &manifest::name(*sequence))?;
     }
     let mut deleted = 0;
     for name in files {
         if !named.contains(&name) && !unfinished(&name) {
+            fail_point("clean.file");
             store.delete(FILES, &name)?;
             deleted += 1;
         }

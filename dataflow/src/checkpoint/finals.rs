@@ -11,6 +11,7 @@ use super::tap::Run;
 use crate::Epoch;
 use crate::output::Sender;
 use crate::views::rows::Became;
+use sinks::fail_point;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -68,6 +69,7 @@ pub(crate) fn tell_apart<'scope>(
                         saved.get_or_insert_with(new).push(&row);
                     }
                     finals.give(row);
+                    fail_point("close.told");
                 }
                 if let Some(saved) = saved {
                     runs.activate().session(&to_runs).give(saved);

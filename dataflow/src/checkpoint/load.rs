@@ -26,6 +26,7 @@ use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, ProductChange, SaleChange};
 use crate::views::key::Key;
 use crate::views::sums::Sums;
+use sinks::fail_point;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use timely::dataflow::operators::Capability;
@@ -259,11 +260,13 @@ fn read_share(
     for file in &*loading.files {
         for entry in store.blocks(file)? {
             if count % peers == worker {
+                fail_point("load.block");
                 let payload = store.read(file, &entry)?;
                 each(Block { entry, payload });
             }
             count += 1;
         }
     }
+    fail_point("load.done");
     Ok(())
 }

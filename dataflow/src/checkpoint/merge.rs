@@ -22,6 +22,7 @@ use crate::views::join::{ByCustomer, ByProduct, Pieces, Sale};
 use crate::views::key::Key;
 use crate::views::sums::Sums;
 use events::Id;
+use sinks::fail_point;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -89,6 +90,7 @@ fn merge_as(
     lane: usize,
     how: How<'_>,
 ) -> Result<FileEntry, CheckpointError> {
+    fail_point("merge.before");
     let from = files.iter().map(|file| file.from).min().unwrap_or(0);
     let through = files.iter().map(|file| file.through).max().unwrap_or(0);
     let mut inputs = Inputs {
@@ -107,6 +109,7 @@ fn merge_as(
     inputs.merge::<(Key, Id, isize)>(Section::Members, out, |views, (key, ..)| {
         views.slot(&mut key.slot)
     })?;
+    fail_point("merge.middle");
     inputs.merge::<(Key, i64, isize)>(Section::Latest, out, |views, (key, ..)| {
         views.slot(&mut key.slot)
     })?;
@@ -123,7 +126,9 @@ fn merge_as(
     inputs.merge::<Final>(Section::Finals, out, |views, row| {
         views.slot(&mut row.key.slot)
     })?;
-    writer.finish(through)
+    let merged = writer.finish(through)?;
+    fail_point("merge.after");
+    Ok(merged)
 }
 
 /// Gives a record its view's new number; false when it is left out.

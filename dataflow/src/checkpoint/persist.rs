@@ -15,6 +15,7 @@ use crate::background::{Background, Held, State, ThreadError};
 use crate::output::Sender;
 use crate::sink::earliest;
 use serde::{Deserialize, Serialize};
+use sinks::fail_point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -232,12 +233,15 @@ impl Files {
         let name = format!("{generation:08}-{:04}-{:08}", self.lane, self.count);
         let file = patience.until_done("a checkpoint's file", || {
             let from = waiting.runs.iter().map(|run| run.epoch).min();
+            fail_point("file.before");
             let mut file = store.create(&name, self.lane, from.unwrap_or(due))?;
             for run in &waiting.runs {
                 file.append(run.section, run.records, &run.bytes)?;
             }
+            fail_point("file.filled");
             file.finish(due)
         })?;
+        fail_point("file.after");
         waiting.files.push(file);
         waiting.runs.clear();
         waiting.bytes = 0;

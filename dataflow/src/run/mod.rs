@@ -26,6 +26,7 @@ use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
 use ending::Ending;
+use sinks::fail_point;
 use sinks::retry::wait_for;
 use std::sync::Arc;
 use std::time::Instant;
@@ -160,6 +161,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
             };
             guard::start(&storage, true, &ending)?;
             let manifest = sources.take_checkpoint(holder.generation)?;
+            fail_point("start.taken");
             let views = sources.rebuilt(manifest.as_ref())?;
             if !views.is_empty() {
                 board.set_waiting(format!(
@@ -179,6 +181,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     };
     if settings.process > 0 {
         storage.enter(&plan.holder)?;
+        fail_point("start.entered");
         guard::start(&storage, false, &ending)?;
     }
     let last = plan.manifest;
@@ -192,6 +195,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         start = sources.start(last.as_ref());
     }
     let start = start?;
+    fail_point("start.planned");
     if !settings.until_caught_up {
         prober
             .watch(Arc::clone(&discovery), settings.discover_interval)
@@ -255,7 +259,9 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     }
     if outcome.is_ok() {
         if settings.process == 0 {
+            fail_point("release.before");
             storage.release()?;
+            fail_point("release.after");
         }
         storage.finish()?;
         farewell(&board, started);

@@ -22,7 +22,7 @@ use crate::observe::Board;
 use crate::time::Mark;
 use crate::views::Catalog;
 use crate::views::rows::Became;
-use sinks::{Batch, DeadLetter, Writer};
+use sinks::{Batch, DeadLetter, Writer, fail_point};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,7 +123,14 @@ pub fn write<'scope>(
         let mut pending = Pending::new(left);
         let background = Background::start("writer", wake, move |work: Work| {
             let started = Instant::now();
+            let closes = work.batch.puts.iter().any(|row| row.is_final);
+            if closes {
+                fail_point("close.write");
+            }
             writer.write(&work.batch)?;
+            if closes {
+                fail_point("close.written");
+            }
             Ok::<_, WriteError>((work, started.elapsed()))
         });
         let mut background = background.map_err(&failed).ok();

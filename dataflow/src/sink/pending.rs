@@ -17,7 +17,7 @@ use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
 use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
-use sinks::{Batch, DeadLetter, RowId};
+use sinks::{Batch, DeadLetter, RowId, fail_point};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 type Rows = HashMap<Key, Became, FixedState>;
@@ -133,10 +133,17 @@ impl Pending {
             let rows = changes.rows.into_iter();
             last.extend(rows.map(|became| (became.key.clone(), became)));
         }
+        let was_caught_up = self.caught_up;
         self.caught_up = self.caught_up || self.left.targets.is_reached(through.complete);
         if !self.caught_up {
             self.kept = last;
+            if !self.kept.is_empty() {
+                fail_point("catch_up.behind");
+            }
             return (!batch.is_empty()).then_some(batch);
+        }
+        if !was_caught_up {
+            fail_point("catch_up.reached");
         }
         // What was late then and is not now has come into a row.
         batch.letter_deletes = self.left.letters.drain().collect();

@@ -28,6 +28,7 @@ use crate::output::Sender;
 use crate::time::{Advanced, Closed, Closing, Closings};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::{Navigable, TraceReader};
+use sinks::fail_point;
 use std::collections::BTreeMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -173,6 +174,9 @@ where
                 }
                 if epoch < restored {
                     continue;
+                }
+                if !closing.is_empty() {
+                    fail_point("close.decided");
                 }
                 let before = trace
                     .batches_through(upper.borrow())

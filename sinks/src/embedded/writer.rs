@@ -10,7 +10,7 @@ use super::generation;
 use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
 use super::text;
-use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Value, Writer};
+use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Value, Writer, fail_point};
 
 /// One worker's way into the file.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Writer for EmbeddedWriter {
             return Ok(());
         }
         let (store, dates) = (&*self.store, &mut self.dates);
+        fail_point("write.before");
         store.write_as(self.generation, |connection, _| {
             for row in &batch.puts {
                 put(store, connection, dates, row)?;
@@ -59,11 +60,14 @@ impl Writer for EmbeddedWriter {
                     .and_then(|mut statement| statement.execute([id]))
                     .map_err(|error| store.failed(&error))?;
             }
+            fail_point("write.commit");
             if let Some(progress) = &batch.progress {
                 put_progress(store, connection, dates, progress)?;
             }
             Ok(())
-        })
+        })?;
+        fail_point("write.after");
+        Ok(())
     }
 
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {

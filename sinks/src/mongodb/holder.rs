@@ -16,7 +16,7 @@ use super::standing::{self, COLLECTION, ID, Stored};
 use super::{errors, eviction, replies};
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, Progress, Reaching, SinkError};
+use crate::{Holder, Progress, Reaching, SinkError, fail_point};
 
 /// The document as a majority has it, if it is there.
 pub(super) async fn look(connection: &Connection) -> Result<Option<Stored>, SinkError> {
@@ -223,6 +223,7 @@ impl Register for Connection {
                 Err(failure) if failure.code == Some(errors::DUPLICATE_KEY) => return Ok(false),
                 Err(failure) => return Err(failure.error),
             }
+            fail_point("claim.raised");
             eviction::evict(self, holder.generation)
                 .await
                 .map(|()| true)

@@ -81,7 +81,7 @@ use super::commands::{Chunk, Tables};
 use super::connection::{Connection, Failure};
 use super::documents::long;
 use super::{errors, holder, replies};
-use crate::SinkError;
+use crate::{SinkError, fail_point};
 
 /// The collection of the lanes' documents.
 pub(super) const COLLECTION: &str = "tidemark_writers";
@@ -176,8 +176,10 @@ impl Lane {
             return Err(SinkError::unavailable(connection.describe(), detail).into());
         }
         if let Some(chunk) = chunk {
+            fail_point("write.begun");
             let reply = self.run(connection, command(to, chunk)?).await?;
             replies::check(connection.describe(), to.tables, chunk, &reply)?;
+            fail_point("write.commit");
         }
         self.commit(connection).await
     }
@@ -196,6 +198,7 @@ impl Lane {
         let mut command = rawdoc! {"insert": COLLECTION};
         command.append(cstr!("documents"), documents);
         write(connection, command).await?;
+        fail_point("lane.made");
         let Err(error) = holder::count_writer(connection, self.generation).await else {
             return Ok(id);
         };

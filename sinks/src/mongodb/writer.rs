@@ -15,7 +15,7 @@ use super::commands::{self, Chunk, Tables};
 use super::connection::Connection;
 use super::holder;
 use super::lane::{Lane, To};
-use crate::{Batch, Progress, Reaching, SinkError, Writer};
+use crate::{Batch, Progress, Reaching, SinkError, Writer, fail_point};
 
 /// Commands in flight, as many as a process may have: one worker alone can use them all.
 const LANES: usize = 4;
@@ -97,6 +97,7 @@ impl Writer for MongoWriter {
             tables: &self.tables,
         };
 
+        fail_point("write.before");
         let fingerprint = Fingerprint::of(batch);
         if self.unfinished != Some(fingerprint) {
             // Of a batch that was given up, something may still be on its way to
@@ -124,6 +125,7 @@ impl Writer for MongoWriter {
         match errors.into_iter().next() {
             Some(error) => Err(error),
             None => {
+                fail_point("write.after");
                 self.unfinished = None;
                 Ok(())
             }
@@ -132,12 +134,18 @@ impl Writer for MongoWriter {
 
     fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
         let connection = &*self.connection;
-        connection.block_on(holder::reach(connection, self.generation, reaching))
+        fail_point("reach.before");
+        connection.block_on(holder::reach(connection, self.generation, reaching))?;
+        fail_point("reach.after");
+        Ok(())
     }
 
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         let connection = &*self.connection;
-        connection.block_on(holder::publish(connection, self.generation, progress))
+        fail_point("publish.before");
+        connection.block_on(holder::publish(connection, self.generation, progress))?;
+        fail_point("publish.after");
+        Ok(())
     }
 }
 
@@ -163,6 +171,9 @@ impl Part {
         chunks: &[Chunk<'_>],
     ) -> Result<(), SinkError> {
         for chunk in chunks.iter().skip(first).step_by(LANES).skip(self.done) {
+            if self.done > 0 {
+                fail_point("write.middle");
+            }
             self.lane.write(to, Some(chunk)).await?;
             self.done += 1;
         }

@@ -1,0 +1,40 @@
+//! The program, from its command line to its exit code.
+
+use crate::ask;
+use crate::checkpoint;
+use crate::config::{self, Command, KnownView};
+use crate::run::{self, RunError};
+use crate::supervise;
+use crate::views;
+use std::process::ExitCode;
+
+/// Does what the command line, the environment and the configuration file say.
+pub fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Config(error)) => error.report(),
+        Err(error) => {
+            eprintln!("tidemark: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn start() -> Result<(), RunError> {
+    let catalog = views::catalog(&Default::default())?;
+    let known: Vec<_> = catalog
+        .definitions
+        .iter()
+        .map(|view| KnownView {
+            name: view.name,
+            times: &view.times,
+        })
+        .collect();
+    match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
+        Command::Views(settings) => run::views(&settings),
+        Command::Why(question) => Ok(ask::why(&question)?),
+        Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
+        Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
+        Command::Run(settings) => run::run(&settings),
+    }
+}
