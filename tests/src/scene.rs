@@ -200,8 +200,15 @@ impl Scene {
     /// # Panics
     /// When something differs.
     pub fn check_in(&self, store: &dyn Store) {
-        let log = self.kafka.read(&self.topics());
-        self.compare(&log, store, Ending::CaughtUp);
+        self.check_log_in(&self.kafka.read(&self.topics()), store);
+    }
+
+    /// The same where what the topics hold has been read already.
+    ///
+    /// # Panics
+    /// When something differs.
+    pub fn check_log_in(&self, log: &Log, store: &dyn Store) {
+        self.compare(log, store, Ending::CaughtUp);
     }
 
     /// How everything in the database differs from what `log` gives, if it does.

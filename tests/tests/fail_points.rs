@@ -8,13 +8,14 @@
 //! ```
 
 use end_to_end::checkpoint::Folder;
+use end_to_end::kafka::Log;
 use end_to_end::mongo::Mongo;
-use end_to_end::pipeline::FAILING;
+use end_to_end::pipeline::{FAILING, PATIENCE};
 use end_to_end::process::binary;
 use end_to_end::samples::passing;
 use end_to_end::services::workspace;
 use end_to_end::sqlite::Sqlite;
-use end_to_end::{Pipeline, Scene, Watcher};
+use end_to_end::{Pipeline, Scene, Watcher, eventually};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +42,7 @@ const WRITING: &[At] = &[
     ("write.commit", 1),
     ("write.commit", 35),
     ("write.middle", 1),
-    ("write.middle", 15),
+    ("write.middle", 2),
     ("write.after", 1),
     ("write.after", 8),
     ("publish.before", 1),
@@ -127,11 +128,9 @@ const RESTARTING_WITH_SQLITE: &[At] = &[
     ("catch_up.reached", 1),
 ];
 
-/// Where a run aborts that leaves checkpoints, and a database that is ahead of them.
-const AHEAD: At = ("write.middle", 25);
-
-/// The same with SQLite.
-const AHEAD_IN_SQLITE: At = ("write.after", 12);
+/// Where a run aborts that leaves a checkpoint, and a database with all rows of the next
+/// one.
+const AHEAD: At = ("manifest.before", 6);
 
 /// One way through aborts.
 #[derive(Debug, Clone)]
@@ -148,7 +147,7 @@ enum Last {
     Runs,
     /// To end when it has caught up.
     CatchesUp,
-    /// To end since it is told to, after a checkpoint.
+    /// To end since it is told to, when something is written.
     IsInterrupted,
 }
 
@@ -171,39 +170,45 @@ fn saving(pipeline: &Pipeline, folder: &Folder) -> Pipeline {
         .flag("--idle-timeout", "1h")
 }
 
-/// One that reads a little at a time so that there is a middle, whatever the number of
-/// workers.
-fn slowly(pipeline: &Pipeline, (workers, processes): (usize, usize)) -> Pipeline {
-    let in_flight = (60 / (workers * processes)).to_string();
+/// One that reads `in_flight` events at a time, whatever the number of workers, so that
+/// there is a middle.
+fn slowly(pipeline: &Pipeline, shape: (usize, usize), in_flight: usize) -> Pipeline {
+    let (workers, processes) = shape;
+    let of_each = in_flight / (workers * processes);
     pipeline
         .clone()
         .flag("--epoch", "20ms")
-        .flag("--max-in-flight", &in_flight)
+        .flag("--max-in-flight", &of_each.to_string())
         .workers(workers)
         .processes(processes)
 }
 
 /// Aborts at each point of a case, and then runs to the end. `number` says with how many
-/// workers.
-fn go_through(case: &Case, number: usize, pipeline: &Pipeline) {
+/// workers, `written` whether there is progress in the database.
+fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn() -> bool) {
     let folder = Folder::new();
     let pipeline = saving(pipeline, &folder);
     let mut shapes = SHAPES.into_iter().cycle().skip(number);
     let mut left = case.aborts.len();
     for (point, passing) in &case.aborts {
         left -= 1;
-        let shape = match *point {
+        let (shape, in_flight) = match *point {
             // There has to be a process that is not the first.
-            "start.entered" => Some((1, 3)),
-            _ => shapes.next(),
+            "start.entered" => ((1, 3), 60),
+            // A batch has to have rows of many tables.
+            "write.middle" => (shapes.next().expect("a circle"), 600),
+            _ => (shapes.next().expect("a circle"), 60),
         };
-        let before = folder.manifests().pop();
-        let aborting = slowly(&pipeline, shape.expect("a circle")).aborting_at(point, *passing);
+        let aborting = slowly(&pipeline, shape, in_flight).aborting_at(point, *passing);
         match case.last {
             Last::CatchesUp if left == 0 => aborting.until_caught_up().start().await_abort(),
             Last::IsInterrupted if left == 0 => {
-                let run = aborting.start();
-                folder.await_another(before);
+                // So that there is something to save at the end.
+                let run = aborting.flag("--checkpoint-interval", "1h").start();
+                eventually("something is written", PATIENCE, || match written() {
+                    true => Ok(()),
+                    false => Err("nothing yet".to_owned()),
+                });
                 run.interrupt();
                 run.await_abort();
             }
@@ -226,18 +231,26 @@ impl Drop for Failing<'_> {
     }
 }
 
-/// Does each case of a table, a few at the same time, with events that all of them read.
-fn each(name: &str, cases: &[Case], go: impl Fn(&Scene, &Case, usize) + Sync) {
+/// Events that all cases of a table read.
+struct Events {
+    scene: Scene,
+    log: Log,
+}
+
+/// Does each case of a table, a few at the same time.
+fn each(name: &str, cases: &[Case], go: impl Fn(&Events, &Case, usize) + Sync) {
     let scene = Scene::new(name, 3);
     scene.produce(&passing(61, 450, (0, 14)));
+    let log = scene.kafka.read(&scene.topics());
+    let events = Events { scene, log };
     std::thread::scope(|threads| {
         for lane in 0..ABREAST {
-            let (scene, go) = (&scene, &go);
+            let (events, go) = (&events, &go);
             let own = cases.iter().enumerate().skip(lane).step_by(ABREAST);
             threads.spawn(move || {
                 for (number, case) in own {
                     let _failing = Failing(case);
-                    go(scene, case, number);
+                    go(events, case, number);
                 }
             });
         }
@@ -253,25 +266,34 @@ impl Drop for Database {
     }
 }
 
-fn with_mongodb(scene: &Scene, case: &Case, number: usize) {
+fn with_mongodb(Events { scene, log }: &Events, case: &Case, number: usize) {
     let name = format!("{}-{number}", scene.database);
     let database = Database(Mongo::connect(&scene.services.mongodb_uri, &name));
     let watcher = Watcher::follow(&database.0);
-    go_through(case, number, &scene.pipeline().flag("--database", &name));
-    scene.check_in(&database.0);
+    let pipeline = scene.pipeline().flag("--database", &name);
+    go_through(case, number, &pipeline, &|| {
+        database
+            .0
+            .progress()
+            .is_ok_and(|progress| progress.is_some())
+    });
+    scene.check_log_in(log, &database.0);
     let seen = watcher.finish();
     assert!(seen.finals > 50 && seen.letters > 10, "{seen:?}");
 }
 
-fn with_sqlite(scene: &Scene, case: &Case, number: usize) {
+fn with_sqlite(Events { scene, log }: &Events, case: &Case, number: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("views.sqlite");
     let pipeline = Pipeline::bare(scene.name())
         .flag("--brokers", &scene.services.brokers)
         .flag("--topic-prefix", &scene.prefix)
         .flag("--sqlite", &path.to_string_lossy());
-    go_through(case, number, &pipeline);
-    scene.check_in(&Sqlite::open(&path).expect("the file"));
+    go_through(case, number, &pipeline, &|| {
+        let progress = Sqlite::open(&path).and_then(|store| store.count("progress"));
+        progress.is_ok_and(|rows| rows > 0)
+    });
+    scene.check_log_in(log, &Sqlite::open(&path).expect("the file"));
 }
 
 #[test]
@@ -294,30 +316,34 @@ fn while_a_checkpoint_is_taken() {
 
 #[test]
 fn while_it_starts_again() {
-    let cases = cases(Some(AHEAD), RESTARTING, Last::Runs);
-    each("abort-start", &cases, with_mongodb);
+    let mut all = cases(Some(AHEAD), RESTARTING, Last::Runs);
+    // And every second of them in a row.
+    let again = RESTARTING.iter().step_by(2).copied();
+    all.push(Case {
+        aborts: std::iter::once(AHEAD).chain(again).collect(),
+        last: Last::Runs,
+    });
+    each("abort-start", &all, with_mongodb);
 }
 
 #[test]
 fn while_it_ends() {
-    let ends = [Last::CatchesUp, Last::IsInterrupted];
-    let cases: Vec<_> = ends
-        .into_iter()
-        .flat_map(|last| cases(None, ENDING, last))
-        .collect();
-    each("abort-end", &cases, with_mongodb);
+    each("abort-end", &endings(), with_mongodb);
 }
 
 #[test]
 fn with_sqlite_too() {
     let mut all = cases(None, WITH_SQLITE, Last::Runs);
-    all.extend(cases(
-        Some(AHEAD_IN_SQLITE),
-        RESTARTING_WITH_SQLITE,
-        Last::Runs,
-    ));
-    all.extend(cases(None, ENDING, Last::CatchesUp));
+    all.extend(cases(Some(AHEAD), RESTARTING_WITH_SQLITE, Last::Runs));
+    all.extend(endings());
     each("abort-sqlite", &all, with_sqlite);
+}
+
+/// Runs that end by themselves, and others that are told to.
+fn endings() -> Vec<Case> {
+    let mut all = cases(None, ENDING, Last::CatchesUp);
+    all.extend(cases(None, ENDING, Last::IsInterrupted));
+    all
 }
 
 /// The names of the points that the sources below a folder pass.
