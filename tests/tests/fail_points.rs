@@ -195,6 +195,8 @@ fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn(
         let (shape, in_flight) = match *point {
             // There has to be a process that is not the first.
             "start.entered" => ((1, 3), 60),
+            // Catching up has to take more than one epoch.
+            "catch_up.behind" => (shapes.next().expect("a circle"), 4),
             // A batch has to have rows of many tables.
             "write.middle" => (shapes.next().expect("a circle"), 600),
             _ => (shapes.next().expect("a circle"), 60),
