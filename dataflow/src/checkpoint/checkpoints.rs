@@ -49,7 +49,7 @@ pub(super) struct Checkpoints {
     targets: CatchUp,
     board: Arc<Board>,
     /// Files of checkpoints that are not committed yet.
-    reports: Vec<Report>,
+    coming: Vec<FileEntry>,
     partitions: BTreeMap<Epoch, Vec<SavedPartition>>,
     marks: BTreeMap<Epoch, Vec<Mark>>,
     standing: BTreeMap<Place, SavedPartition>,
@@ -143,7 +143,7 @@ impl Checkpoints {
             saving,
             targets,
             board,
-            reports: Vec::new(),
+            coming: Vec::new(),
             partitions: BTreeMap::new(),
             marks: BTreeMap::new(),
             standing: standing.collect(),
@@ -161,7 +161,7 @@ impl Checkpoints {
     pub(super) fn hear_files(&mut self, reports: impl Iterator<Item = Report>) {
         for report in reports {
             self.heard = self.heard.max(report.checkpoint);
-            self.reports.push(report);
+            self.coming.extend(report.files);
         }
     }
 
@@ -236,13 +236,10 @@ impl Checkpoints {
             let places = places.map(|saved| ((saved.topic, saved.partition), saved));
             self.standing.extend(places);
         }
-        let (ready, later) = std::mem::take(&mut self.reports)
-            .into_iter()
-            .partition(|report| report.checkpoint <= due);
-        self.reports = later;
-        let ready: Vec<Report> = ready;
-        self.files
-            .extend(ready.into_iter().flat_map(|report| report.files));
+        // By file, and not by report: a worker that was busy reports several checkpoints
+        // at once, while another may only have come to the first of them.
+        let ready = self.coming.extract_if(.., |file| file.through <= due);
+        self.files.extend(ready);
         Manifest {
             sequence: self.last.sequence + 1,
             generation: self.last.generation,
@@ -294,5 +291,60 @@ impl Checkpoints {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::cadence::Cadence;
+    use crate::checkpoint::testing::{file, manifest};
+    use crate::start::nothing;
+    use crate::views::catalog;
+    use std::num::NonZeroU64;
+    use std::sync::atomic::AtomicBool;
+
+    fn report(checkpoint: Epoch, files: &[(&str, Epoch)]) -> Report {
+        let files = files.iter().map(|(name, through)| FileEntry {
+            through: *through,
+            ..file(name, 100)
+        });
+        Report {
+            checkpoint,
+            files: files.collect(),
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_ahead_has_its_files_in_a_checkpoint_before() {
+        let catalog = catalog(&Default::default()).unwrap();
+        let wake = timely::execute_directly(|worker| worker.sync_activator_for(vec![0]));
+        let every = NonZeroU64::new(1).unwrap();
+        let mut last = manifest(1, &["kept"]);
+        last.state = nothing(&catalog, &[], 0);
+        let committing = Committing {
+            store: Arc::new(Store::open("memory:///").unwrap()),
+            known: Watermarks::new(&catalog),
+            targets: CatchUp::default(),
+            saving: Saving {
+                cadence: Cadence::every(every),
+                restored: 0,
+            },
+            patience: Patience {
+                abandoned: Arc::new(AtomicBool::new(false)),
+                failed: Arc::new(|| {}),
+            },
+            board: Arc::new(Board::new(1, &[], &[])),
+            last,
+        };
+        let mut checkpoints = Checkpoints::start(committing, wake).unwrap();
+        // One worker has finished the first; the other one both, at once.
+        let reports = [report(1, &[("a1", 1)]), report(2, &[("b1", 1), ("b2", 2)])];
+        checkpoints.hear_files(reports.into_iter());
+        let names = |manifest: &Manifest| Vec::from_iter(manifest.names().map(str::to_owned));
+        assert_eq!(names(&checkpoints.manifest(1)), ["kept", "a1", "b1"]);
+        checkpoints.hear_files([report(2, &[("a2", 2)])].into_iter());
+        let second = checkpoints.manifest(2);
+        assert_eq!(names(&second), ["kept", "a1", "b1", "b2", "a2"]);
     }
 }
