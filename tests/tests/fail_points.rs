@@ -88,11 +88,12 @@ const RESTARTING: &[At] = &[
     ("start.doubted", 4),
     ("start.planned", 1),
     ("load.block", 1),
-    ("load.block", 4),
+    ("load.block", 2),
     ("load.done", 1),
-    ("catch_up.behind", 1),
-    ("catch_up.reached", 1),
 ];
+
+/// These when there is something to catch up with.
+const CATCHING_UP: &[At] = &[("catch_up.behind", 1), ("catch_up.reached", 1)];
 
 /// These when a run ends by itself, or because it is told to.
 const ENDING: &[At] = &[
@@ -124,13 +125,15 @@ const RESTARTING_WITH_SQLITE: &[At] = &[
     ("start.doubted", 2),
     ("start.planned", 1),
     ("load.block", 2),
-    ("catch_up.behind", 1),
-    ("catch_up.reached", 1),
 ];
 
-/// Where a run aborts that leaves a checkpoint, and a database with all rows of the next
-/// one.
-const AHEAD: At = ("manifest.before", 6);
+/// Where a run aborts that leaves a checkpoint.
+const SAVED: &[At] = &[("manifest.before", 6)];
+
+/// Where runs abort that leave a checkpoint, and a database that is ahead of it: in the
+/// last of them none is taken.
+const AHEAD: &[At] = &[("manifest.before", 6), NONE_TAKEN];
+const NONE_TAKEN: At = ("write.after", 3);
 
 /// One way through aborts.
 #[derive(Debug, Clone)]
@@ -151,10 +154,10 @@ enum Last {
     IsInterrupted,
 }
 
-/// One case for each of `points`, after an abort `before` it.
-fn cases(before: Option<At>, points: &[At], last: Last) -> Vec<Case> {
+/// One case for each of `points`, after the aborts `before` it.
+fn cases(before: &[At], points: &[At], last: Last) -> Vec<Case> {
     let case = |at: &At| Case {
-        aborts: before.into_iter().chain([*at]).collect(),
+        aborts: [before, &[*at]].concat(),
         last,
     };
     points.iter().map(case).collect()
@@ -190,7 +193,8 @@ fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn(
     let pipeline = saving(pipeline, &folder);
     let mut shapes = SHAPES.into_iter().cycle().skip(number);
     let mut left = case.aborts.len();
-    for (point, passing) in &case.aborts {
+    for at in &case.aborts {
+        let (point, passing) = at;
         left -= 1;
         let (shape, in_flight) = match *point {
             // There has to be a process that is not the first.
@@ -201,7 +205,10 @@ fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn(
             "write.middle" => (shapes.next().expect("a circle"), 600),
             _ => (shapes.next().expect("a circle"), 60),
         };
-        let aborting = slowly(&pipeline, shape, in_flight).aborting_at(point, *passing);
+        let mut aborting = slowly(&pipeline, shape, in_flight).aborting_at(point, *passing);
+        if *at == NONE_TAKEN {
+            aborting = aborting.flag("--checkpoint-interval", "1h");
+        }
         match case.last {
             Last::CatchesUp if left == 0 => aborting.until_caught_up().start().await_abort(),
             Last::IsInterrupted if left == 0 => {
@@ -300,29 +307,30 @@ fn with_sqlite(Events { scene, log }: &Events, case: &Case, number: usize) {
 
 #[test]
 fn while_it_writes() {
-    let cases = cases(None, WRITING, Last::Runs);
+    let cases = cases(&[], WRITING, Last::Runs);
     each("abort-write", &cases, with_mongodb);
 }
 
 #[test]
 fn while_windows_close() {
-    let cases = cases(None, CLOSING, Last::Runs);
+    let cases = cases(&[], CLOSING, Last::Runs);
     each("abort-close", &cases, with_mongodb);
 }
 
 #[test]
 fn while_a_checkpoint_is_taken() {
-    let cases = cases(None, SAVING, Last::Runs);
+    let cases = cases(&[], SAVING, Last::Runs);
     each("abort-save", &cases, with_mongodb);
 }
 
 #[test]
 fn while_it_starts_again() {
-    let mut all = cases(Some(AHEAD), RESTARTING, Last::Runs);
+    let mut all = cases(SAVED, RESTARTING, Last::Runs);
+    all.extend(cases(AHEAD, CATCHING_UP, Last::Runs));
     // And every second of them in a row.
-    let again = RESTARTING.iter().step_by(2).copied();
+    let again = RESTARTING.iter().step_by(2);
     all.push(Case {
-        aborts: std::iter::once(AHEAD).chain(again).collect(),
+        aborts: SAVED.iter().chain(again).copied().collect(),
         last: Last::Runs,
     });
     each("abort-start", &all, with_mongodb);
@@ -335,16 +343,17 @@ fn while_it_ends() {
 
 #[test]
 fn with_sqlite_too() {
-    let mut all = cases(None, WITH_SQLITE, Last::Runs);
-    all.extend(cases(Some(AHEAD), RESTARTING_WITH_SQLITE, Last::Runs));
+    let mut all = cases(&[], WITH_SQLITE, Last::Runs);
+    all.extend(cases(SAVED, RESTARTING_WITH_SQLITE, Last::Runs));
+    all.extend(cases(AHEAD, CATCHING_UP, Last::Runs));
     all.extend(endings());
     each("abort-sqlite", &all, with_sqlite);
 }
 
 /// Runs that end by themselves, and others that are told to.
 fn endings() -> Vec<Case> {
-    let mut all = cases(None, ENDING, Last::CatchesUp);
-    all.extend(cases(None, ENDING, Last::IsInterrupted));
+    let mut all = cases(&[], ENDING, Last::CatchesUp);
+    all.extend(cases(&[], ENDING, Last::IsInterrupted));
     all
 }
 
@@ -372,7 +381,7 @@ fn every_point_is_listed_passed_and_tried() {
         passed_in(&workspace().join(folder), &mut passed);
     }
     assert_eq!(listed, passed, "listed, and passed in the sources");
-    let tables = [WRITING, CLOSING, SAVING, RESTARTING, ENDING];
+    let tables = [WRITING, CLOSING, SAVING, RESTARTING, CATCHING_UP, ENDING];
     let tried = tables.into_iter().flatten();
     let tried: BTreeSet<_> = tried.map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(listed, tried, "listed, and tried");
