@@ -18,6 +18,7 @@ use crate::views::Catalog;
 use crate::views::definition::Definition;
 use crate::views::row;
 use serde::{Deserialize, Serialize};
+use sinks::retry::MayPass;
 use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing, fail_point};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -108,6 +109,16 @@ pub enum PlanError {
     /// The database cannot be read.
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+impl MayPass for PlanError {
+    fn may_pass(&self) -> bool {
+        match self {
+            PlanError::Checkpoint(error) => error.is_temporary(),
+            PlanError::Sink(error) => error.is_temporary(),
+            _ => false,
+        }
+    }
 }
 
 /// What process 0 has taken for all of them, and tells the others.

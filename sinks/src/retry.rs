@@ -126,18 +126,30 @@ impl Writer for Retrying {
     }
 }
 
-/// Asks the database until it answers, for `timeout` at the most; one line for
-/// each attempt that fails.
+/// What may pass by itself, or will not.
+pub trait MayPass: std::fmt::Display {
+    /// Whether it may help to wait.
+    fn may_pass(&self) -> bool;
+}
+
+impl MayPass for SinkError {
+    fn may_pass(&self) -> bool {
+        self.is_temporary()
+    }
+}
+
+/// Asks a database, or whatever else may be away, until it answers, for `timeout` at
+/// the most; one line for each attempt that fails.
 ///
 /// # Errors
 ///
-/// The last [`SinkError::Unavailable`] when `timeout` is over or `abandon` has
-/// been set; anything else at once, since waiting would not help.
-pub fn wait_for<T>(
-    ask: impl Fn() -> Result<T, SinkError>,
+/// The last error that may pass when `timeout` is over or `abandon` has been set;
+/// any other at once, since waiting would not help.
+pub fn wait_for<T, E: MayPass>(
+    ask: impl Fn() -> Result<T, E>,
     timeout: Duration,
     abandon: &AtomicBool,
-) -> Result<T, SinkError> {
+) -> Result<T, E> {
     let start = Instant::now();
     let mut attempt = 0;
     loop {
@@ -147,7 +159,7 @@ pub fn wait_for<T>(
         };
         attempt += 1;
         let left = timeout.saturating_sub(start.elapsed());
-        if !error.is_temporary() || left.is_zero() || abandon.load(Ordering::Relaxed) {
+        if !error.may_pass() || left.is_zero() || abandon.load(Ordering::Relaxed) {
             return Err(error);
         }
         let delay = Backoff::DEFAULT.delay(attempt).min(left);

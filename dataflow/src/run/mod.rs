@@ -160,7 +160,11 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             guard::start(&storage, true, &ending)?;
-            let manifest = sources.take_checkpoint(holder.generation)?;
+            let take = || sources.take_checkpoint(holder.generation);
+            let manifest = match wait_for(take, settings.connect_timeout, &stopping) {
+                Ok(manifest) => manifest,
+                Err(error) => return ending.unless_stopping(error.into()),
+            };
             fail_point("start.taken");
             let views = sources.rebuilt(manifest.as_ref())?;
             if !views.is_empty() {
