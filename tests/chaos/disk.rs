@@ -88,6 +88,8 @@ impl Disk {
     /// When the system does not.
     pub(crate) fn make_read_only(&self) {
         let path = self.folder.url();
+        // It may be hit before a run has made it.
+        std::fs::create_dir_all(&path).expect("a folder");
         assert!(run(&["mount", "--bind", &path, &path]), "mount --bind");
         let only = ["mount", "-o", "remount,bind,ro", &path];
         assert!(run(&only), "{only:?}");
