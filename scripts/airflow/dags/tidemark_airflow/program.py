@@ -96,5 +96,5 @@ class Program(BaseOperator):
         try:
             self.process.wait(SECONDS_TO_END)
         except subprocess.TimeoutExpired:
+            # Not waited for: this may have interrupted a wait, which holds a lock.
             self.process.kill()
-            self.process.wait()
