@@ -12,12 +12,13 @@ umask 077
 from=${SECRETS_FROM:-/run/secrets}
 to=${SECRETS_TO:-/secrets}
 
-# give UID FILE: standard input into FILE, for UID alone.
+# give UID MODE FILE: standard input into FILE, for UID alone. Its mode first: whose file it
+# is no more, that one may not change it, root without its privileges neither.
 give() {
-  rm -f "$to/$2"
-  cat >"$to/$2"
-  chmod 400 "$to/$2"
-  chown "$1" "$to/$2"
+  rm -f "$to/$3"
+  cat >"$to/$3"
+  chmod "$2" "$to/$3"
+  chown "$1" "$to/$3"
 }
 
 # secret NAME: it, without a line's end.
@@ -41,12 +42,11 @@ airflow=$(secret airflow-admin-password)
 at=${SECRETS_MONGODB:-mongodb:27017}
 uri="mongodb://tidemark:$password@$at/?replicaSet=tidemark&authSource=admin"
 
-printf '%s' "$root_password" | give 999 mongodb/root-password
-printf '%s' "$password" | give 999 mongodb/tidemark-password
-printf '%s' "$key" | give 999 mongodb/key
-printf '%s' "$uri" | give 65532 tidemark/mongodb-uri
-printf '%s' "$grafana" | give 472 grafana/admin-password
-printf '%s' "$uri" | give 50000 airflow/mongodb-uri
-printf '{"admin": "%s"}' "$airflow" | give 50000 airflow/passwords.json
+printf '%s' "$root_password" | give 999 400 mongodb/root-password
+printf '%s' "$password" | give 999 400 mongodb/tidemark-password
+printf '%s' "$key" | give 999 400 mongodb/key
+printf '%s' "$uri" | give 65532 400 tidemark/mongodb-uri
+printf '%s' "$grafana" | give 472 400 grafana/admin-password
+printf '%s' "$uri" | give 50000 400 airflow/mongodb-uri
 # Airflow opens it for writing too, to add users that have no password yet.
-chmod 600 "$to/airflow/passwords.json"
+printf '{"admin": "%s"}' "$airflow" | give 50000 600 airflow/passwords.json
