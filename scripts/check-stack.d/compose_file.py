@@ -95,7 +95,7 @@ def of_service(name, service):
     if name not in ONE_SHOT and service.get("restart", "no") == "no":
         yield "is not started again when it fails"
     for variable in service.get("environment", {}):
-        if re.search("PASSWORD|SECRET|TOKEN|_KEY|URI", variable) and not re.search("_FILE$|SECRETS$", variable):
+        if re.search(r"PASSWORD|SECRET|TOKEN|_KEY\b|_URI\b", variable) and not re.search("_FILE$|SECRETS$", variable):
             yield f"{variable} looks like a secret in the environment"
 
 
