@@ -33,9 +33,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 FROM apache/airflow:3.3.2-python3.11 AS airflow
 USER root
 # A new volume takes its owner from what the image has in its place.
-RUN install --directory --owner=airflow --group=root /opt/airflow/state /opt/airflow/secrets
+RUN install --directory --owner=airflow --group=root /opt/airflow/state
 COPY --from=build /programs/ /usr/local/bin/
 USER airflow
+# What the DAGs import; at the versions that their test has run with.
+COPY scripts/airflow/requirements.txt scripts/airflow/constraints.txt /opt/airflow/
+RUN pip install --no-cache-dir --requirement /opt/airflow/requirements.txt
 
 # Alpine brings the certificates of the usual authorities, and wget for health checks.
 FROM alpine:3.23.4 AS tidemark

@@ -6,7 +6,7 @@
 const fs = require('fs');
 
 const at = process.env.MONGODB_AT;
-const database = process.env.MONGODB_DATABASE;
+const databases = process.env.MONGODB_DATABASES.split(' ');
 const secret = (name) => fs.readFileSync(`${process.env.MONGODB_SECRETS}/${name}`, 'utf8');
 
 const ALREADY_INITIALIZED = 23;
@@ -27,8 +27,10 @@ for (let tries = 0; !admin.hello().isWritablePrimary; tries += 1) {
   sleep(100);
 }
 
-// Rows, progress and dead letters lie in one database, and that is all it may touch.
-const user = { pwd: secret('tidemark-password'), roles: [{ role: 'readWrite', db: database }] };
+// Rows, progress and dead letters of a run lie in one database, and those are all it may
+// touch.
+const roles = databases.map((db) => ({ role: 'readWrite', db }));
+const user = { pwd: secret('tidemark-password'), roles };
 if (admin.getUser('tidemark')) {
   admin.updateUser('tidemark', user);
 } else {
