@@ -12,7 +12,7 @@ import re
 import dashboards
 import manifests
 from stand_in import FOLDER, StandIn
-from tools import debian, data, get, ports, wait_until
+from tools import Problem, data, debian, get, ports, wait_until
 
 stand_in = None
 TIDEMARK = ["tidemark-0", "tidemark-1"]
@@ -100,20 +100,18 @@ def prometheus():
 
     try:
         wait_until("every panel shows something", 60, shown, running)
-    except Exception:
-        if not empty:
-            raise
+    except Problem as problem:
+        yield str(problem)
     for where, query in empty:
         yield f"{where} shows nothing: {query}"
 
-    rules = [rule for group in data(f"{api}/rules")["groups"] for rule in group["rules"]]
-    wait_until("all rules are evaluated", 60, lambda: all(
-        rule["health"] != "unknown" for group in data(f"{api}/rules")["groups"] for rule in group["rules"]
-    ), running)
-    rules = [rule for group in data(f"{api}/rules")["groups"] for rule in group["rules"]]
-    if len(rules) != len(dashboards.alerts()):
-        yield f"it has {len(rules)} rules of {len(dashboards.alerts())}"
-    for rule in rules:
+    def rules():
+        return [rule for group in data(f"{api}/rules")["groups"] for rule in group["rules"]]
+
+    wait_until("all rules are evaluated", 60, lambda: all(r["health"] != "unknown" for r in rules()), running)
+    if len(rules()) != len(dashboards.alerts()):
+        yield f"it has {len(rules())} rules of {len(dashboards.alerts())}"
+    for rule in rules():
         if rule["health"] != "ok" or rule["state"] == "firing":
             yield f"alert {rule['name']} is {rule['health']} and {rule['state']}: {rule.get('lastError', '')}"
     for target in data(f"{api}/targets")["activeTargets"]:
