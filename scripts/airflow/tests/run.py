@@ -33,8 +33,7 @@ def prepare() -> None:
     os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
     # Nothing is written beside the sources.
-    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / "target/airflow/pycache")
-    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"]
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.path += [str(TESTS), str(DAGS)]
 
 
