@@ -237,6 +237,7 @@ impl Run {
                 // cannot be written to, and, having slept before it began, beside another.
                 Some(2) => {
                     output.contains("it cannot be written to")
+                        || output.contains("it cannot be made: Read-only file system")
                         || self.replaced && is_refused(&output)
                 }
                 Some(_) => false,
