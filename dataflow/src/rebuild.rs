@@ -133,17 +133,15 @@ struct Topics {
 
 impl Topics {
     fn of(catalog: &Catalog, rebuilding: &[u16]) -> Topics {
-        let number = |name: &str| {
-            let mut routes = catalog.routes.iter();
-            routes.position(|route| route.topic() == name)
-        };
         let (mut all, mut joined) = (BTreeSet::new(), BTreeSet::new());
         for view in rebuilding {
             let Some(view) = catalog.definitions.get(usize::from(*view)) else {
                 continue;
             };
             let topics = std::iter::once(&view.topic).chain(&view.joins);
-            let topics: Vec<usize> = topics.filter_map(|name| number(name)).collect();
+            let topics: Vec<usize> = topics
+                .filter_map(|name| catalog.topic_number(name))
+                .collect();
             if !view.joins.is_empty() {
                 joined.extend(&topics);
             }

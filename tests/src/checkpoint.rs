@@ -1,6 +1,6 @@
 //! A folder for checkpoints, as a test sees it from the outside.
 
-use crate::pipeline::PATIENCE;
+use crate::pipeline::{PATIENCE, Pipeline};
 use crate::poll::eventually;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,17 @@ impl Folder {
     /// What is given to `--checkpoint`.
     pub fn url(&self) -> String {
         self.path().to_string_lossy().into_owned()
+    }
+
+    /// A command line that keeps its state there, of short epochs. What this machine is
+    /// busy with does not decide what is late.
+    #[must_use]
+    pub fn kept_by(&self, pipeline: &Pipeline) -> Pipeline {
+        pipeline
+            .clone()
+            .flag("--checkpoint", &self.url())
+            .flag("--epoch", "20ms")
+            .flag("--idle-timeout", "1h")
     }
 
     /// Its path.

@@ -15,15 +15,8 @@ fn saved(name: &str) -> (Scene, Folder) {
     let scene = Scene::new(name, 2);
     let folder = Folder::new();
     scene.produce(&passing(61, 200, (0, 10)));
-    scene.run_and_check(&saving(&scene.pipeline(), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline()));
     (scene, folder)
-}
-
-fn saving(pipeline: &Pipeline, folder: &Folder) -> Pipeline {
-    let pipeline = pipeline.clone().flag("--checkpoint", &folder.url());
-    pipeline
-        .flag("--epoch", "20ms")
-        .flag("--idle-timeout", "1h")
 }
 
 /// What `progress` says of the run, beside how far everything is complete.
@@ -84,7 +77,7 @@ fn refuses(scene: &Scene, pipeline: &Pipeline, named: &[&str]) {
 fn a_view_that_has_changed() {
     let (scene, folder) = saved("changed");
     let rules = Rules::default().with_window("sales_analysis", 2 * 3_600_000);
-    let changed = saving(&scene.pipeline().ruled_by(&rules), &folder);
+    let changed = folder.kept_by(&scene.pipeline().ruled_by(&rules));
     let url = folder.url();
     refuses(
         &scene,
@@ -100,7 +93,7 @@ fn a_view_that_has_changed() {
         ],
     );
     scene.produce(&passing(62, 50, (10, 13)));
-    scene.run_and_check(&saving(&scene.pipeline(), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline()));
 }
 
 #[test]
@@ -108,7 +101,7 @@ fn another_database() {
     let (scene, folder) = saved("elsewhere");
     let elsewhere = Scene::without_topics("elsewhere-empty");
     let pipeline = scene.pipeline().flag("--database", &elsewhere.database);
-    let pipeline = saving(&pipeline, &folder);
+    let pipeline = folder.kept_by(&pipeline);
     let url = folder.url();
     refuses(
         &elsewhere,
@@ -116,7 +109,7 @@ fn another_database() {
         &[&url, &scene.prefix, "--database", "--checkpoint"],
     );
     scene.produce(&passing(62, 50, (10, 13)));
-    scene.run_and_check(&saving(&scene.pipeline(), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline()));
 }
 
 #[test]
@@ -124,7 +117,7 @@ fn other_topics() {
     let (scene, folder) = saved("other-topics");
     let others = Scene::new("others", 1);
     let pipeline = scene.pipeline().flag("--topic-prefix", &others.prefix);
-    let pipeline = saving(&pipeline, &folder);
+    let pipeline = folder.kept_by(&pipeline);
     refuses(
         &scene,
         &pipeline,
@@ -153,7 +146,7 @@ fn a_place_where_there_can_be_no_checkpoint() {
 #[test]
 fn a_damaged_manifest_and_a_damaged_file() {
     let (scene, folder) = saved("damaged");
-    let pipeline = saving(&scene.pipeline(), &folder);
+    let pipeline = folder.kept_by(&scene.pipeline());
     let manifest = folder.manifests().pop().expect("a manifest");
     let whole = fs::read(&manifest).expect("the manifest");
     damage(&manifest);
@@ -182,7 +175,7 @@ fn a_checkpoint_that_is_gone_is_begun_anew() {
     let watcher = Watcher::follow(&scene.mongo);
     fs::remove_dir_all(folder.path()).expect("it goes");
     scene.produce(&passing(62, 50, (10, 13)));
-    scene.run_and_check(&saving(&scene.pipeline().workers(2), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline().workers(2)));
     assert!(watcher.finish().finals > 0);
 }
 
@@ -207,7 +200,9 @@ fn what_was_final_before_it_was_published_stays_final() {
         let watcher = Watcher::follow(&scene.mongo);
         scene.produce(&passing(62, 50, (10, 13)));
         let pipeline = match keeps {
-            true => saving(&scene.pipeline(), &folder).flag("--checkpoint-interval", "1h"),
+            true => folder
+                .kept_by(&scene.pipeline())
+                .flag("--checkpoint-interval", "1h"),
             false => scene.pipeline().flag("--idle-timeout", "1h"),
         };
         let run = pipeline.start();
@@ -226,7 +221,7 @@ fn a_topic_that_was_deleted_and_made_again() {
         let topic = scene.topic("system_logs");
         scene.kafka.recreate(&topic, 2);
         let pipeline = match keeps {
-            true => saving(&scene.pipeline(), &folder),
+            true => folder.kept_by(&scene.pipeline()),
             false => scene.pipeline(),
         };
         let word = match keeps {
@@ -247,7 +242,7 @@ fn messages_that_expired_since() {
     let lines = lines.filter(|line| line.topic == "system_logs");
     scene.produce(&lines.map(|line| line.partition(0)).collect::<Vec<_>>());
     scene.kafka.expire(&topic, 0, end + 30);
-    let pipeline = saving(&scene.pipeline(), &folder);
+    let pipeline = folder.kept_by(&scene.pipeline());
     let (from, to) = (end.to_string(), (end + 29).to_string());
     let named = [topic.as_str(), "partition 0", &from, &to, "--on-expired"];
     refuses(&scene, &pipeline, &named);

@@ -6,23 +6,16 @@ use end_to_end::mongo::{Mongo, block_on};
 use end_to_end::oracle::{self, Ending};
 use end_to_end::pipeline::PATIENCE;
 use end_to_end::samples::{Sample, passing, with};
-use end_to_end::{Pipeline, Scene, TOPICS, Watcher, eventually};
+use end_to_end::{Scene, TOPICS, Watcher, eventually};
 use mongodb::bson::{Document, doc};
 use std::ops::Range;
 use std::process::Command;
-
-fn saving(pipeline: &Pipeline, folder: &Folder) -> Pipeline {
-    let pipeline = pipeline.clone().flag("--checkpoint", &folder.url());
-    pipeline
-        .flag("--epoch", "20ms")
-        .flag("--idle-timeout", "1h")
-}
 
 #[test]
 fn a_backup_of_the_checkpoint_and_a_rollback_to_an_older_one() {
     let scene = Scene::new("backup", 2);
     let folder = Folder::new();
-    let pipeline = saving(&scene.pipeline(), &folder);
+    let pipeline = folder.kept_by(&scene.pipeline());
     scene.produce(&passing(71, 200, (0, 8)));
     scene.run_and_check(&pipeline);
     let watcher = Watcher::follow(&scene.mongo);
@@ -57,7 +50,7 @@ fn a_database_that_was_moved() {
     let scene = Scene::new("moved", 2);
     let folder = Folder::new();
     scene.produce(&passing(75, 200, (0, 8)));
-    scene.run_and_check(&saving(&scene.pipeline(), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline()));
     let there = Scene::without_topics("moved-there");
     for name in scene.mongo.collections() {
         let collection = scene.mongo.database().collection::<Document>(&name);
@@ -65,7 +58,9 @@ fn a_database_that_was_moved() {
         block_on(async { collection.aggregate([out]).await }).expect("a copy");
     }
     scene.produce(&passing(76, 100, (8, 12)));
-    let pipeline = saving(&scene.pipeline(), &folder).flag("--database", &there.database);
+    let pipeline = folder
+        .kept_by(&scene.pipeline())
+        .flag("--database", &there.database);
     pipeline.workers(2).until_caught_up().run();
     scene.check_in(&there.mongo);
 }
@@ -100,7 +95,7 @@ fn a_topic_that_is_compacted() {
         }
     }
     let folder = Folder::new();
-    let pipeline = saving(&scene.pipeline(), &folder);
+    let pipeline = folder.kept_by(&scene.pipeline());
     scene.produce(&logins(0..40));
     scene.run_and_check(&pipeline);
     let before = scene.kafka.read(&scene.topics());

@@ -18,19 +18,12 @@ fn two_hours() -> Rules {
     Rules::default().with_window(CHANGED, 2 * HOUR)
 }
 
-fn saving(pipeline: &Pipeline, folder: &Folder) -> Pipeline {
-    let pipeline = pipeline.clone().flag("--checkpoint", &folder.url());
-    pipeline
-        .flag("--epoch", "20ms")
-        .flag("--idle-timeout", "1h")
-}
-
 /// A scene of which much has been read, with a checkpoint of it.
 fn saved(name: &str) -> (Scene, Folder) {
     let scene = Scene::new(name, 2);
     let folder = Folder::new();
     scene.produce(&passing(61, 200, (0, 10)));
-    scene.run_and_check(&saving(&scene.pipeline(), &folder));
+    scene.run_and_check(&folder.kept_by(&scene.pipeline()));
     (scene, folder)
 }
 
@@ -65,7 +58,7 @@ fn it_is_rebuilt_and_the_others_stay() {
     let (mut scene, folder) = saved("reset");
     let before = others(&scene);
     assert!(before.values().all(|rows| !rows.is_empty()));
-    let pipeline = saving(&resetting(&mut scene, two_hours()), &folder);
+    let pipeline = folder.kept_by(&resetting(&mut scene, two_hours()));
     scene.run_and_check(&pipeline.clone().workers(2).processes(2));
     assert_eq!(others(&scene), before);
 
@@ -82,7 +75,9 @@ fn the_view_that_joins_is_rebuilt_from_all_that_it_joins() {
     let rules = Rules::default().with_window("revenue_analysis", 2 * HOUR);
     scene.rules = rules;
     let pipeline = scene.pipeline().ruled_by(&scene.rules);
-    let pipeline = saving(&pipeline, &folder).flag("--reset-view", "revenue_analysis");
+    let pipeline = folder
+        .kept_by(&pipeline)
+        .flag("--reset-view", "revenue_analysis");
     scene.produce(&passing(62, 100, (10, 13)));
     scene.run_and_check(&pipeline.workers(2));
 }
@@ -90,7 +85,7 @@ fn the_view_that_joins_is_rebuilt_from_all_that_it_joins() {
 #[test]
 fn a_run_that_dies_meanwhile_begins_to_rebuild_again() {
     let (mut scene, folder) = saved("reset-killed");
-    let rebuilding = saving(&resetting(&mut scene, two_hours()), &folder);
+    let rebuilding = folder.kept_by(&resetting(&mut scene, two_hours()));
     let run = rebuilding.start();
     eventually("its rows are gone", PATIENCE, || {
         let rows = scene.documents(CHANGED);
@@ -103,7 +98,7 @@ fn a_run_that_dies_meanwhile_begins_to_rebuild_again() {
     // Whether or not it has come to an end: it need not be asked for any more.
     scene.produce(&passing(62, 50, (10, 13)));
     let plain = scene.pipeline().ruled_by(&scene.rules);
-    scene.run_and_check(&saving(&plain, &folder).workers(3));
+    scene.run_and_check(&folder.kept_by(&plain).workers(3));
 }
 
 #[test]
@@ -121,7 +116,8 @@ fn a_view_in_sqlite() {
     let (folder, directory) = (Folder::new(), tempfile::tempdir().expect("a directory"));
     let path = directory.path().join("views.sqlite");
     let sqlite = |pipeline: Pipeline| {
-        saving(&pipeline, &folder)
+        folder
+            .kept_by(&pipeline)
             .flag("--sqlite", &path.to_string_lossy())
             .until_caught_up()
     };
@@ -145,7 +141,7 @@ fn a_view_in_sqlite() {
 #[test]
 fn a_name_that_no_view_has_is_refused() {
     let (scene, folder) = saved("reset-unknown");
-    for pipeline in [scene.pipeline(), saving(&scene.pipeline(), &folder)] {
+    for pipeline in [scene.pipeline(), folder.kept_by(&scene.pipeline())] {
         let mut run = pipeline.flag("--reset-view", "sales").start();
         let process = run.process();
         let code = process.exit_code(PATIENCE);

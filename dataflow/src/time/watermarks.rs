@@ -88,12 +88,7 @@ struct Partition {
 impl Watermarks {
     /// Those of the views of `catalog`, before anything is known.
     pub fn new(catalog: &Catalog) -> Watermarks {
-        let number = |name: &str| {
-            catalog
-                .routes
-                .iter()
-                .position(|route| route.topic() == name)
-        };
+        let number = |name| catalog.topic_number(name);
         let view = |view: &crate::views::definition::Definition| View {
             // A view's topics are topics of the catalog.
             topic: number(view.topic).unwrap_or(usize::MAX),

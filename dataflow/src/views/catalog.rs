@@ -175,6 +175,11 @@ impl Catalog {
         self.definitions.iter().map(saved).collect()
     }
 
+    /// The number of the topic of this name, without a prefix.
+    pub fn topic_number(&self, name: &str) -> Option<usize> {
+        self.routes.iter().position(|route| route.topic() == name)
+    }
+
     /// Adds a topic with those of its views that are wanted, and what the views of
     /// other topics are to know of its events.
     pub(super) fn topic<T: Topic>(
