@@ -1,30 +1,34 @@
 //! Which files to merge.
 //!
 //! ```text
-//!   2^i ▆                       each file weighs more than half of all
-//!       ▆    ▃                  smaller ones together, or there are
-//!       ▆    ▃    ▁  ▁ ▁ ▁      too few of them to be worth it
+//!   2^i ▆                       each file weighs more than all smaller
+//!       ▆    ▃                  ones together, or there are too few of
+//!       ▆    ▃    ▁  ▁ ▁ ▁      them to be worth it
 //! ```
 //!
-//! A file is merged with all that are smaller when those together are at least half its
-//! size. So files that need no merging grow by a factor of three from one to the next,
-//! and there are few. A record is written again each time the file that it is in has
-//! grown by half: a number of times that is the logarithm of the state's size. And the
-//! largest file is merged when the others are half as large as it is, so that what has
-//! been taken back does not stay for long: all files together are never much more than
-//! one and a half times the state.
+//! A file is merged with all that are smaller when those together are as large as it is.
+//! So files that need no merging grow by a factor of two from one to the next, and there
+//! are few. A record is written again each time the file that it is in has doubled: a
+//! number of times that is the logarithm of the state's size. And the largest file is
+//! merged when the others are as large as it is, so that what has been taken back does
+//! not stay for long: all files together are seldom much more than twice the state, and
+//! never more than [`LEAST`] times what changes between two checkpoints beside it.
+//!
+//! While all that is read is new, nothing cancels, and merging only makes fewer files;
+//! with less patience ([`LEAST`] 4, and half as large instead of as large) a topic that
+//! was read from its beginning took a twelfth more of the processors.
 
 use super::file::FileEntry;
 
-/// Fewer files are not worth merging.
-const LEAST: usize = 4;
+/// Fewer files are not worth merging: a restart reads so many in no time.
+const LEAST: usize = 8;
 
 /// What a file costs beside its bytes, in bytes: a request, and a merge of its own.
 const FILE: u64 = 64 << 10;
 
 /// Which of these files to merge next, by their places, or nothing as long as they are
-/// few enough. Give those of one worker: at the most 3 and the logarithm to the base 3
-/// of what is written of them over what a file is at first, with 1 GiB and 1 MiB nine.
+/// few enough: at the most 7 and the logarithm to the base 2 of what is written of them
+/// over what a file is at first, with 1 GiB and 1 MiB seventeen.
 pub fn choose(files: &[FileEntry]) -> Option<Vec<usize>> {
     let mut places: Vec<usize> = (0..files.len()).collect();
     let weight = |place: usize| files[place].bytes + FILE;
@@ -35,7 +39,7 @@ pub fn choose(files: &[FileEntry]) -> Option<Vec<usize>> {
         if places.len() - first < LEAST {
             return None;
         }
-        if smaller >= weight(*place) / 2 {
+        if smaller >= weight(*place) {
             return Some(places.split_off(first));
         }
     }
@@ -75,7 +79,7 @@ mod tests {
             }
             outcome.most_files = outcome.most_files.max(files.len());
             let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-            assert!(bytes < 2 * state, "{bytes} bytes of {state}");
+            assert!(bytes < 5 * (state / 2), "{bytes} bytes of {state}");
         }
         outcome
     }
@@ -83,17 +87,17 @@ mod tests {
     #[test]
     fn files_are_few_and_rewritten_seldom_while_the_state_grows() {
         let outcome = run((0..10_000).map(|_| 1 << 20), u64::MAX / 4);
-        assert!(outcome.most_files <= 11, "{}", outcome.most_files);
+        assert!(outcome.most_files <= 18, "{}", outcome.most_files);
         let times = outcome.merged as f64 / outcome.written as f64;
-        assert!(times < 12.0, "each byte is rewritten {times} times");
+        assert!(times < 9.0, "each byte is rewritten {times} times");
     }
 
     #[test]
     fn files_are_few_and_rewritten_seldom_while_the_state_stays() {
         let outcome = run((0..10_000).map(|_| 1 << 20), 100 << 20);
-        assert!(outcome.most_files <= 8, "{}", outcome.most_files);
+        assert!(outcome.most_files <= 12, "{}", outcome.most_files);
         let times = outcome.merged as f64 / outcome.written as f64;
-        assert!(times < 9.0, "each byte is rewritten {times} times");
+        assert!(times < 6.0, "each byte is rewritten {times} times");
     }
 
     #[test]
@@ -106,12 +110,12 @@ mod tests {
     #[test]
     fn few_files_are_left_alone_and_small_ones_gathered() {
         assert_eq!(choose(&[]), None);
-        assert_eq!(choose(&[file("a", 9), file("b", 9), file("c", 9)]), None);
-        let large = file("l", 1 << 30);
         let small = || file("s", 100);
-        let files = [small(), small(), large, small(), small()];
+        assert_eq!(choose(&vec![small(); LEAST - 1]), None);
+        let mut files = vec![small(); LEAST + 1];
+        files[2] = file("l", 1 << 30);
         let mut chosen = choose(&files).unwrap();
         chosen.sort_unstable();
-        assert_eq!(chosen, [0, 1, 3, 4]);
+        assert_eq!(chosen, [0, 1, 3, 4, 5, 6, 7, 8]);
     }
 }
