@@ -8,6 +8,8 @@ use end_to_end::samples::{Sample, shop};
 use end_to_end::{Ending, Scene, eventually};
 use mongodb::bson::Document;
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 
 /// A pipeline that has caught up, and where it answers.
 fn served(scene: &Scene) -> (Run, String) {
@@ -166,4 +168,63 @@ fn same(document: &Document, row: &Value) {
         };
         assert!(equal, "{name} is {served}, expected {value}, in {row}");
     }
+}
+
+/// The line of a topic in the page of the pipeline, as far as the number of messages.
+fn topic_line(topic: &str, messages: usize) -> String {
+    format!(r#"<th scope="row">{topic}</th><td class="number">{messages}</td>"#)
+}
+
+#[test]
+fn the_page_of_the_pipeline_is_whole_as_it_is_sent() {
+    let scene = Scene::new("page", 2);
+    scene.produce(&shop(5, 40));
+    let (run, address) = served(&scene);
+    let log = scene.kafka.read(&scene.topics());
+    eventually("all that is read is shown", PATIENCE, || {
+        let (status, page) = get(&address, "/pipeline")?;
+        assert_eq!(status, 200);
+        let missing = scene.topics().into_iter().find(|topic| {
+            let messages = log.messages.iter().filter(|m| m.topic == *topic);
+            !page.contains(&topic_line(topic, messages.count()))
+        });
+        match missing {
+            None => Ok(()),
+            Some(topic) => Err(format!("{topic} in {page}")),
+        }
+    });
+    let (status, why) = get(&address, "/pipeline/why/sales_analysis/latest").expect("a page");
+    assert_eq!(status, 200);
+    assert!(why.contains("sales_analysis, window 20"), "{why}");
+    for asset in ["dashboard.js", "dashboard.css", "uplot.js", "uplot.css"] {
+        let answer = get(&address, &format!("/assets/{asset}")).expect("an asset");
+        assert!(answer.0 == 200 && answer.1.len() > 1_000, "{asset}");
+    }
+    assert_eq!(get(&address, "/assets/..%2fmod.rs").map(|a| a.0), Ok(404));
+    run.drain();
+}
+
+#[test]
+fn a_page_that_is_open_is_told_what_changes() {
+    let scene = Scene::new("live-page", 1);
+    scene.produce(&shop(6, 20));
+    let (run, address) = served(&scene);
+    let mut stream = TcpStream::connect(&address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = format!("GET /live/pipeline HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut lines = BufReader::new(stream).lines();
+    let mut until = |what: &str| {
+        let found = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(what)));
+        assert!(found.is_some(), "{what:?} does not come");
+    };
+    until("text/event-stream");
+    until("event: beginning");
+    until("event: change");
+    let topic = scene.topic("system_logs");
+    scene.produce(&[Sample::new("system_logs", "no line")]);
+    let log = scene.kafka.read(std::slice::from_ref(&topic));
+    let line = topic_line(&topic, log.messages.len());
+    until(&line.replace('"', "\\\""));
+    run.drain();
 }

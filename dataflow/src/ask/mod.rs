@@ -4,6 +4,8 @@
 mod http;
 mod text;
 
+pub(crate) use text::text;
+
 use crate::config::Question;
 use crate::observe::{Why, format};
 use serde::Deserialize;

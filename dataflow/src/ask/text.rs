@@ -7,7 +7,7 @@ use crate::observe::{Behind, JoinedBehind, Place, State, WaitsFor, Why};
 const MOST: usize = 20;
 
 /// The answer, whole lines.
-pub(super) fn text(why: &Why) -> String {
+pub(crate) fn text(why: &Why) -> String {
     let state = match why.state {
         State::Final => "final",
         State::Open => "open",

@@ -9,10 +9,12 @@
 //! | `/api/views/NAME` | a view's rows, filtered and in pages |
 //! | `/api/watermarks` | how far event time has come, by view and partition |
 //! | `/api/why/NAME/WINDOW` | why a window of a view is still open |
+//! | `/pipeline` | all of that, for people |
 //!
 //! It runs on a thread of its own and reads what has been acknowledged, so that
 //! no request ever waits for the dataflow nor the dataflow for a request.
 
+mod dashboard;
 mod health;
 mod json;
 mod listen;
@@ -86,14 +88,21 @@ pub fn start(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let app = routes::router(board, reader, views);
+    let app = routes::App {
+        board,
+        reader,
+        views,
+        live: dashboard::Live::new(),
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = async move {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // Told to stop, or nobody is left to tell: both end it. Connections that
         // are open are not waited for: they may be kept alive for ever.
+        let followed = app.live.clone().follow(app.clone());
         tokio::select! {
-            served = axum::serve(listener, app) => served,
+            served = axum::serve(listener, routes::router(app)) => served,
+            () = followed => Ok(()),
             _ = stopped => Ok(()),
         }
     };

@@ -13,7 +13,7 @@ use axum::{
 use serde_json::json;
 use sinks::Reader;
 
-use super::{health, views, watermarks, why};
+use super::{dashboard, health, views, watermarks, why};
 use crate::observe::{Board, ViewInfo};
 
 /// What the answers are made from.
@@ -22,19 +22,11 @@ pub(super) struct App {
     pub(super) board: Arc<Board>,
     pub(super) reader: Arc<dyn Reader>,
     pub(super) views: Arc<Vec<ViewInfo>>,
+    pub(super) live: dashboard::Live,
 }
 
 /// All paths.
-pub(super) fn router(
-    board: Arc<Board>,
-    reader: Arc<dyn Reader>,
-    views: Arc<Vec<ViewInfo>>,
-) -> Router {
-    let app = App {
-        board,
-        reader,
-        views,
-    };
+pub(super) fn router(app: App) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/healthz", get(health::alive))
@@ -44,6 +36,7 @@ pub(super) fn router(
         .route("/api/views/{name}", get(views::rows))
         .route("/api/watermarks", get(watermarks::watermarks))
         .route("/api/why/{view}/{window}", get(why::why))
+        .merge(dashboard::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(guarded))
@@ -73,6 +66,7 @@ const PATHS: &str = "\
 /api/watermarks         how far event time has come, by view and partition; parameter:
                         view          this view alone
 /api/why/NAME/WINDOW    why the window that starts then, or latest, is still open
+/pipeline               all of it, for people
 ";
 
 async fn index() -> String {
@@ -96,13 +90,19 @@ async fn wrong_method() -> Refusal {
 }
 
 /// No answer is guessed to be another type than it says, kept after it is no
-/// longer true, or shown inside another site's page.
+/// longer true, or shown inside another site's page; and no page runs or fetches what
+/// is not from here.
 async fn guarded(mut response: Response) -> Response {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
     ] {
         let headers = response.headers_mut();
         headers.insert(name, HeaderValue::from_static(value));

@@ -106,7 +106,12 @@ impl Fixture {
     }
 
     fn router(&self) -> Router {
-        routes::router(self.board.clone(), self.reader.clone(), self.views.clone())
+        routes::router(routes::App {
+            board: self.board.clone(),
+            reader: self.reader.clone(),
+            views: self.views.clone(),
+            live: super::dashboard::Live::new(),
+        })
     }
 
     fn get(&self, path: &str) -> (StatusCode, String) {

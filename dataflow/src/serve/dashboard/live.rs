@@ -1,0 +1,110 @@
+//! What keeps pages up to date: server-sent events, one a second.
+//!
+//! A page that connects gets the history first, and then what changes. It is sampled
+//! and rendered once, however many pages look; rendered only while one does.
+
+use super::history::{History, Point};
+use super::pipeline;
+use crate::serve::routes::App;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use serde::Serialize;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::time::MissedTickBehavior;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_stream::{Stream, StreamExt as _};
+
+/// Seconds that a page may be behind before it misses some.
+const BEHIND: usize = 8;
+
+/// The pipeline, as it is followed.
+#[derive(Clone)]
+pub(in crate::serve) struct Live {
+    history: Arc<Mutex<History>>,
+    changes: broadcast::Sender<Arc<str>>,
+}
+
+/// What a page is told each second.
+#[derive(Serialize)]
+struct Change<'a> {
+    point: &'a Point,
+    /// Parts of the page by their ids.
+    parts: Vec<(&'static str, String)>,
+}
+
+/// What a page is told first.
+#[derive(Serialize)]
+struct Beginning<'a> {
+    views: Vec<&'a str>,
+    points: Vec<&'a Point>,
+}
+
+impl Live {
+    pub(in crate::serve) fn new() -> Live {
+        Live {
+            history: Arc::default(),
+            changes: broadcast::Sender::new(BEHIND),
+        }
+    }
+
+    /// Samples and tells, for ever.
+    pub(in crate::serve) async fn follow(self, app: App) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            second.tick().await;
+            let (now, times) = (app.board.snapshot(), app.board.times());
+            let millis = jiff::Timestamp::now().as_millisecond();
+            let point = self.lock().note(&now, &times, millis);
+            if self.changes.receiver_count() == 0 {
+                continue;
+            }
+            let parts = pipeline::parts(&app, &now, &times, &point);
+            let parts = parts.into_iter();
+            let change = Change {
+                point: &point,
+                parts: parts.map(|(id, part)| (id, part.into_string())).collect(),
+            };
+            // Numbers and texts: it has a form as JSON. That nobody listens is no failure.
+            if let Ok(text) = serde_json::to_string(&change) {
+                let _ = self.changes.send(text.into());
+            }
+        }
+    }
+
+    /// The newest point, if there is one.
+    pub(super) fn newest(&self) -> Option<Point> {
+        self.lock().points().last().cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The stream of a page.
+pub(super) async fn events(
+    State(app): State<App>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = BroadcastStream::new(app.live.changes.subscribe());
+    let beginning = {
+        let history = app.live.lock();
+        let beginning = Beginning {
+            views: app.views.iter().map(|view| view.name.as_str()).collect(),
+            points: history.points().collect(),
+        };
+        serde_json::to_string(&beginning).unwrap_or_default()
+    };
+    let beginning = Event::default().event("beginning").data(beginning);
+    let changes = changes.filter_map(|change| match change {
+        Ok(text) => Some(Event::default().event("change").data(&*text)),
+        // It gets the next one.
+        Err(BroadcastStreamRecvError::Lagged(_)) => None,
+    });
+    let all = tokio_stream::once(beginning).chain(changes).map(Ok);
+    Sse::new(all).keep_alive(KeepAlive::default())
+}

@@ -1,0 +1,32 @@
+//! The dashboard: pages that the server renders, and keeps up to date.
+//!
+//! ```text
+//!   board ─▶ sample, every second ─▶ history ─────────────┐
+//!                                  └▶ what a page shows ──┴─▶ /live/pipeline (server-sent
+//!                                                             events) ─▶ page, charts
+//! ```
+//!
+//! A page is whole when it is sent: without scripts it shows the moment that it was
+//! asked for. With them, each part of it that changes is replaced, and charts grow.
+//! Everything is in the program itself: nothing is fetched from anywhere else.
+
+mod assets;
+mod history;
+mod layout;
+mod live;
+mod pipeline;
+
+pub(super) use live::Live;
+
+use super::routes::App;
+use axum::Router;
+use axum::routing::get;
+
+/// The pages, what they are made of, and what keeps them up to date.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/pipeline", get(pipeline::page))
+        .route("/pipeline/why/{view}/{window}", get(pipeline::why))
+        .route("/live/pipeline", get(live::events))
+        .route("/assets/{name}", get(assets::asset))
+}
