@@ -27,12 +27,14 @@ mod generation;
 pub mod mongodb;
 pub mod retry;
 mod table;
+mod totals;
 
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, Reaching, Standing};
 pub use table::{Column, Kind, Role, Table, Value};
+pub use totals::{Total, Totals};
 
 use std::sync::Arc;
 
@@ -174,6 +176,12 @@ pub struct StoredLetter {
 pub trait Reader: Send + Sync {
     /// A page of the rows of table number `table`.
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError>;
+
+    /// Sums over the rows of table number `table`: the largest first sum first.
+    fn totals(&self, table: usize, totals: &Totals) -> Result<Vec<Total>, SinkError>;
+
+    /// How a person would ask the database for the same.
+    fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError>;
 
     /// How far everything is complete, if anything has been published yet.
     fn progress(&self) -> Result<Option<Progress>, SinkError> {

@@ -162,6 +162,10 @@ fn ctrl_c_to_all_of_them_while_they_start_is_no_failure() {
         ("all 3 processes are here", 2),
     ] {
         let mut run = scene.pipeline().processes(3).start();
+        // Who has not said a word yet may not listen yet, and a signal just ends it.
+        for process in 0..3 {
+            run.member(process).says("writing to", PATIENCE);
+        }
         run.member(of).says(moment, PATIENCE);
         for process in 0..3 {
             run.member(process).interrupt();

@@ -11,7 +11,7 @@
 use super::RunError;
 use crate::cluster::DataConnections;
 use crate::observe::Screen;
-use crate::signal::signal;
+use crate::signal::StopSignals;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -107,10 +107,16 @@ impl Ending {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        // Here, and not in the thread: whoever is told something by this process may
+        // signal it from then on.
+        let mut signals = {
+            let _within = runtime.enter();
+            StopSignals::listen()?
+        };
         let ending = self.clone();
         let listen = async move {
             let orphaned = tokio::select! {
-                () = signal() => false,
+                () = signals.next() => false,
                 () = gone(supervisor) => true,
             };
             if orphaned {
@@ -130,7 +136,7 @@ impl Ending {
             // Whoever signals a process and its group means it once.
             tokio::time::sleep(ONE_SIGNAL).await;
             tokio::select! {
-                () = signal() => {}
+                () = signals.next() => {}
                 () = tokio::time::sleep(ORPHANED), if orphaned => {}
             }
             ending.abandoned.store(true, Ordering::Relaxed);

@@ -26,6 +26,7 @@ use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
 use ending::Ending;
+use events::{Products, Topic as _};
 use sinks::fail_point;
 use sinks::retry::wait_for;
 use std::sync::Arc;
@@ -95,11 +96,13 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     let storage = setup::storage(&settings.store, tables)?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
+    let product_names = serve::Names::default();
     let server = serve::start(
         settings.http,
         Arc::clone(&board),
         Arc::clone(&reader),
         Arc::clone(&infos),
+        product_names.clone(),
     )?;
     board.set_waiting(storage.describe());
     let stopping = ending.stopping();
@@ -120,6 +123,8 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
     if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
     }
+    let products = format!("{}{}", settings.topic_prefix, Products::NAME);
+    product_names.are_in(connection.clone(), products);
     if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
         shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
     }

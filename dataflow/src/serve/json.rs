@@ -43,7 +43,8 @@ fn insert(document: &mut Map<String, Json>, name: &str, value: Json) {
     }
 }
 
-fn value(value: Value) -> Json {
+/// A value of a row.
+pub(super) fn value(value: Value) -> Json {
     match value {
         Value::Long(long) => Json::from(long),
         // JSON has no word for what is not a number: null.

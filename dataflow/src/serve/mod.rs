@@ -1,4 +1,4 @@
-//! HTTP: what the pipeline says to programs.
+//! HTTP: what the pipeline says to programs and to people.
 //!
 //! | path | answer |
 //! | --- | --- |
@@ -9,7 +9,9 @@
 //! | `/api/views/NAME` | a view's rows, filtered and in pages |
 //! | `/api/watermarks` | how far event time has come, by view and partition |
 //! | `/api/why/NAME/WINDOW` | why a window of a view is still open |
-//! | `/pipeline` | all of that, for people |
+//! | `/api` | what paths there are |
+//! | `/` | the shop, for people; `/shop/CHART.csv` and `.json` its numbers |
+//! | `/pipeline` | the pipeline, for people |
 //!
 //! It runs on a thread of its own and reads what has been acknowledged, so that
 //! no request ever waits for the dataflow nor the dataflow for a request.
@@ -18,6 +20,7 @@ mod dashboard;
 mod health;
 mod json;
 mod listen;
+mod names;
 mod query;
 mod routes;
 #[cfg(test)]
@@ -25,6 +28,8 @@ mod tests;
 mod views;
 mod watermarks;
 mod why;
+
+pub use names::Names;
 
 use std::{
     net::SocketAddr,
@@ -79,6 +84,7 @@ pub fn start(
     board: Arc<Board>,
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
+    names: Names,
 ) -> Result<Option<Server>, ServeError> {
     let Some(listener) = listen::listen(http)? else {
         return Ok(None);
@@ -93,6 +99,7 @@ pub fn start(
         reader,
         views,
         live: dashboard::Live::new(),
+        names,
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = async move {

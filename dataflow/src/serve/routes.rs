@@ -13,6 +13,7 @@ use axum::{
 use serde_json::json;
 use sinks::Reader;
 
+use super::names::Names;
 use super::{dashboard, health, views, watermarks, why};
 use crate::observe::{Board, ViewInfo};
 
@@ -23,12 +24,13 @@ pub(super) struct App {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) views: Arc<Vec<ViewInfo>>,
     pub(super) live: dashboard::Live,
+    pub(super) names: Names,
 }
 
 /// All paths.
 pub(super) fn router(app: App) -> Router {
     Router::new()
-        .route("/", get(index))
+        .route("/api", get(index))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics))
@@ -66,7 +68,13 @@ const PATHS: &str = "\
 /api/watermarks         how far event time has come, by view and partition; parameter:
                         view          this view alone
 /api/why/NAME/WINDOW    why the window that starts then, or latest, is still open
-/pipeline               all of it, for people
+/                       the shop, for people; parameters:
+                        span          24h, 7d, 30d or all, before the newest window
+                        from, until   windows that start at or after, before a time
+                        status        sales of this status alone
+/shop/CHART.csv, .json  the numbers of its chart, the same parameters: revenue, sold,
+                        viewed, customers, interactions, logs
+/pipeline               the pipeline, for people
 ";
 
 async fn index() -> String {
@@ -80,7 +88,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
 }
 
 async fn unknown() -> Refusal {
-    let error = "no such path; / lists those there are".to_owned();
+    let error = "no such path; /api lists those there are".to_owned();
     Refusal(StatusCode::NOT_FOUND, error)
 }
 
@@ -101,7 +109,7 @@ async fn guarded(mut response: Response) -> Response {
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         ),
     ] {
         let headers = response.headers_mut();

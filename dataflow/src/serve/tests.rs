@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value as Json, json};
-use sinks::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Value};
+use sinks::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value};
 use tower::ServiceExt;
 
 use super::*;
@@ -50,6 +50,15 @@ impl Reader for Memory {
             updated_at: 0,
         });
         Ok(stored.collect())
+    }
+
+    fn totals(&self, _table: usize, _totals: &Totals) -> Result<Vec<Total>, SinkError> {
+        self.ping()?;
+        Ok(Vec::new())
+    }
+
+    fn totals_query(&self, _table: usize, _totals: &Totals) -> Result<String, SinkError> {
+        Ok("all of it".to_owned())
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {
@@ -111,6 +120,7 @@ impl Fixture {
             reader: self.reader.clone(),
             views: self.views.clone(),
             live: super::dashboard::Live::new(),
+            names: super::Names::default(),
         })
     }
 
@@ -328,6 +338,7 @@ fn a_server_listens_until_it_is_stopped() {
         fixture.board,
         fixture.reader,
         fixture.views,
+        Names::default(),
     );
     let server = server.unwrap().unwrap();
     let address = server.address();

@@ -107,7 +107,7 @@ fn next(name: &str, parameters: &[(String, String)], asked: &sinks::Query) -> St
     format!("/api/views/{name}?{query}")
 }
 
-fn refusal(error: &SinkError) -> Refusal {
+pub(super) fn refusal(error: &SinkError) -> Refusal {
     let status = match error {
         SinkError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         SinkError::BadQuery { .. } => StatusCode::BAD_REQUEST,

@@ -21,7 +21,7 @@ mod hosts;
 
 use crate::config::{Status, Supervision};
 use crate::observe::{Screen, logging};
-use crate::signal::signal;
+use crate::signal::StopSignals;
 use group::{Ended, Group};
 use hosts::Hosts;
 use std::io;
@@ -211,9 +211,13 @@ impl Signals {
             .build()?;
         let heard = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&heard);
+        let mut signals = {
+            let _within = runtime.enter();
+            StopSignals::listen()?
+        };
         let listen = async move {
             loop {
-                signal().await;
+                signals.next().await;
                 count.fetch_add(1, Ordering::Relaxed);
             }
         };

@@ -3,7 +3,7 @@
 
 use sinks::{
     Batch, Holder, Progress, Query, Reaching, Reader, Row, RowId, SinkError, Standing,
-    StoredLetter, StoredRow, Value, Writer,
+    StoredLetter, StoredRow, Total, Totals, Value, Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -287,6 +287,14 @@ pub(crate) struct Seen<'a> {
 
 impl Reader for Seen<'_> {
     fn page(&self, _table: usize, _query: &Query) -> Result<Vec<StoredRow>, SinkError> {
+        unreachable!("nobody looks at pages")
+    }
+
+    fn totals(&self, _table: usize, _totals: &Totals) -> Result<Vec<Total>, SinkError> {
+        unreachable!("nobody looks at pages")
+    }
+
+    fn totals_query(&self, _table: usize, _totals: &Totals) -> Result<String, SinkError> {
         unreachable!("nobody looks at pages")
     }
 

@@ -1,6 +1,7 @@
 //! Reads the last committed state, on a connection of its own.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::ValueRef;
@@ -12,7 +13,7 @@ use super::store::Store;
 use super::text;
 use crate::{
     Column, Kind, Progress, Query, Reader, Reason, SinkError, Standing, StoredLetter, StoredRow,
-    Table, Value, ViewProgress,
+    Table, Total, Totals, Value, ViewProgress,
 };
 
 /// A way to read the file.
@@ -77,6 +78,62 @@ impl Reader for EmbeddedReader {
         let mut rows = Vec::new();
         self.rows(table, &sql, arguments, &mut |row| rows.push(row))?;
         Ok(rows)
+    }
+
+    fn totals(&self, table: usize, totals: &Totals) -> Result<Vec<Total>, SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let (by, sums) = totals.columns(table)?;
+        let (sql, arguments) = selected(table, totals)?;
+        // Added up here: SQLite has no exact decimals.
+        let mut all: BTreeMap<String, Total> = BTreeMap::new();
+        self.rows(table, &sql, arguments, &mut |row| {
+            let pick = |places: &[usize]| -> Vec<Value> {
+                places
+                    .iter()
+                    .map(|place| row.values[*place].clone())
+                    .collect()
+            };
+            let (by, values) = (pick(&by), pick(&sums));
+            match all.entry(format!("{by:?}")) {
+                Entry::Occupied(found) => found.into_mut().add(&values, row.is_final),
+                Entry::Vacant(free) => drop(free.insert(Total {
+                    by,
+                    sums: values,
+                    is_final: row.is_final,
+                })),
+            }
+        })?;
+        let mut all: Vec<Total> = all.into_values().collect();
+        all.sort_by(Total::order);
+        all.truncate(usize::try_from(totals.limit).unwrap_or(usize::MAX));
+        Ok(all)
+    }
+
+    fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let (by, sums) = totals.columns(table)?;
+        let named = |place: &usize| quote(&name(&table.columns[*place]));
+        let by: Vec<String> = by.iter().map(named).collect();
+        let sums = sums.iter().map(|place| format!("sum({})", named(place)));
+        let columns: Vec<String> = by.iter().cloned().chain(sums).collect();
+        let (condition, arguments) = condition(table, &rows_of(totals))?;
+        let mut sql = format!(
+            "SELECT {}, min(\"final\") AS \"final\" FROM {}{condition}",
+            columns.join(", "),
+            quote(&table.name)
+        );
+        if !by.is_empty() {
+            sql = format!("{sql} GROUP BY {}", by.join(", "));
+        }
+        // The highest number first: ?1 is also the beginning of ?10.
+        for (number, argument) in arguments.iter().enumerate().rev() {
+            let rusqlite::types::Value::Text(text) = argument else {
+                continue;
+            };
+            let text = format!("'{}'", text.replace('\'', "''"));
+            sql = sql.replace(&format!("?{}", number + 1), &text);
+        }
+        Ok(sql)
     }
 
     fn written_after(
@@ -192,8 +249,27 @@ fn select_all(table: &Table) -> String {
 const LETTERS_AFTER: &str = r#"SELECT "_id", "topic", "partition", "offset", "reason", "view",
     "epoch" FROM "dead_letters" WHERE "epoch" > ?1"#;
 
-/// The statement for a page, and its arguments.
-fn select(
+/// Which rows are added up.
+fn rows_of(totals: &Totals) -> Query {
+    Query {
+        from: totals.from,
+        until: totals.until,
+        groups: totals.groups.clone(),
+        ..Query::default()
+    }
+}
+
+/// The statement for all rows that are added up, and its arguments.
+fn selected(
+    table: &Table,
+    totals: &Totals,
+) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
+    let (condition, arguments) = condition(table, &rows_of(totals))?;
+    Ok((format!("{}{condition}", select_all(table)), arguments))
+}
+
+/// Which rows are asked for, as the end of a statement, and its arguments.
+fn condition(
     table: &Table,
     query: &Query,
 ) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
@@ -218,6 +294,16 @@ fn select(
         true => String::new(),
         false => format!(" WHERE {}", conditions.join(" AND ")),
     };
+    Ok((condition, arguments))
+}
+
+/// The statement for a page, and its arguments.
+fn select(
+    table: &Table,
+    query: &Query,
+) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
+    let (condition, mut arguments) = condition(table, query)?;
+    let window = table.window_start().map(|column| quote(&name(column)));
     let order: Vec<String> = window
         .map(|window| format!("{window} DESC"))
         .into_iter()

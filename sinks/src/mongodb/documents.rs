@@ -221,7 +221,8 @@ pub(super) fn stored_letter(document: &RawDocument) -> Result<StoredLetter, Stri
 pub(super) const LETTER_FIELDS: [&str; 6] =
     ["topic", "partition", "offset", "reason", "view", "epoch"];
 
-fn value(found: Option<RawBsonRef<'_>>) -> Option<Value> {
+/// A value of a column, if it is one.
+pub(super) fn value(found: Option<RawBsonRef<'_>>) -> Option<Value> {
     Some(match found? {
         RawBsonRef::Int64(value) => Value::Long(value),
         RawBsonRef::Double(value) => Value::Double(value),

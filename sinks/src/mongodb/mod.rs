@@ -37,6 +37,7 @@ mod layout;
 mod reader;
 mod replies;
 mod standing;
+mod totals;
 mod writer;
 
 use std::sync::Arc;

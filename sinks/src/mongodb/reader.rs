@@ -8,8 +8,8 @@ use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
 use super::connection::Connection;
-use super::{documents, holder};
-use crate::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table};
+use super::{documents, holder, totals};
+use crate::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table, Total, Totals};
 
 /// A way to read the database.
 #[derive(Debug)]
@@ -46,6 +46,16 @@ impl MongoReader {
             }
             Ok(())
         })
+    }
+
+    fn pipeline(&self, table: &Table, totals: &Totals) -> Result<Vec<Document>, SinkError> {
+        let rows = Query {
+            from: totals.from,
+            until: totals.until,
+            groups: totals.groups.clone(),
+            ..Query::default()
+        };
+        totals::pipeline(table, filter(table, &rows)?, totals)
     }
 
     fn unreadable(&self, collection: &str, problem: &str) -> SinkError {
@@ -85,6 +95,29 @@ impl Reader for MongoReader {
             }
             Ok(rows)
         })
+    }
+
+    fn totals(&self, table: usize, totals: &Totals) -> Result<Vec<Total>, SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let pipeline = self.pipeline(table, totals)?;
+        let connection = &*self.connection;
+        connection.block_on(async {
+            let collection = self.collection(&table.name);
+            let asked = collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
+            let mut cursor = connection.within(asked).await?;
+            let mut all = Vec::new();
+            while connection.within(cursor.advance()).await? {
+                let total = totals::found(table, totals, cursor.current())
+                    .map_err(|problem| self.unreadable(&table.name, &problem))?;
+                all.push(total);
+            }
+            Ok(all)
+        })
+    }
+
+    fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        Ok(totals::shell(table, self.pipeline(table, totals)?))
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {

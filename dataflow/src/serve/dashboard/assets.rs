@@ -1,4 +1,4 @@
-//! What pages are made of: one style sheet, one script, and uPlot, which draws charts.
+//! What pages are made of: one style sheet, a script for each page, and uPlot, which draws charts.
 
 use crate::serve::routes::Refusal;
 use axum::extract::Path;
@@ -11,7 +11,9 @@ const STYLE: &str = "text/css; charset=utf-8";
 /// An asset by its name.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match &name[..] {
-        "dashboard.js" => (SCRIPT, include_str!("assets/dashboard.js")),
+        "common.js" => (SCRIPT, include_str!("assets/common.js")),
+        "pipeline.js" => (SCRIPT, include_str!("assets/pipeline.js")),
+        "shop.js" => (SCRIPT, include_str!("assets/shop.js")),
         "dashboard.css" => (STYLE, include_str!("assets/dashboard.css")),
         "uplot.js" => (SCRIPT, include_str!("assets/uplot.js")),
         "uplot.css" => (STYLE, include_str!("assets/uplot.css")),

@@ -2,8 +2,10 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-/// A page. `live` is the path of the events that keep it up to date, if there are any.
-pub(super) fn page(title: &str, live: Option<&str>, content: &Markup) -> Markup {
+/// A page. `live` is the path of the events that keep it up to date, and its script, if
+/// there are any.
+pub(super) fn page(title: &str, live: Option<(&str, &str)>, content: &Markup) -> Markup {
+    let (events, script) = live.unzip();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -16,15 +18,19 @@ pub(super) fn page(title: &str, live: Option<&str>, content: &Markup) -> Markup 
                 link rel="stylesheet" href="/assets/uplot.css";
                 link rel="stylesheet" href="/assets/dashboard.css";
                 script src="/assets/uplot.js" defer {}
-                script src="/assets/dashboard.js" defer {}
+                @if let Some(script) = script {
+                    script src={ "/assets/" (script) } type="module" {}
+                }
             }
-            body data-live=[live] {
+            body data-live=[events] {
                 a class="skip" href="#content" { "Skip to the content" }
                 header {
                     strong { "Tidemark" }
                     nav aria-label="Pages" {
-                        a href="/pipeline" { "Pipeline" }
-                        a href="/" { "Paths" }
+                        @for (path, name) in [("/", "Shop"), ("/pipeline", "Pipeline")] {
+                            a href=(path) aria-current=[(name == title).then_some("page")] { (name) }
+                        }
+                        a href="/api" { "API" }
                     }
                     p id="connection" role="status" hidden {}
                 }

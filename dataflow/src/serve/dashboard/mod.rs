@@ -1,6 +1,7 @@
 //! The dashboard: pages that the server renders, and keeps up to date.
 //!
 //! ```text
+//!   database ─▶ sums, every two seconds ──────────────────▶ /live/shop ─────▶ page, charts
 //!   board ─▶ sample, every second ─▶ history ─────────────┐
 //!                                  └▶ what a page shows ──┴─▶ /live/pipeline (server-sent
 //!                                                             events) ─▶ page, charts
@@ -15,6 +16,7 @@ mod history;
 mod layout;
 mod live;
 mod pipeline;
+mod shop;
 
 pub(super) use live::Live;
 
@@ -25,6 +27,9 @@ use axum::routing::get;
 /// The pages, what they are made of, and what keeps them up to date.
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/", get(shop::page))
+        .route("/shop/{file}", get(shop::file))
+        .route("/live/shop", get(shop::events))
         .route("/pipeline", get(pipeline::page))
         .route("/pipeline/why/{view}/{window}", get(pipeline::why))
         .route("/live/pipeline", get(live::events))

@@ -35,7 +35,11 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
         section { h2 { "Topics" } div class="wide" id="topics" { (part("topics")) } }
         section { h2 { "Workers" } div class="wide" id="workers" { (part("workers")) } }
     };
-    layout::page("Pipeline", Some("/live/pipeline"), &content)
+    layout::page(
+        "Pipeline",
+        Some(("/live/pipeline", "pipeline.js")),
+        &content,
+    )
 }
 
 fn chart(name: &str, title: &str) -> Markup {
