@@ -18,6 +18,9 @@ COPY generator generator
 COPY sinks sinks
 COPY dataflow dataflow
 COPY tests tests
+# What `tidemark --version` says: docker build --build-arg SOURCE_COMMIT="$(git rev-parse --short HEAD)"
+ARG SOURCE_COMMIT=
+ENV SOURCE_COMMIT="${SOURCE_COMMIT}"
 # The target has to be named: otherwise the flag would hold for procedural macros too,
 # which are shared libraries.
 ENV RUSTFLAGS="-C target-feature=+crt-static"

@@ -35,6 +35,10 @@ fn start() -> Result<(), RunError> {
         Command::Why(question) => Ok(ask::why(&question)?),
         Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
         Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
+        Command::Generate(what) => what.write().map_err(|source| RunError::System {
+            what: "writing what was asked for",
+            source,
+        }),
         Command::Run(settings) => run::run(&settings),
     }
 }

@@ -10,7 +10,7 @@ use common::{
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
-use sinks::{Batch, Progress, Query, SinkError, Storage, Value};
+use sinks::{Batch, Progress, Query, SinkError, Storage, Totals, Value};
 
 struct File {
     directory: tempfile::TempDir,
@@ -265,6 +265,31 @@ fn somebody_else_writing_for_long_is_temporary() {
     assert!(error.is_temporary(), "{error}");
     other.execute_batch("COMMIT").unwrap();
     writer.write(&batch).unwrap();
+}
+
+#[test]
+fn sums_of_rows() {
+    common::totals::check(&File::new().open());
+}
+
+#[test]
+fn the_statement_for_a_sum_can_be_tried_as_it_is() {
+    let file = File::new();
+    let storage = file.open();
+    let mut writer = storage.writer().unwrap();
+    let odd = "it's ?1";
+    let rows = [2, 3].map(|window| interactions(window, "a", odd, window));
+    writer.write(&puts(rows.to_vec())).unwrap();
+    let totals = Totals {
+        from: Some(START),
+        groups: vec![("interaction_type".into(), odd.into())],
+        by: vec!["product_id".into()],
+        sums: vec!["total".into()],
+        ..Totals::default()
+    };
+    let statement = storage.reader().unwrap().totals_query(1, &totals).unwrap();
+    let expected = [text("a"), Sql::Integer(5), Sql::Integer(0)];
+    assert_eq!(file.query(&statement), [expected], "{statement}");
 }
 
 #[test]

@@ -320,6 +320,12 @@ fn progress_comes_back() {
 }
 
 #[test]
+fn sums_of_rows() {
+    let database = Database::new("sums");
+    common::totals::check(&open(&database));
+}
+
+#[test]
 fn pages_of_rows() {
     let database = Database::new("pages");
     let storage = open(&database);

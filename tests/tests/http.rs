@@ -196,7 +196,14 @@ fn the_page_of_the_pipeline_is_whole_as_it_is_sent() {
     let (status, why) = get(&address, "/pipeline/why/sales_analysis/latest").expect("a page");
     assert_eq!(status, 200);
     assert!(why.contains("sales_analysis, window 20"), "{why}");
-    for asset in ["dashboard.js", "dashboard.css", "uplot.js", "uplot.css"] {
+    for asset in [
+        "common.js",
+        "pipeline.js",
+        "shop.js",
+        "dashboard.css",
+        "uplot.js",
+        "uplot.css",
+    ] {
         let answer = get(&address, &format!("/assets/{asset}")).expect("an asset");
         assert!(answer.0 == 200 && answer.1.len() > 1_000, "{asset}");
     }

@@ -118,12 +118,25 @@ Examples:
 Exit codes:
   0  answered, whole    1  none, damaged or not to be read    2  no place for one";
 
+const MORE_OF_COMPLETIONS: &str = "\
+Examples:
+  tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark
+  tidemark completions zsh > ~/.zfunc/_tidemark
+      With fpath+=(~/.zfunc) in ~/.zshrc, before compinit.
+  tidemark completions fish > ~/.config/fish/completions/tidemark.fish";
+
+const MORE_OF_MAN: &str = "\
+Examples:
+  tidemark man | man -l -
+  tidemark man ~/.local/share/man/man1
+      Then: man tidemark, man tidemark-supervise, …";
+
 /// A shop's analytics, continuously correct: Kafka in, MongoDB out. Without a
 /// command it runs the pipeline.
 #[derive(Parser)]
 #[command(
     name = "tidemark",
-    version,
+    version = env!("TIDEMARK_VERSION"),
     // -h is the hostfile, as it is in every timely program.
     disable_help_flag = true,
     disable_version_flag = true,
@@ -203,6 +216,21 @@ pub(super) enum Command {
     Checkpoint {
         #[command(subcommand)]
         question: CheckpointQuestion,
+    },
+
+    /// Print a script that completes command lines
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_COMPLETIONS)]
+    Completions {
+        /// For this shell
+        shell: clap_complete::Shell,
+    },
+
+    /// Print the manual page, or write those of all commands
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_MAN)]
+    Man {
+        /// Write a page for each command into this folder
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
     },
 }
 

@@ -13,6 +13,7 @@ mod checkpoint;
 mod cli;
 mod cluster;
 mod error;
+mod generated;
 mod layers;
 mod question;
 mod secret;
@@ -30,6 +31,7 @@ use clap::Parser;
 
 pub use checkpoint::CheckpointQuestion;
 pub use error::ConfigError;
+pub use generated::Generated;
 pub use question::Question;
 pub use secret::Secret;
 pub use settings::{
@@ -51,6 +53,8 @@ pub enum Command {
     Why(Question),
     /// Ask what a checkpoint is, or whether it is whole.
     Checkpoint(CheckpointQuestion),
+    /// Print what follows from the command line alone.
+    Generate(Generated),
 }
 
 /// Reads the command line `args` (the program's name first), the environment
@@ -103,5 +107,9 @@ pub fn load(
             Command::Why(Question::new(view, window, &layers)?)
         }
         Some(cli::Command::Checkpoint { question }) => Command::Checkpoint(question.into()),
+        Some(cli::Command::Completions { shell }) => {
+            Command::Generate(Generated::Completions(shell))
+        }
+        Some(cli::Command::Man { folder }) => Command::Generate(Generated::Manual(folder)),
     })
 }

@@ -125,15 +125,16 @@ impl Reader for EmbeddedReader {
         if !by.is_empty() {
             sql = format!("{sql} GROUP BY {}", by.join(", "));
         }
-        // The highest number first: ?1 is also the beginning of ?10.
-        for (number, argument) in arguments.iter().enumerate().rev() {
-            let rusqlite::types::Value::Text(text) = argument else {
-                continue;
-            };
-            let text = format!("'{}'", text.replace('\'', "''"));
-            sql = sql.replace(&format!("?{}", number + 1), &text);
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let connection = self.connection();
+        let mut statement = connection.prepare(&sql).map_err(wrong)?;
+        for (number, argument) in arguments.iter().enumerate() {
+            statement
+                .raw_bind_parameter(number + 1, argument)
+                .map_err(wrong)?;
         }
-        Ok(sql)
+        // None is for want of memory, or of a text of a gigabyte.
+        Ok(statement.expanded_sql().unwrap_or(sql))
     }
 
     fn written_after(

@@ -63,9 +63,9 @@ pub(super) fn found(
 pub(super) fn shell(table: &Table, pipeline: Vec<Document>) -> String {
     let stages = pipeline.into_iter();
     let stages: Vec<String> = stages.map(|stage| text(&Bson::Document(stage))).collect();
-    let name = text(&Bson::String(table.name.clone()));
     let stages = stages.join(",\n  ");
-    format!("db.getCollection({name}).aggregate([\n  {stages}\n])")
+    // Views are called by words alone.
+    format!("db.{}.aggregate([\n  {stages}\n])", table.name)
 }
 
 fn text(value: &Bson) -> String {
@@ -103,7 +103,7 @@ mod tests {
             columns: vec![],
         };
         let stage = doc! {"$match": {"a": {"$gte": DateTime::from_millis(0)}, "b": ["c\"", 1_i64]}};
-        let expected = "db.getCollection(\"sales\").aggregate([\n  \
+        let expected = "db.sales.aggregate([\n  \
             {\"$match\": {\"a\": {\"$gte\": ISODate(\"1970-01-01T00:00:00Z\")}, \"b\": [\"c\\\"\", 1]}}\n])";
         assert_eq!(shell(&table, vec![stage]), expected);
     }

@@ -9,6 +9,7 @@
 
 pub mod proxy;
 pub mod server;
+pub mod totals;
 
 use std::collections::BTreeMap;
 use std::path::Path;

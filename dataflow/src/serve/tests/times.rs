@@ -254,7 +254,13 @@ fn a_question_that_is_wrong_is_answered_by_what_it_takes() {
 fn a_client_is_answered() {
     let fixture = logs();
     let http = Http::At(([127, 0, 0, 1], 0).into());
-    let server = start(http, fixture.board, fixture.reader, fixture.views, Names::default());
+    let server = start(
+        http,
+        fixture.board,
+        fixture.reader,
+        fixture.views,
+        Names::default(),
+    );
     let server = server.unwrap().unwrap();
     let ask = |view: &str, window: &str| {
         ask::ask(&Question {

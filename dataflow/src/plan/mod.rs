@@ -4,7 +4,11 @@
 //! older than it, a log that still has what comes after it. Whatever does not is an
 //! error that says so, and never a silent fresh start.
 
-use crate::Epoch;
+mod error;
+mod in_doubt;
+
+pub use error::PlanError;
+
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
@@ -15,111 +19,10 @@ use crate::rebuild::{Again, Change, change, check_names};
 use crate::sink::Place;
 use crate::start::{Start, nothing};
 use crate::views::Catalog;
-use crate::views::definition::Definition;
-use crate::views::row;
 use serde::{Deserialize, Serialize};
-use sinks::retry::MayPass;
-use sinks::{Holder, Progress, Reader, RowId, SinkError, Standing, fail_point};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use sinks::{Holder, Reader, Standing};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// What a run finds does not fit together.
-#[derive(Debug, thiserror::Error)]
-pub enum PlanError {
-    /// A view is not the one that the checkpoint holds.
-    #[error(
-        "view {view} has changed since the checkpoint in {checkpoint} was taken:\n  it was  {was}\n  \
-         it is   {is}\nTake back the change, or rebuild the view from what Kafka has of its topic, with \
-         --reset-view {view}; the others go on as they are"
-    )]
-    Changed {
-        /// The view.
-        view: String,
-        /// The checkpoint.
-        checkpoint: String,
-        /// What it was.
-        was: String,
-        /// What it is.
-        is: String,
-    },
-    /// A view is to be rebuilt that there is not.
-    #[error("--reset-view {name}: there is no such view; there are {known}")]
-    NoSuchView {
-        /// The name it gives.
-        name: String,
-        /// The views there are.
-        known: String,
-    },
-    /// The checkpoint is of other topics.
-    #[error(
-        "the checkpoint in {checkpoint} is of the topics {was}, and this run reads {is}; give it \
-         the --topic-prefix of then, or another --checkpoint"
-    )]
-    Topics {
-        /// The checkpoint.
-        checkpoint: String,
-        /// What they were.
-        was: String,
-        /// What they are.
-        is: String,
-    },
-    /// The database is older than the checkpoint.
-    #[error(
-        "the checkpoint in {checkpoint} has read topic {topic} partition {partition} up to offset \
-         {next}, and the database knows of offsets up to {known} only: it is another one, or an \
-         older copy. Give the --database that belongs to the checkpoint, or an empty --checkpoint \
-         to read everything again"
-    )]
-    OlderDatabase {
-        /// The checkpoint.
-        checkpoint: String,
-        /// Full name of a topic.
-        topic: String,
-        /// A partition of it.
-        partition: i32,
-        /// How far the checkpoint has read it.
-        next: i64,
-        /// How far the database knows it.
-        known: i64,
-    },
-    /// Kafka does not have what has been read.
-    #[error(
-        "topic {topic} partition {partition} has been read up to offset {read}, and now it {found}: \
-         it was deleted and made again, or a broker has lost messages. What was counted of it is \
-         no part of the log any more; begin anew with an empty --database{checkpoint}"
-    )]
-    Shrunk {
-        /// Full name of the topic.
-        topic: String,
-        /// The partition.
-        partition: i32,
-        /// How far it has been read.
-        read: i64,
-        /// What there is of it now.
-        found: String,
-        /// The checkpoint, if there is one.
-        checkpoint: &'static str,
-    },
-    /// Processes do not understand each other.
-    #[error("what process 0 tells the others: {0}")]
-    Plan(String),
-    /// The checkpoint cannot be read or taken over.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The database cannot be read.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-}
-
-impl MayPass for PlanError {
-    fn may_pass(&self) -> bool {
-        match self {
-            PlanError::Checkpoint(error) => error.is_temporary(),
-            PlanError::Sink(error) => error.is_temporary(),
-            _ => false,
-        }
-    }
-}
 
 /// What process 0 has taken for all of them, and tells the others.
 #[derive(Serialize, Deserialize)]
@@ -375,65 +278,6 @@ impl Sources<'_> {
                 },
             });
         }
-        Ok(())
-    }
-
-    /// What an earlier run has written after the epoch `through`.
-    fn in_doubt(&self, through: Epoch, start: &mut Start) -> Result<(), PlanError> {
-        let after = |_: &Definition| through;
-        self.rows_after(after, |_| true, start)?;
-        let mut letters: BTreeMap<Place, Vec<String>> = BTreeMap::new();
-        self.reader.letters_after(through, &mut |letter| {
-            let mut topics = self.topics.iter();
-            if let Some(topic) = topics.position(|name| *name == letter.topic) {
-                let place = (topic, letter.partition);
-                letters.entry(place).or_default().push(letter.id);
-            }
-        })?;
-        start.letters = letters.into();
-        Ok(())
-    }
-
-    /// The same where everything is read again. Of most views every row comes again;
-    /// only where events are joined do rows come and go.
-    fn in_doubt_without(&self, progress: &Progress, start: &mut Start) -> Result<(), PlanError> {
-        let joins = |view: &Definition| !view.joins.is_empty();
-        let after = |view: &Definition| if joins(view) { 0 } else { progress.epoch };
-        self.rows_after(after, joins, start)
-    }
-
-    /// Rows of later epochs than `after`: those that are open and may not come again,
-    /// in the views that are `doubted`, and those that are final. Of the latter, what
-    /// has been published is known without them.
-    fn rows_after(
-        &self,
-        after: impl Fn(&Definition) -> Epoch,
-        doubted: impl Fn(&Definition) -> bool,
-        start: &mut Start,
-    ) -> Result<(), PlanError> {
-        let mut keys = Vec::new();
-        let mut finals: HashSet<RowId> = HashSet::new();
-        for (number, view) in (0_u16..).zip(&self.catalog.definitions) {
-            let table = usize::from(number);
-            let published = start.views.get(view.name);
-            let published = published.map(|published| published.final_until);
-            self.reader
-                .written_after(table, after(view), &mut |stored| {
-                    let key = row::key(view, number, &stored.values);
-                    if stored.is_final {
-                        let end = key.map(|key| view.window.end_millis(key.slot.index()));
-                        if end.is_none_or(|end| published.is_none_or(|published| end > published)) {
-                            let id = stored.id;
-                            finals.insert(RowId { table, id });
-                        }
-                    } else if doubted(view) {
-                        keys.extend(key);
-                    }
-                })?;
-            fail_point("start.doubted");
-        }
-        start.in_doubt = keys.into();
-        start.finals = finals.into();
         Ok(())
     }
 }
