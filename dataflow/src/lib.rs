@@ -26,6 +26,9 @@ pub mod supervise;
 pub mod time;
 pub mod views;
 
+/// What a message of each topic holds.
+pub use events;
+
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset
 /// ranges, one for each partition; past its frontier it is complete, and only
 /// then is it written.

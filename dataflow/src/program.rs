@@ -5,12 +5,17 @@ use crate::checkpoint;
 use crate::config::{self, Command, KnownView};
 use crate::run::{self, RunError};
 use crate::supervise;
-use crate::views;
+use crate::views::{self, own::OwnViews};
 use std::process::ExitCode;
 
 /// Does what the command line, the environment and the configuration file say.
 pub fn main() -> ExitCode {
-    match start() {
+    main_with(views::own::none)
+}
+
+/// The same with views of one's own beside those that are built in.
+pub fn main_with(own: OwnViews) -> ExitCode {
+    match start(own) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Config(error)) => error.report(),
         Err(error) => {
@@ -20,8 +25,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), RunError> {
-    let catalog = views::catalog(&Default::default())?;
+fn start(own: OwnViews) -> Result<(), RunError> {
+    let catalog = views::catalog_with(&Default::default(), own())?;
     let known: Vec<_> = catalog
         .definitions
         .iter()
@@ -31,7 +36,7 @@ fn start() -> Result<(), RunError> {
         })
         .collect();
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
-        Command::Views(settings) => run::views(&settings),
+        Command::Views(settings) => run::views(&settings, own),
         Command::Why(question) => Ok(ask::why(&question)?),
         Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
         Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
@@ -39,6 +44,6 @@ fn start() -> Result<(), RunError> {
             what: "writing what was asked for",
             source,
         }),
-        Command::Run(settings) => run::run(&settings),
+        Command::Run(settings) => run::run(&settings, own),
     }
 }

@@ -39,4 +39,7 @@ pub enum Error {
         /// What the client said.
         reason: String,
     },
+    /// What is to be sent cannot be read.
+    #[error("reading what is to be sent: {0}")]
+    Input(#[source] std::io::Error),
 }

@@ -21,6 +21,7 @@ mod producer;
 mod progress;
 mod report;
 mod run;
+mod send;
 mod shop;
 mod topics;
 
@@ -28,4 +29,5 @@ pub use error::Error;
 pub use options::{Options, Profile, Times};
 pub use report::{Report, TopicReport};
 pub use run::{Control, run};
+pub use send::{SendOptions, send};
 pub use shop::{Record, Shop};

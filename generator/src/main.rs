@@ -4,22 +4,53 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
-use generator::{Control, Options, run};
+use clap::{Parser, Subcommand};
+use generator::{Control, Error, Options, Report, SendOptions, run, send};
 
 /// Sends the events of a made-up shop to Kafka
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    // None where there is a command.
     #[command(flatten)]
-    options: Options,
+    options: Option<Options>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send messages of your own: each line of standard input, as it is
+    Send(SendOptions),
 }
 
 fn main() -> ExitCode {
-    let Arguments { options } = Arguments::parse();
-    let stop = Arc::new(AtomicBool::new(false));
-    stop_on_signal(Arc::clone(&stop));
-    match run(&options, Control::new(&stop)) {
+    match Arguments::parse() {
+        Arguments {
+            command: Some(Command::Send(options)),
+            ..
+        } => tell(&options.brokers, send(&options, std::io::stdin().lock())),
+        Arguments {
+            options: Some(options),
+            ..
+        } => {
+            let stop = Arc::new(AtomicBool::new(false));
+            stop_on_signal(Arc::clone(&stop));
+            tell(&options.brokers, run(&options, Control::new(&stop)))
+        }
+        // The brokers have to be given, so that there are options.
+        Arguments { .. } => ExitCode::from(2),
+    }
+}
+
+/// Says how it went.
+fn tell(brokers: &str, result: Result<Report, Error>) -> ExitCode {
+    match result {
         Ok(report) => {
             println!("{report}");
             if report.is_complete() {
@@ -27,10 +58,7 @@ fn main() -> ExitCode {
             }
             let lost = report.sent() - report.acknowledged();
             let reason = report.failure.as_deref().unwrap_or("it was stopped before");
-            eprintln!(
-                "error: {lost} events were not acknowledged by {}: {reason}",
-                options.brokers
-            );
+            eprintln!("error: {lost} events were not acknowledged by {brokers}: {reason}");
         }
         Err(error) => eprintln!("error: {error}"),
     }

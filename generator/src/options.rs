@@ -163,7 +163,7 @@ impl Options {
     }
 }
 
-fn property(text: &str) -> Result<(String, String), String> {
+pub(crate) fn property(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, such as linger.ms=5".into()),
@@ -195,7 +195,7 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-fn start(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn start(text: &str) -> Result<Timestamp, String> {
     // Between the years that `jiff` knows, with room for late events before and
     // a long run after.
     Timestamp::parse(text)

@@ -72,6 +72,9 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All there are.
+    pub const ALL: [Reason; 3] = [Reason::Malformed, Reason::Late, Reason::FromTheFuture];
+
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -82,8 +85,8 @@ impl Reason {
     }
 
     /// The other way.
-    pub(crate) fn of(text: &str) -> Option<Reason> {
-        [Reason::Malformed, Reason::Late, Reason::FromTheFuture]
+    pub fn of(text: &str) -> Option<Reason> {
+        Reason::ALL
             .into_iter()
             .find(|reason| reason.as_str() == text)
     }

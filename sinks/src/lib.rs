@@ -24,6 +24,7 @@ pub mod embedded;
 mod error;
 pub mod fail_points;
 mod generation;
+mod letters;
 pub mod mongodb;
 pub mod retry;
 mod table;
@@ -33,6 +34,7 @@ pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, Reaching, Standing};
+pub use letters::LetterQuery;
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};
 
@@ -182,6 +184,9 @@ pub trait Reader: Send + Sync {
 
     /// How a person would ask the database for the same.
     fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError>;
+
+    /// A page of the dead letters, with their messages.
+    fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError>;
 
     /// How far everything is complete, if anything has been published yet.
     fn progress(&self) -> Result<Option<Progress>, SinkError> {

@@ -268,6 +268,11 @@ fn somebody_else_writing_for_long_is_temporary() {
 }
 
 #[test]
+fn letters_are_read_whole() {
+    common::letters::check(&File::new().open());
+}
+
+#[test]
 fn sums_of_rows() {
     common::totals::check(&File::new().open());
 }

@@ -320,6 +320,12 @@ fn progress_comes_back() {
 }
 
 #[test]
+fn letters_are_read_whole() {
+    let database = Database::new("letters");
+    common::letters::check(&open(&database));
+}
+
+#[test]
 fn sums_of_rows() {
     let database = Database::new("sums");
     common::totals::check(&open(&database));

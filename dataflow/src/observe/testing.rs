@@ -131,3 +131,19 @@ pub(crate) fn partition_time(number: i32, at: Option<i64>, holding: Holding) -> 
         kafka: at,
     }
 }
+
+/// A dead letter of this reason and offset, with a message that is no text.
+pub(crate) fn letter((reason, offset): (sinks::Reason, i64)) -> sinks::DeadLetter {
+    sinks::DeadLetter {
+        topic: "transactions".to_owned(),
+        partition: 0,
+        offset,
+        timestamp: 0,
+        reason,
+        detail: "price: expected a number, found <null>".to_owned(),
+        view: None,
+        key: None,
+        value: b"<b>\xff".to_vec(),
+        epoch: 1,
+    }
+}

@@ -25,6 +25,7 @@ use crate::plan::{Plan, PlanError, Sources};
 use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
+use crate::views::own::OwnViews;
 use ending::Ending;
 use events::{Products, Topic as _};
 use sinks::fail_point;
@@ -36,8 +37,8 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When a view cannot be what the settings ask for, or nobody takes the text.
-pub fn views(settings: &Settings) -> Result<(), RunError> {
-    let infos = setup::view_infos(&setup::catalog(settings)?, &settings.topic_prefix);
+pub fn views(settings: &Settings, own: OwnViews) -> Result<(), RunError> {
+    let infos = setup::view_infos(&setup::catalog(settings, own)?, &settings.topic_prefix);
     print_views(&infos, &mut std::io::stdout()).map_err(|source| RunError::System {
         what: "printing the views",
         source,
@@ -49,15 +50,15 @@ pub fn views(settings: &Settings) -> Result<(), RunError> {
 ///
 /// # Errors
 /// Whatever ended it, if it was not told to.
-pub fn run(settings: &Settings) -> Result<(), RunError> {
+pub fn run(settings: &Settings, own: OwnViews) -> Result<(), RunError> {
     let mut cluster = Cluster::alone(settings.workers);
-    let outcome = operate(settings, &mut cluster);
+    let outcome = operate(settings, own, &mut cluster);
     cluster.goodbye(outcome.as_ref().err().map(RunError::for_others));
     outcome
 }
 
 /// The run itself. `cluster` becomes what the processes are connected by.
-fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
+fn operate(settings: &Settings, own: OwnViews, cluster: &mut Cluster) -> Result<(), RunError> {
     let started = Instant::now();
     let screen = Screen::new(settings.status);
     logging::init(settings.log_format, &settings.log, &screen);
@@ -69,7 +70,7 @@ fn operate(settings: &Settings, cluster: &mut Cluster) -> Result<(), RunError> {
         connection.check()?;
     }
 
-    let catalog = Arc::new(setup::catalog(settings)?);
+    let catalog = Arc::new(setup::catalog(settings, own)?);
     let names = catalog.routes.iter().map(|route| route.topic());
     let topics: Arc<[String]> = names
         .map(|name| format!("{}{name}", settings.topic_prefix))

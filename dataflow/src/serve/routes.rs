@@ -75,6 +75,10 @@ const PATHS: &str = "\
 /shop/CHART.csv, .json  the numbers of its chart, the same parameters: revenue, sold,
                         viewed, customers, interactions, logs
 /pipeline               the pipeline, for people
+/pipeline/dead-letters  what could not be used, and why; parameters:
+                        reason        malformed, late or from_the_future
+                        topic         of this topic alone
+                        offset        letters to pass over
 ";
 
 async fn index() -> String {

@@ -10,7 +10,10 @@ use axum::{
     http::{Request, StatusCode},
 };
 use serde_json::{Value as Json, json};
-use sinks::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value};
+use sinks::{
+    DeadLetter, LetterQuery, Query, Reader, Reason, SinkError, Standing, StoredLetter, StoredRow,
+    Total, Totals, Value,
+};
 use tower::ServiceExt;
 
 use super::*;
@@ -59,6 +62,17 @@ impl Reader for Memory {
 
     fn totals_query(&self, _table: usize, _totals: &Totals) -> Result<String, SinkError> {
         Ok("all of it".to_owned())
+    }
+
+    fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
+        self.ping()?;
+        let all = Reason::ALL.into_iter().zip(0..).map(testing::letter);
+        let wanted = all.filter(|letter| {
+            query.reason.is_none_or(|reason| letter.reason == reason)
+                && query.id.as_ref().is_none_or(|id| letter.id() == *id)
+        });
+        let page = wanted.skip(usize::try_from(query.offset).unwrap());
+        Ok(page.take(usize::try_from(query.limit).unwrap()).collect())
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {
@@ -281,13 +295,35 @@ fn what_is_wrong_is_said_as_json() {
             503,
             "memory is not available: it is away",
         ),
-        ("/api", 404, "no such path; / lists those there are"),
+        ("/apis", 404, "no such path; /api lists those there are"),
     ] {
         let (found, answer) = fixture.json(path);
         let error = answer["error"].as_str().unwrap();
         assert_eq!(found, status, "{path}");
         assert!(error.starts_with(expected), "{path}: {error}");
     }
+}
+
+#[test]
+fn dead_letters_are_shown_with_their_messages() {
+    let fixture = Fixture::new();
+    let (status, page) = fixture.get("/pipeline/dead-letters?reason=late");
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("transactions 0 @ 1"), "{page}");
+    assert!(
+        page.contains("found &lt;null&gt;") && page.contains("&lt;b&gt;\\xff"),
+        "{page}"
+    );
+    assert!(!page.contains("transactions 0 @ 0"), "{page}");
+    let (status, page) = fixture.get("/pipeline/dead-letters?offset=3");
+    assert!(
+        status == StatusCode::OK && page.contains("There are no more"),
+        "{page}"
+    );
+    let path = "/pipeline/dead-letters/message?id=transactions/0/7";
+    assert_eq!(fixture.get(path).0, StatusCode::NOT_FOUND);
+    let (status, answer) = fixture.get("/pipeline/dead-letters?reason=lost");
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
 }
 
 #[test]
@@ -346,7 +382,7 @@ fn a_server_listens_until_it_is_stopped() {
     let _silent = TcpStream::connect(address).unwrap();
     let mut client = TcpStream::connect(address).unwrap();
     client
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();

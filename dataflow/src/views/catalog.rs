@@ -9,7 +9,7 @@ use super::window::{Lateness, Window};
 use crate::checkpoint::SavedDefinition;
 use crate::time::{PartitionTime, Refusal, Rule};
 use events::{Malformed, Timestamp, Topic};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What configuration may change of a view.
@@ -46,6 +46,12 @@ pub enum ViewError {
         /// The size it gives.
         size: Duration,
     },
+    /// A view's name is that of its collection, and each needs one of its own.
+    #[error(
+        "there cannot be a view {0:?}: a name is of small letters, digits and _, begins with a letter, and is that of \
+         no other view, and none of progress, dead_letters and tidemark_…"
+    )]
+    Name(&'static str),
     /// The view does not fit a row.
     #[error(transparent)]
     TooMany(#[from] TooMany),
@@ -173,6 +179,22 @@ impl Catalog {
             definition: view.describe(max_ahead),
         };
         self.definitions.iter().map(saved).collect()
+    }
+
+    /// That each view has a collection of its own.
+    pub(super) fn check_names(&self) -> Result<(), ViewError> {
+        let mut names = BTreeSet::from(["progress", "dead_letters"]);
+        for view in &self.definitions {
+            let name = view.name;
+            let is_word = name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            if !is_word || name.starts_with("tidemark_") || !names.insert(name) {
+                return Err(ViewError::Name(name));
+            }
+        }
+        Ok(())
     }
 
     /// The number of the topic of this name, without a prefix.

@@ -34,6 +34,7 @@ pub mod key;
 mod latest;
 mod log_analysis;
 pub mod maintain;
+pub mod own;
 pub mod plan;
 mod product_analysis;
 mod product_views_analysis;
@@ -51,7 +52,7 @@ mod windows;
 pub use catalog::{Catalog, Override, ViewError};
 pub use footprint::Gauge;
 
-use events::{Customers, ProductViews, Products, SystemLogs, Transactions, UserInteractions};
+use own::{ByTopic, OwnView};
 use std::collections::BTreeMap;
 
 /// The list of all views, by the topic they read, with what configuration
@@ -60,10 +61,23 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When configuration asks for what a view does not have.
 pub fn catalog(overrides: &BTreeMap<String, Override>) -> Result<Catalog, ViewError> {
-    catalog_of(overrides, &|_| true)
+    catalog_with(overrides, Vec::new())
 }
 
-/// Those views alone whose names are `wanted`: for measuring a few of them.
+/// The same with a program's `own` views behind those that are built in.
+///
+/// # Errors
+/// Likewise; or when a view is called as none may be.
+pub fn catalog_with(
+    overrides: &BTreeMap<String, Override>,
+    own: Vec<OwnView>,
+) -> Result<Catalog, ViewError> {
+    let catalog = build(overrides, own, &|_| true)?;
+    catalog.check_names()?;
+    Ok(catalog)
+}
+
+/// Those built-in views alone whose names are `wanted`: for measuring a few of them.
 ///
 /// # Errors
 /// When configuration asks for what a view does not have.
@@ -71,20 +85,34 @@ pub fn catalog_of(
     overrides: &BTreeMap<String, Override>,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Catalog, ViewError> {
+    build(overrides, Vec::new(), wanted)
+}
+
+fn build(
+    overrides: &BTreeMap<String, Override>,
+    own: Vec<OwnView>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Catalog, ViewError> {
+    let mut all = ByTopic::default();
+    for view in [
+        customer_analysis::view().into(),
+        product_analysis::view().into(),
+        sales_analysis::view().into(),
+        revenue_analysis::view().into(),
+        product_views_analysis::view().into(),
+        interaction_analysis::view().into(),
+        log_analysis::view().into(),
+    ] {
+        all.add(view);
+    }
+    own.into_iter().for_each(|view| all.add(view));
     let customer = Some(revenue_analysis::customer as _);
     let product = Some(revenue_analysis::product as _);
-    let sales = vec![sales_analysis::view(), revenue_analysis::view()];
-    let interactions = vec![interaction_analysis::view()];
     Catalog::default()
-        .topic::<Customers>(vec![customer_analysis::view()], customer, overrides, wanted)?
-        .topic::<Products>(vec![product_analysis::view()], product, overrides, wanted)?
-        .topic::<Transactions>(sales, None, overrides, wanted)?
-        .topic::<ProductViews>(
-            vec![product_views_analysis::view()],
-            None,
-            overrides,
-            wanted,
-        )?
-        .topic::<UserInteractions>(interactions, None, overrides, wanted)?
-        .topic::<SystemLogs>(vec![log_analysis::view()], None, overrides, wanted)
+        .topic(all.customers, customer, overrides, wanted)?
+        .topic(all.products, product, overrides, wanted)?
+        .topic(all.transactions, None, overrides, wanted)?
+        .topic(all.product_views, None, overrides, wanted)?
+        .topic(all.user_interactions, None, overrides, wanted)?
+        .topic(all.system_logs, None, overrides, wanted)
 }

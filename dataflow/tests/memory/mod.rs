@@ -2,8 +2,8 @@
 //! nothing goes back.
 
 use sinks::{
-    Batch, Holder, Progress, Query, Reaching, Reader, Row, RowId, SinkError, Standing,
-    StoredLetter, StoredRow, Total, Totals, Value, Writer,
+    Batch, DeadLetter, Holder, LetterQuery, Progress, Query, Reaching, Reader, Row, RowId,
+    SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -295,6 +295,10 @@ impl Reader for Seen<'_> {
     }
 
     fn totals_query(&self, _table: usize, _totals: &Totals) -> Result<String, SinkError> {
+        unreachable!("nobody looks at pages")
+    }
+
+    fn letters(&self, _query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
         unreachable!("nobody looks at pages")
     }
 

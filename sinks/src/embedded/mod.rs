@@ -19,6 +19,7 @@
 
 mod errors;
 mod generation;
+mod letters;
 mod reader;
 mod schema;
 mod store;

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::generation;
 use super::schema::{long, name, quote};
 use super::store::Store;
 use super::text;
+use super::{generation, letters};
 use crate::{
-    Column, Kind, Progress, Query, Reader, Reason, SinkError, Standing, StoredLetter, StoredRow,
-    Table, Total, Totals, Value, ViewProgress,
+    Column, DeadLetter, Kind, LetterQuery, Progress, Query, Reader, Reason, SinkError, Standing,
+    StoredLetter, StoredRow, Table, Total, Totals, Value, ViewProgress,
 };
 
 /// A way to read the file.
@@ -135,6 +135,10 @@ impl Reader for EmbeddedReader {
         }
         // None is for want of memory, or of a text of a gigabyte.
         Ok(statement.expanded_sql().unwrap_or(sql))
+    }
+
+    fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
+        letters::page(&self.store, &self.connection(), query)
     }
 
     fn written_after(

@@ -34,6 +34,7 @@ mod holder;
 mod indexes;
 mod lane;
 mod layout;
+mod letters;
 mod reader;
 mod replies;
 mod standing;

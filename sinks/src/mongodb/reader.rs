@@ -8,8 +8,11 @@ use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
 use super::connection::Connection;
-use super::{documents, holder, totals};
-use crate::{Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table, Total, Totals};
+use super::{documents, holder, letters, totals};
+use crate::{
+    DeadLetter, LetterQuery, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table,
+    Total, Totals,
+};
 
 /// A way to read the database.
 #[derive(Debug)]
@@ -118,6 +121,21 @@ impl Reader for MongoReader {
     fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
         Ok(totals::shell(table, self.pipeline(table, totals)?))
+    }
+
+    fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
+        let collection = self.collection("dead_letters");
+        let find = collection.find(letters::filter(query));
+        let find = find.sort(doc! {"timestamp": -1, "_id": 1});
+        let find = find.skip(query.offset.into()).limit(query.limit.into());
+        let mut all = Vec::new();
+        self.each(find, |document| {
+            let letter = letters::whole(document)
+                .map_err(|problem| self.unreadable("dead_letters", &problem))?;
+            all.push(letter);
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {

@@ -14,6 +14,7 @@
 mod assets;
 mod history;
 mod layout;
+mod letters;
 mod live;
 mod pipeline;
 mod shop;
@@ -32,6 +33,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/live/shop", get(shop::events))
         .route("/pipeline", get(pipeline::page))
         .route("/pipeline/why/{view}/{window}", get(pipeline::why))
+        .route("/pipeline/dead-letters", get(letters::page))
+        .route("/pipeline/dead-letters/message", get(letters::message))
         .route("/live/pipeline", get(live::events))
         .route("/assets/{name}", get(assets::asset))
 }

@@ -88,7 +88,10 @@ fn tiles(now: &Snapshot, point: &Point) -> Markup {
             (tile("Read and not written", count(now.in_flight())))
             (tile("Epochs under way", count(now.epochs_behind())))
             (tile("A write takes", write_time(now)))
-            (tile("Dead letters", count(now.dead_letters)))
+            div {
+                dt { "Dead letters" }
+                dd { a href="/pipeline/dead-letters" { (count(now.dead_letters)) } }
+            }
             (tile("Last checkpoint", checkpoint(&now.checkpoints)))
         }
     }
