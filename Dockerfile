@@ -18,6 +18,7 @@ COPY generator generator
 COPY sinks sinks
 COPY dataflow dataflow
 COPY tests tests
+COPY examples examples
 # What `tidemark --version` says: docker build --build-arg SOURCE_COMMIT="$(git rev-parse --short HEAD)"
 ARG SOURCE_COMMIT=
 ENV SOURCE_COMMIT="${SOURCE_COMMIT}"

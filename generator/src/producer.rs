@@ -82,9 +82,11 @@ impl Sender {
     pub(crate) fn send(&mut self, record: &Record<'_>) -> Result<(), Error> {
         let topic = &self.topics[record.number];
         let mut message = BaseRecord::with_opaque_to(topic, record.number)
-            .key(record.key)
             .payload(record.value)
             .timestamp(record.timestamp_ms);
+        if let Some(key) = record.key {
+            message = message.key(key);
+        }
         loop {
             match self.producer.send(message) {
                 Ok(()) => break,

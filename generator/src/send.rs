@@ -1,7 +1,6 @@
 //! Messages of one's own, a line each: to try what a pipeline makes of them.
 
 use std::io::BufRead;
-use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -74,14 +73,13 @@ pub fn send(options: &SendOptions, lines: impl BufRead) -> Result<Report, Error>
         sender.send(&Record {
             number,
             topic,
-            key: own_id(topic, &line).unwrap_or_default().as_bytes(),
+            key: own_id(topic, &line).as_deref().map(str::as_bytes),
             value: &line,
             timestamp_ms: micros.div_euclid(1_000),
         })?;
     }
     // The client itself gives a message up after two minutes.
     sender.finish(|| false);
-    sender.wait(Duration::ZERO);
     Ok(Report {
         topics: sender.report(),
         elapsed: began.elapsed(),

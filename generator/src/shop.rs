@@ -38,7 +38,7 @@ pub struct Record<'a> {
     /// The name of the topic.
     pub topic: &'static str,
     /// The event's own id, so that all messages about it are in one partition.
-    pub key: &'a [u8],
+    pub key: Option<&'a [u8]>,
     /// JSON, unless it was damaged.
     pub value: &'a [u8],
     /// The Kafka timestamp: milliseconds since the UNIX epoch.
@@ -255,7 +255,7 @@ impl Shop {
         each(Record {
             number,
             topic: events::TOPICS[number],
-            key: self.key.as_bytes(),
+            key: Some(self.key.as_bytes()),
             value: &self.value,
             timestamp_ms: self.clock.now().as_millis(),
         });
@@ -280,7 +280,7 @@ impl Shop {
         each(Record {
             number: *number,
             topic: events::TOPICS[*number],
-            key: key.as_bytes(),
+            key: Some(key.as_bytes()),
             value,
             timestamp_ms: self.clock.now().as_millis(),
         });

@@ -27,7 +27,7 @@ fn make(profile: &Profile, rounds: usize) -> Vec<Made> {
             assert_eq!(TOPICS[record.number], record.topic);
             made.push(Made {
                 topic: record.topic,
-                key: record.key.to_vec(),
+                key: record.key.unwrap_or_default().to_vec(),
                 value: record.value.to_vec(),
                 timestamp_ms: record.timestamp_ms,
             });

@@ -184,7 +184,7 @@ fn the_whole_of_it() {
                 }
             }),
             "rust" => {
-                let example = workspace().join("dataflow/examples/own_view.rs");
+                let example = workspace().join("examples/own_view/src/main.rs");
                 let example = std::fs::read_to_string(example).expect("the example");
                 assert!(example.contains(&block.text), "{} is not in it", block.text);
             }

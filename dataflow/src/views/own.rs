@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Such a program is `tidemark` in all else: its command line, its checkpoints, its
-//! pages. `examples/own_view.rs` is one.
+//! pages. `examples/own_view` in the project is one.
 
 use super::view::View;
 use events::{Customers, ProductViews, Products, SystemLogs, Transactions, UserInteractions};

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 /// How many seconds charts look back.
 const LENGTH: usize = 600;
+/// Partitions of which there are points: more lines than anybody looks at, and less than a
+/// page takes to load. Metrics have all.
+const MOST: usize = 64;
 
 /// How the pipeline was at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,18 +25,28 @@ pub(super) struct Point {
     /// By view: how far its watermark is behind the clock, in seconds; none before the
     /// first.
     pub(super) behind: Vec<Option<f64>>,
+    /// By partition: messages that Kafka has and that are not read, and how far the newest
+    /// event's time is behind the clock, in seconds; none before the first event.
+    pub(super) partitions: Vec<(u64, Option<f64>)>,
 }
+
+/// A partition: its topic and number.
+pub(super) type Place = (String, i32);
 
 /// Points, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct History {
     points: VecDeque<Point>,
     last: Option<(Duration, u64, u64)>,
+    /// What the partitions of the points are.
+    places: Vec<Place>,
 }
 
 impl History {
-    /// Takes note of how things are now, at `millis` since the UNIX epoch.
+    /// Takes note of how things are now, at `millis` since the UNIX epoch. When there are
+    /// other partitions than before, all points are about those.
     pub(super) fn note(&mut self, now: &Snapshot, times: &[ViewTime], millis: i64) -> Point {
+        self.know(now);
         let counts = (now.uptime, now.events(), now.rows());
         let (since, events, rows) = self.last.replace(counts).unwrap_or(counts);
         let span = now.uptime.saturating_sub(since).as_millis();
@@ -52,6 +65,11 @@ impl History {
             rows: rate(counts.2, rows),
             lag: now.lag(),
             behind: times.iter().map(behind).collect(),
+            partitions: self
+                .places
+                .iter()
+                .map(|place| standing(place, now, times, millis))
+                .collect(),
         };
         if self.points.len() == LENGTH {
             self.points.pop_front();
@@ -60,10 +78,51 @@ impl History {
         point
     }
 
+    /// The partitions that the points are about.
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    fn know(&mut self, now: &Snapshot) {
+        let found = now.partitions.iter().take(MOST);
+        let found: Vec<Place> = found
+            .map(|partition| (partition.topic.clone(), partition.partition))
+            .collect();
+        if found == self.places {
+            return;
+        }
+        for point in &mut self.points {
+            let of = |place: &Place| {
+                let known = self.places.iter().position(|other| other == place);
+                known.map_or((0, None), |known| point.partitions[known])
+            };
+            point.partitions = found.iter().map(of).collect();
+        }
+        self.places = found;
+    }
+
     /// All points there are.
     pub(super) fn points(&self) -> impl Iterator<Item = &Point> {
         self.points.iter()
     }
+}
+
+/// Where a partition stands: its lag, and how far its events are behind the clock.
+fn standing(
+    (topic, number): &Place,
+    now: &Snapshot,
+    times: &[ViewTime],
+    millis: i64,
+) -> (u64, Option<f64>) {
+    let mut found = now.partitions.iter();
+    let found = found.find(|found| found.topic == *topic && found.partition == *number);
+    let times = times.iter().flat_map(|time| &time.partitions);
+    let newest = times
+        .filter(|time| time.topic == *topic && time.partition == *number)
+        .filter_map(|time| time.event_time)
+        .max();
+    let behind = newest.map(|at| millis.saturating_sub(at.div_euclid(1_000)) as f64 / 1_000.0);
+    (found.map_or(0, |found| found.lag()), behind)
 }
 
 #[cfg(test)]
@@ -96,5 +155,29 @@ mod tests {
         }
         assert_eq!(history.points().count(), LENGTH);
         assert_eq!(history.points().next().map(|point| point.at), Some(400.0));
+    }
+    #[test]
+    fn points_are_about_the_partitions_there_are() {
+        let board = Board::new(1, &["sales".to_owned()], &[]);
+        let mut history = History::default();
+        let partition = |number: i32, end: i64| crate::observe::PartitionSnapshot {
+            topic: "sales".to_owned(),
+            partition: number,
+            worker: 0,
+            position: 10,
+            end,
+            paused: false,
+        };
+        let mut note = |partitions| {
+            let mut now = board.snapshot();
+            now.partitions = partitions;
+            history.note(&now, &[], 1_000)
+        };
+        assert_eq!(note(vec![partition(1, 13)]).partitions, [(3, None)]);
+        let both = note(vec![partition(0, 12), partition(1, 10)]);
+        assert_eq!(both.partitions, [(2, None), (0, None)]);
+        let old = history.points().next().unwrap();
+        assert_eq!(old.partitions, [(0, None), (3, None)]);
+        assert_eq!(history.places()[1], ("sales".to_owned(), 1));
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn page(
             p class="quiet" { @if asked.offset == 0 { "There are none." } @else { "There are no more." } }
         } @else {
             p class="quiet" { "Those of the newest messages first, from number " (count(u64::from(asked.offset) + 1)) "." }
-            div class="wide" { table { thead { tr {
+            div class="wide" tabindex="0" role="region" aria-label="Dead letters" { table { thead { tr {
                 @for title in ["Message (UTC)", "Place", "Reason", "Lost to", "Why", "Message"] { th scope="col" { (title) } }
             } } tbody { @for letter in &letters { (line(letter)) } } } }
         }

@@ -3,7 +3,7 @@
 //! A page that connects gets the history first, and then what changes. It is sampled
 //! and rendered once, however many pages look; rendered only while one does.
 
-use super::history::{History, Point};
+use super::history::{History, Place, Point};
 use super::pipeline;
 use crate::serve::routes::App;
 use axum::extract::State;
@@ -25,8 +25,11 @@ const BEHIND: usize = 8;
 #[derive(Clone)]
 pub(in crate::serve) struct Live {
     history: Arc<Mutex<History>>,
-    changes: broadcast::Sender<Arc<str>>,
+    changes: broadcast::Sender<(Kind, Arc<str>)>,
 }
+
+/// What an event is: its name.
+type Kind = &'static str;
 
 /// What a page is told each second.
 #[derive(Serialize)]
@@ -36,10 +39,11 @@ struct Change<'a> {
     parts: Vec<(&'static str, String)>,
 }
 
-/// What a page is told first.
+/// What a page is told first, and again when there are other partitions.
 #[derive(Serialize)]
 struct Beginning<'a> {
     views: Vec<&'a str>,
+    partitions: &'a [Place],
     points: Vec<&'a Point>,
 }
 
@@ -59,8 +63,20 @@ impl Live {
             second.tick().await;
             let (now, times) = (app.board.snapshot(), app.board.times());
             let millis = jiff::Timestamp::now().as_millisecond();
-            let point = self.lock().note(&now, &times, millis);
+            let (point, are_others) = {
+                let mut history = self.lock();
+                let before = history.places().to_vec();
+                let point = history.note(&now, &times, millis);
+                (point, history.places() != before)
+            };
             if self.changes.receiver_count() == 0 {
+                continue;
+            }
+            // That nobody listens is no failure.
+            if are_others {
+                let _ = self
+                    .changes
+                    .send(("beginning", self.beginning(&app).into()));
                 continue;
             }
             let parts = pipeline::parts(&app, &now, &times, &point);
@@ -69,11 +85,21 @@ impl Live {
                 point: &point,
                 parts: parts.map(|(id, part)| (id, part.into_string())).collect(),
             };
-            // Numbers and texts: it has a form as JSON. That nobody listens is no failure.
+            // Numbers and texts: it has a form as JSON.
             if let Ok(text) = serde_json::to_string(&change) {
-                let _ = self.changes.send(text.into());
+                let _ = self.changes.send(("change", text.into()));
             }
         }
+    }
+
+    fn beginning(&self, app: &App) -> String {
+        let history = self.lock();
+        let beginning = Beginning {
+            views: app.views.iter().map(|view| view.name.as_str()).collect(),
+            partitions: history.places(),
+            points: history.points().collect(),
+        };
+        serde_json::to_string(&beginning).unwrap_or_default()
     }
 
     /// The newest point, if there is one.
@@ -91,17 +117,11 @@ pub(super) async fn events(
     State(app): State<App>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = BroadcastStream::new(app.live.changes.subscribe());
-    let beginning = {
-        let history = app.live.lock();
-        let beginning = Beginning {
-            views: app.views.iter().map(|view| view.name.as_str()).collect(),
-            points: history.points().collect(),
-        };
-        serde_json::to_string(&beginning).unwrap_or_default()
-    };
-    let beginning = Event::default().event("beginning").data(beginning);
+    let beginning = Event::default()
+        .event("beginning")
+        .data(app.live.beginning(&app));
     let changes = changes.filter_map(|change| match change {
-        Ok(text) => Some(Event::default().event("change").data(&*text)),
+        Ok((kind, text)) => Some(Event::default().event(kind).data(&*text)),
         // It gets the next one.
         Err(BroadcastStreamRecvError::Lagged(_)) => None,
     });

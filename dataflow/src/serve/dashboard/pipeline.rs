@@ -30,10 +30,19 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
             (chart("lag", "Messages not read yet"))
             (chart("behind", "Watermarks behind the clock, in seconds"))
         }
-        section { h2 { "Views" } div class="wide" id="views" { (part("views")) } }
-        section { h2 { "Partitions" } div class="wide" id="partitions" { (part("partitions")) } }
-        section { h2 { "Topics" } div class="wide" id="topics" { (part("topics")) } }
-        section { h2 { "Workers" } div class="wide" id="workers" { (part("workers")) } }
+        section aria-label="The partitions of a topic" {
+            label class="choice" { "Partitions of " select id="topic" {
+                @for topic in &now.topics { option { (topic.name) } }
+            } }
+            div class="charts" {
+                (chart("lags", "Messages not read yet, by partition"))
+                (chart("late", "Newest event behind the clock, by partition, in seconds"))
+            }
+        }
+        (section("Views", "views", part("views")))
+        (section("Partitions", "partitions", part("partitions")))
+        (section("Topics", "topics", part("topics")))
+        (section("Workers", "workers", part("workers")))
     };
     layout::page(
         "Pipeline",
@@ -42,12 +51,21 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
     )
 }
 
+fn section(title: &str, id: &str, part: Markup) -> Markup {
+    html! {
+        section {
+            h2 { (title) }
+            div class="wide" tabindex="0" role="region" aria-label=(title) id=(id) { (part) }
+        }
+    }
+}
+
 fn chart(name: &str, title: &str) -> Markup {
     html! {
         figure {
             figcaption { (title) }
             div class="chart" data-chart=(name) role="img" aria-label=(title) {}
-            details { summary { "As a table" } div class="wide" data-table=(name) {} }
+            details { summary { "As a table" } div class="wide" tabindex="0" role="region" aria-label=(title) data-table=(name) {} }
         }
     }
 }

@@ -6,10 +6,17 @@ const LONGEST = 600;
 
 // What each chart shows of a point: names of its lines, and their values.
 let views = [];
+let partitions = [];
+const topic = document.getElementById("topic");
+// The places of the chosen topic's partitions among all.
+const chosen = () => partitions.flatMap(([name], n) => (name === topic.value ? [n] : []));
+const numbers = () => chosen().map((n) => `${partitions[n][1]}`);
 const charts = {
   rates: { lines: () => ["events/s", "rows/s"], of: (p) => [p.events, p.rows] },
   lag: { lines: () => ["messages"], of: (p) => [p.lag] },
   behind: { lines: () => views, of: (p) => views.map((_, n) => p.behind[n] ?? null) },
+  lags: { lines: numbers, of: (p) => chosen().map((n) => p.partitions[n][0]) },
+  late: { lines: numbers, of: (p) => chosen().map((n) => p.partitions[n][1]) },
 };
 let points = [];
 
@@ -61,7 +68,7 @@ function draw() {
 
 follow({
   beginning: (text) => {
-    ({ views, points } = JSON.parse(text));
+    ({ views, partitions, points } = JSON.parse(text));
     say("");
     build();
   },
@@ -75,4 +82,5 @@ follow({
 });
 adapt(() => document.querySelectorAll("[data-chart]").forEach((box) =>
   charts[box.dataset.chart].plot?.setSize({ width: box.clientWidth, height: HEIGHT })), build);
+topic.addEventListener("change", () => { build(); draw(); });
 document.querySelectorAll("details").forEach((one) => one.addEventListener("toggle", draw));

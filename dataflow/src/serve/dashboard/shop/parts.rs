@@ -96,7 +96,7 @@ fn table(chart: &Chart, lines: &Lines, sums: usize) -> Markup {
         }
         details data-keep={ (chart.name) "-table" } {
             summary { "As a table" }
-            div class="wide tall" { table {
+            div class="wide tall" tabindex="0" role="region" aria-label=(chart.title) { table {
                 thead { tr {
                     th scope="col" { "Window (UTC)" }
                     th scope="col" { "State" }
@@ -119,11 +119,11 @@ fn products(app: &App, chart: &Chart, totals: &[Total]) -> Markup {
     let largest = totals.first().and_then(|total| total.sums.first());
     let largest = largest.map_or(0.0, Value::approximate).max(1.0);
     html! {
-        div class="wide tall" { table class="top" {
+        div class="wide tall" tabindex="0" role="region" aria-label=(chart.title) { table class="top" {
             thead { tr {
                 th scope="col" { "Product" }
                 @for unit in chart.units { th scope="col" class="number" { (unit) } }
-                th scope="col" { "" }
+                th scope="col" { "Share" }
             } }
             tbody { @for total in totals {
                 @let id = total.by.first().map(shown).unwrap_or_default();
@@ -133,7 +133,7 @@ fn products(app: &App, chart: &Chart, totals: &[Total]) -> Markup {
                         None => th scope="row" class="quiet" { (id) },
                     }
                     @for sum in &total.sums { td class="number" { (shown(sum)) } }
-                    td { meter max=(largest) value=(total.sums.first().map_or(0.0, Value::approximate)) {} }
+                    td { meter max=(largest) value=(total.sums.first().map_or(0.0, Value::approximate)) aria-label="of the largest" {} }
                 }
             } }
         } }
