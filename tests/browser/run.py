@@ -38,13 +38,13 @@ def plain(value):
 class Browsed(unittest.TestCase):
     """A shop with a pipeline, and a page that must not complain."""
 
-    arguments = ()
+    arguments = ("--epoch", "50ms")
     events = ("--count", "300", "--seed", "3", "--start", "2026-11-24T09:00:00", "--late", "0.3",
               "--partitions", "2", "--replication", "2")
 
     @classmethod
     def setUpClass(cls):
-        cls.shop = Shop(cls.__name__.lower(), "--epoch", "50ms", *cls.arguments)
+        cls.shop = Shop(cls.__name__.lower(), *cls.arguments)
         cls.addClassCleanup(cls.shop.close)
         cls.sent = cls.shop.generate(*cls.events)
         cls.shop.start()
@@ -123,7 +123,7 @@ class Browsed(unittest.TestCase):
 
 
 class ShopPage(Browsed):
-    arguments = ("--idle-timeout", "1h")
+    arguments = (*Browsed.arguments, "--idle-timeout", "1h")
 
     def test_what_it_shows_is_what_mongodb_holds(self):
         page = self.open("/?span=all")
@@ -235,7 +235,7 @@ class EveryPage(Browsed):
 
 
 class PipelinePage(Browsed):
-    arguments = ("--checkpoint", "state")
+    arguments = (*Browsed.arguments, "--checkpoint", "state")
 
     def read(self, page):
         """Messages read, as the table of topics says."""

@@ -97,7 +97,12 @@ class Shop:
         self.pipeline = subprocess.Popen(
             command, env=self.environment, cwd=self.folder.name, stdout=self.log, stderr=self.log
         )
-        eventually("it is ready", lambda: self.get("/readyz").status == 200)
+        eventually("it is ready", lambda: self.has_ended() or self.get("/readyz").status == 200)
+        if self.has_ended():
+            raise AssertionError(pathlib.Path(self.log.name).read_text())
+
+    def has_ended(self):
+        return self.pipeline.poll() is not None
 
     def get(self, path):
         return urllib.request.urlopen(self.url + path, timeout=10)

@@ -39,10 +39,10 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
                 (chart("late", "Newest event behind the clock, by partition, in seconds"))
             }
         }
-        (section("Views", "views", part("views")))
-        (section("Partitions", "partitions", part("partitions")))
-        (section("Topics", "topics", part("topics")))
-        (section("Workers", "workers", part("workers")))
+        (section("Views", "views", &part("views")))
+        (section("Partitions", "partitions", &part("partitions")))
+        (section("Topics", "topics", &part("topics")))
+        (section("Workers", "workers", &part("workers")))
     };
     layout::page(
         "Pipeline",
@@ -51,7 +51,7 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
     )
 }
 
-fn section(title: &str, id: &str, part: Markup) -> Markup {
+fn section(title: &str, id: &str, part: &Markup) -> Markup {
     html! {
         section {
             h2 { (title) }

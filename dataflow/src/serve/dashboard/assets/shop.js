@@ -35,10 +35,11 @@ function both(plot, n, { show }) {
 }
 
 // Half a window of air on both sides, so that there is a place for a single one.
-function around(at) {
+function around(plot, first, last) {
+  const at = plot.data[0];
   const steps = at.slice(1).map((start, n) => start - at[n]);
   const half = Math.min(...(steps.length ? steps : [3600])) / 2;
-  return (_, first, last) => [(first ?? 0) - half, (last ?? 0) + half];
+  return [(first ?? 0) - half, (last ?? 0) + half];
 }
 
 function build(box) {
@@ -56,7 +57,7 @@ function build(box) {
     // Of each line one entry; the other one is known by its dashes.
     legend: { live: false }, cursor: { drag: { x: true, y: false, setScale: false } },
     hooks: { setSelect: [choose], setSeries: [both] },
-    scales: { x: { range: around(chart.at) }, y: fromZero },
+    scales: { x: { range: around }, y: fromZero },
     axes: [{ ...axis(), space: 60, values: time }, amounts()],
     series: [{ label: "window" }, ...lines],
   }, columns(chart), box);
