@@ -2,6 +2,7 @@
 
 pub mod ask;
 mod background;
+mod causes;
 pub mod checkpoint;
 pub mod cluster;
 mod compaction;

@@ -1,5 +1,6 @@
 //! What a user can choose.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +16,10 @@ pub struct Options {
     /// Any property of librdkafka; may be repeated
     #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property)]
     pub properties: Vec<(String, String)>,
+
+    /// The password of the Kafka user (sasl.password) is in this file
+    #[arg(long, value_name = "FILE")]
+    pub kafka_password_file: Option<PathBuf>,
 
     /// Rounds to make, of about five events each [default: 100, or without end with --rate]
     #[arg(long, value_name = "ROUNDS")]
@@ -119,6 +124,7 @@ impl Options {
         Options {
             brokers: brokers.to_owned(),
             properties: Vec::new(),
+            kafka_password_file: None,
             count: None,
             every: None,
             rate: None,

@@ -25,7 +25,10 @@ const TOPICS: usize = events::TOPICS.len();
 const POLL_EVERY: u64 = 64;
 
 /// The settings of a client: ours, then the user's.
-pub(crate) fn settings(options: &Options) -> ClientConfig {
+///
+/// # Errors
+/// When a file that they name cannot be read.
+pub(crate) fn settings(options: &Options) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &options.brokers)
@@ -43,7 +46,12 @@ pub(crate) fn settings(options: &Options) -> ClientConfig {
     for (key, value) in &options.properties {
         config.set(key, value);
     }
-    config
+    if let Some(file) = &options.kafka_password_file {
+        let unreadable = |error| Error::Settings(format!("{}: {error}", file.display()));
+        let password = std::fs::read_to_string(file).map_err(unreadable)?;
+        config.set("sasl.password", password.trim());
+    }
+    Ok(config)
 }
 
 pub(crate) struct Sender {
@@ -56,7 +64,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(options: &Options) -> Result<Sender, Error> {
-        let producer = settings(options)
+        let producer = settings(options)?
             .create_with_context(Deliveries::default())
             .map_err(|error| Error::Settings(error.to_string()))?;
         let name = |topic: &&str| format!("{}{topic}", options.topic_prefix);

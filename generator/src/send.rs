@@ -1,6 +1,7 @@
 //! Messages of one's own, a line each: to try what a pipeline makes of them.
 
 use std::io::BufRead;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -29,6 +30,10 @@ pub struct SendOptions {
     #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = property)]
     pub properties: Vec<(String, String)>,
 
+    /// The password of the Kafka user (sasl.password) is in this file
+    #[arg(long, value_name = "FILE")]
+    pub kafka_password_file: Option<PathBuf>,
+
     /// Put before the name of the topic
     #[arg(long, value_name = "PREFIX", default_value = "")]
     pub topic_prefix: String,
@@ -46,6 +51,7 @@ pub struct SendOptions {
 pub fn send(options: &SendOptions, lines: impl BufRead) -> Result<Report, Error> {
     let connection = Options {
         properties: options.properties.clone(),
+        kafka_password_file: options.kafka_password_file.clone(),
         topic_prefix: options.topic_prefix.clone(),
         ..Options::new(&options.brokers)
     };

@@ -46,7 +46,7 @@ fn create(options: &Options, missing: &[&String]) -> Result<(), Error> {
     };
     let any = |reason: String| refused(missing[0], reason);
 
-    let mut config = settings(options);
+    let mut config = settings(options)?;
     config.set_log_level(RDKafkaLogLevel::Emerg);
     let admin: AdminClient<DefaultClientContext> = config
         .create()

@@ -166,7 +166,10 @@ class Kafka:
         return [(node, node.clients) for node in self.nodes if node.proxy]
 
     def environment(self):
-        return ["TIDEMARK_BROKERS=" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)]
+        return [
+            "TIDEMARK_BROKERS=" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes),
+            f"KAFKA_JARS={self.jars or fetch(self.cache)}",
+        ]
 
 
 def brokers(port):

@@ -114,6 +114,15 @@ impl Kafka {
         }
     }
 
+    /// Whether a broker answers.
+    ///
+    /// # Errors
+    /// When none does.
+    pub fn answers(&self) -> Result<(), String> {
+        let answer = self.consumer.fetch_metadata(None, Duration::from_secs(5));
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Creates a topic and waits until it can be used.
     ///
     /// # Panics

@@ -26,6 +26,7 @@ pub mod poll;
 pub mod process;
 pub mod samples;
 pub mod scene;
+pub mod secured;
 pub mod services;
 pub mod sqlite;
 pub mod watcher;

@@ -95,6 +95,32 @@ impl Services {
         (services, proxies.collect())
     }
 
+    /// Services that somebody else has started and will end.
+    pub fn elsewhere(brokers: String, mongodb_uri: String) -> Services {
+        Services {
+            brokers,
+            mongodb_uri,
+            directory: None,
+            kind: &[],
+        }
+    }
+
+    /// Where `scripts/services` has put its programs: `MONGOD`, `KAFKA_JARS`.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn program(name: &str) -> PathBuf {
+        let home = std::env::var_os("TIDEMARK_SERVICES_DIR").map(PathBuf::from);
+        let home = home.unwrap_or_else(|| workspace().join("target/services"));
+        let written = written(&home).remove(name);
+        written.map(PathBuf::from).unwrap_or_else(|| {
+            panic!(
+                "{name} is not in {}: run scripts/services start",
+                home.join("env").display()
+            )
+        })
+    }
+
     /// Starts all nodes and waits until they answer. No harm if they run.
     pub fn start_all(&self) {
         self.command(&["start"]);

@@ -124,8 +124,9 @@ impl Drop for Bash {
 
 /// The page's own names, made this test's.
 fn made_own(text: &str, scene: &Scene, port: u16) -> String {
-    let text = text.replace("--database tour", &format!("--database {}", scene.database));
+    // The prefix first: the name of the database has one like it.
     let text = text.replace("tour-", &scene.prefix);
+    let text = text.replace("--database tour", &format!("--database {}", scene.database));
     text.replace("8080", &port.to_string())
 }
 

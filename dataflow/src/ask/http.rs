@@ -1,15 +1,11 @@
-//! One question by HTTP. The answer comes from a machine nearby, of a library that
-//! the server is made of as well.
+//! One question by HTTP or HTTPS.
 
-use axum::body::{Body, to_bytes};
-use hyper::Request;
-use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST};
-use hyper_util::rt::TokioIo;
-use std::io;
-use std::net::SocketAddr;
+use super::AskError;
+use crate::causes::with_causes;
+use crate::config::Endpoint;
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
+use std::path::Path;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,38 +13,76 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LONGEST: usize = 64 << 20;
 
 /// The status and the body of what is at a path.
-pub(super) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
+pub(super) fn get(at: &Endpoint, path: &str) -> Result<(u16, Vec<u8>), AskError> {
+    let client = client(at)?;
+    let away = |reason: String| AskError::Away {
+        url: at.url.clone(),
+        reason,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
-    let asking = async { tokio::time::timeout(PATIENCE, ask(address, path)).await };
-    runtime.block_on(asking).unwrap_or_else(|_| {
-        let slow = format!("no answer within {} s", PATIENCE.as_secs());
-        Err(io::Error::new(io::ErrorKind::TimedOut, slow))
+        .build()
+        .map_err(|error| away(error.to_string()))?;
+    runtime
+        .block_on(ask(&client, at, path))
+        .map_err(|error| away(with_causes(&error.without_url())))
+}
+
+async fn ask(client: &Client, at: &Endpoint, path: &str) -> reqwest::Result<(u16, Vec<u8>)> {
+    let mut request = client.get(format!("{}{path}", at.url));
+    if let Some(token) = &at.token {
+        request = request.bearer_auth(token.expose());
+    }
+    let mut answer = request.send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            break;
+        }
+    }
+    Ok((answer.status().as_u16(), body))
+}
+
+/// One that goes straight there, and knows the certificates that were given.
+fn client(at: &Endpoint) -> Result<Client, AskError> {
+    // The library needs to be told which cryptography to use; whatever is chosen already
+    // is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut client = ClientBuilder::new()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .timeout(PATIENCE);
+    if let Some(ca) = &at.ca {
+        let unusable = |reason| unusable(ca, reason);
+        let authorities = Certificate::from_pem_bundle(&read(ca)?);
+        let authorities = authorities.map_err(|error| unusable(with_causes(&error)))?;
+        if authorities.is_empty() {
+            return Err(unusable("it holds no certificate in PEM".to_owned()));
+        }
+        client = client.tls_certs_only(authorities);
+    }
+    if let Some((certificate, key)) = &at.identity {
+        let mut pem = read(certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        let identity = Identity::from_pem(&pem);
+        let identity = identity.map_err(|error| unusable(certificate, with_causes(&error)))?;
+        client = client.identity(identity);
+    }
+    client.build().map_err(|error| AskError::Away {
+        url: at.url.clone(),
+        reason: with_causes(&error),
     })
 }
 
-async fn ask(address: SocketAddr, path: &str) -> io::Result<(u16, Vec<u8>)> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut asking, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    // It ends with the runtime, or tells the request what is wrong with it.
-    tokio::spawn(connection);
-    let request = Request::get(path)
-        .header(HOST, address.to_string())
-        .header(CONNECTION, "close")
-        .body(Body::empty())
-        .map_err(io::Error::other)?;
-    let answer = asking
-        .send_request(request)
-        .await
-        .map_err(io::Error::other)?;
-    let status = answer.status().as_u16();
-    let body = to_bytes(Body::new(answer.into_body()), LONGEST)
-        .await
-        .map_err(io::Error::other)?;
-    Ok((status, body.to_vec()))
+fn read(file: &Path) -> Result<Vec<u8>, AskError> {
+    std::fs::read(file).map_err(|error| unusable(file, error.to_string()))
+}
+
+fn unusable(file: &Path, reason: String) -> AskError {
+    let file = file.to_owned();
+    AskError::Certificate { file, reason }
 }
 
 /// A text as one segment of a path.
@@ -73,7 +107,7 @@ mod tests {
     #[test]
     fn what_is_no_http_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let other = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
             let mut asked = [0; 3];
@@ -81,7 +115,8 @@ mod tests {
             client.write_all(b"220 mail ready\r\n").unwrap();
             asked
         });
-        assert!(get(address, "/").is_err());
+        let at = Endpoint::open(url);
+        assert!(get(&at, "/").is_err());
         assert_eq!(&other.join().unwrap(), b"GET");
     }
 }

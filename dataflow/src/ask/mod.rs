@@ -11,7 +11,7 @@ use crate::observe::{Why, format};
 use serde::Deserialize;
 use sinks::Value;
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Why there is no answer.
@@ -19,24 +19,41 @@ use std::process::ExitCode;
 pub enum AskError {
     /// Nobody is there.
     #[error(
-        "nobody answers at {address}: {source}. Start a pipeline, or say where it serves with \
+        "nobody answers at {url}: {reason}. Start a pipeline, or say where it serves with \
          --http ADDR or TIDEMARK_HTTP: it logs \"serving http://ADDR\" at its start"
     )]
     Away {
         /// Where it was asked.
-        address: SocketAddr,
+        url: String,
         /// Why there was no answer.
-        source: io::Error,
+        reason: String,
+    },
+    /// A certificate cannot be used.
+    #[error("{}: {reason}", file.display())]
+    Certificate {
+        /// The file it is in.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// It does not answer to everybody.
+    #[error(
+        "{url} asks who is there: give the token that it was started with, as \
+         --http-token-file FILE or TIDEMARK_HTTP_TOKEN_FILE"
+    )]
+    Unauthorized {
+        /// Where it was asked.
+        url: String,
     },
     /// Somebody else is there.
     #[error(
-        "what answers at {address} is no pipeline, or another version of it (status {status}). \
+        "what answers at {url} is no pipeline, or another version of it (status {status}). \
          Say where yours serves with --http ADDR or TIDEMARK_HTTP: it logs \"serving \
          http://ADDR\" at its start"
     )]
     Stranger {
         /// Where it was asked.
-        address: SocketAddr,
+        url: String,
         /// The status that came back.
         status: u16,
     },
@@ -44,10 +61,10 @@ pub enum AskError {
     #[error("{0}")]
     Refused(String),
     /// There is no answer now.
-    #[error("{address}: {reason}; ask again in a moment")]
+    #[error("{url}: {reason}; ask again in a moment")]
     NotNow {
         /// Where it was asked.
-        address: SocketAddr,
+        url: String,
         /// Why not.
         reason: String,
     },
@@ -60,7 +77,9 @@ impl AskError {
     /// 2 for a question that is wrong, 1 for everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            AskError::Refused(_) => ExitCode::from(2),
+            AskError::Refused(_) | AskError::Certificate { .. } | AskError::Unauthorized { .. } => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }
@@ -79,28 +98,27 @@ pub fn why(question: &Question) -> Result<(), AskError> {
 
 /// Asks why a window is still open.
 pub(crate) fn ask(question: &Question) -> Result<Why, AskError> {
-    let Question {
-        view,
-        window,
-        address,
-    } = question;
+    let Question { view, window, at } = question;
     let path = format!("/api/why/{}/{}", http::escape(view), http::escape(window));
-    let answer = http::get(*address, &path);
-    let (status, body) = answer.map_err(|source| AskError::Away {
-        address: *address,
-        source,
-    })?;
-    read(*address, status, &body)
+    let (status, body) = http::get(at, &path)?;
+    read(&at.url, status, &body)
 }
 
 /// What an answer says.
-fn read(address: SocketAddr, status: u16, body: &[u8]) -> Result<Why, AskError> {
+fn read(url: &str, status: u16, body: &[u8]) -> Result<Why, AskError> {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
 
-    let stranger = |_| AskError::Stranger { address, status };
+    let url = url.to_owned();
+    let stranger = |_| AskError::Stranger {
+        url: url.clone(),
+        status,
+    };
+    if status == 401 {
+        return Err(AskError::Unauthorized { url });
+    }
     if status == 200 {
         return serde_json::from_slice(body).map_err(stranger);
     }
@@ -109,16 +127,17 @@ fn read(address: SocketAddr, status: u16, body: &[u8]) -> Result<Why, AskError> 
     let reason = format::value(&Value::Text(error));
     Err(match status {
         400 | 404 => AskError::Refused(reason),
-        _ => AskError::NotNow { address, reason },
+        _ => AskError::NotNow { url, reason },
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Endpoint;
 
     fn error(status: u16, body: &str) -> AskError {
-        read(([127, 0, 0, 1], 8080).into(), status, body.as_bytes()).unwrap_err()
+        read("http://127.0.0.1:8080", status, body.as_bytes()).unwrap_err()
     }
 
     #[test]
@@ -129,7 +148,7 @@ mod tests {
         let not_now = error(503, "{\"error\": \"Kafka is\\naway\"}");
         assert_eq!(
             not_now.to_string(),
-            "127.0.0.1:8080: Kafka is\u{fffd}away; ask again in a moment"
+            "http://127.0.0.1:8080: Kafka is\u{fffd}away; ask again in a moment"
         );
         assert_eq!(not_now.exit_code(), ExitCode::FAILURE);
         for (status, body) in [(200, "<html>"), (404, "not found"), (404, "{}")] {
@@ -147,12 +166,12 @@ mod tests {
         let question = Question {
             view: "sales".to_owned(),
             window: "latest".to_owned(),
-            address,
+            at: Endpoint::open(format!("http://{address}")),
         };
         let away = ask(&question).unwrap_err();
         let said = away.to_string();
         assert!(
-            said.starts_with(&format!("nobody answers at {address}: ")),
+            said.starts_with(&format!("nobody answers at http://{address}: ")),
             "{said}"
         );
         assert!(said.contains("--http ADDR or TIDEMARK_HTTP"), "{said}");

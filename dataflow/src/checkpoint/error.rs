@@ -1,7 +1,7 @@
 //! Why a checkpoint cannot be written or read.
 
+use crate::causes::with_causes;
 use object_store::Error as StoreError;
-use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
@@ -139,7 +139,7 @@ impl CheckpointError {
         CheckpointError::Storage {
             action,
             object,
-            detail: without_queries(&chain(error)),
+            detail: without_queries(&with_causes(error)),
             temporary: passes(error),
         }
     }
@@ -159,21 +159,6 @@ impl CheckpointError {
 /// disk comes as `Generic`; the others are refusals of what was asked.
 fn passes(error: &StoreError) -> bool {
     matches!(error, StoreError::Generic { .. })
-}
-
-/// An error with what caused it, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !text.contains(&said) {
-            // Writing to a String does not fail.
-            let _ = write!(text, ": {said}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A text in which no URL has a query: signatures stand there.

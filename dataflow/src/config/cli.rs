@@ -10,126 +10,10 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status,
+    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, help,
     supervision::Supervised,
     text::{Names, Text},
 };
-
-const MORE: &str = "\
-Examples:
-  tidemark -w 4
-      Everything in one process, nothing to install: an in-process broker with
-      a generated shop, the rows in an SQLite file.
-  tidemark -w 4 --brokers kafka:9092 --mongodb-uri mongodb://db/?replicaSet=rs0
-      A real Kafka and a real MongoDB.
-  tidemark -w 2 -n 2 -p 0 --brokers kafka:9092 --mongodb-uri mongodb://db/
-  tidemark -w 2 -n 2 -p 1 --brokers kafka:9092 --mongodb-uri mongodb://db/
-      Two processes of two workers that share the work, on one machine. On
-      several machines give all of them the same --hostfile.
-  tidemark --brokers kafka:9092 --sqlite shop.sqlite --until-caught-up
-      What the topics hold now, into an SQLite file, and exit.
-  tidemark -w 4 --brokers kafka:9092 --mongodb-uri mongodb://db/ \
-        --checkpoint /var/lib/tidemark
-      A restart goes on from the last checkpoint, seconds old, whatever ended the
-      run before.
-  tidemark supervise -n 3 -w 2 -- --brokers kafka:9092 --mongodb-uri mongodb://db/
-      Three processes on this machine, started again when one fails.
-  tidemark views
-      What is computed, from what.
-  tidemark why sales_analysis latest
-      Why a window of a running pipeline is still open: which partitions hold it.
-  tidemark checkpoint inspect /var/lib/tidemark
-      How far the newest checkpoint is, and what it holds; verify reads all of it.
-
-Environment:
-  TIDEMARK_<SETTING>        any setting above: --max-in-flight is
-                            TIDEMARK_MAX_IN_FLIGHT
-  TIDEMARK_KAFKA_<NAME>     a librdkafka property: TIDEMARK_KAFKA_SASL_PASSWORD
-                            is sasl.password
-  NO_COLOR                  no colours
-  Flags win over the environment, which wins over the file of --config.
-
-File (TOML):
-  brokers = \"kafka:9092\"    any setting above, with _ for -
-  [kafka]                   librdkafka properties
-  fetch.wait.max.ms = 50
-  [views.sales_analysis]    any of the three may be left out
-  window = \"1h\"
-  time = \"kafka\"            or a time field of the event
-  lateness = \"2h\"           or \"forever\"
-
-Exit codes:
-  0  done    1  failed while running    2  wrong usage or configuration";
-
-const MORE_OF_SUPERVISE: &str = "\
-All processes run on this machine, with what stands behind -- as their arguments. When
-one of them ends otherwise than with 0, all are started again, after 1, 2, 4, … 30
-seconds; a minute without a failure makes that 1 again. Ctrl-C and SIGTERM are passed
-on, the second one too. If the supervisor itself is killed, its processes stop.
-
-Without --hostfile the processes talk to each other by free ports of this machine.
-Process 0 serves HTTP as the arguments say, the others do so with --http-all only. With
-several processes there is no live status; lines are logged instead.
-
-Examples:
-  tidemark supervise -n 3 -w 2 -- --brokers kafka:9092 --mongodb-uri mongodb://db/
-  tidemark supervise -w 4 -- --config tidemark.toml
-
-Exit codes:
-  0  all have ended with 0    1  given up    2  wrong usage or configuration";
-
-const MORE_OF_WHY: &str = "\
-A window is final when every partition of its topic has seen an event at or after
-the window's end + the view's lateness. This says which ones have not.
-
-Examples:
-  tidemark why sales_analysis latest
-  tidemark why sales_analysis 2026-11-24T10:00:00Z
-  tidemark why customer_analysis 2026-11-24 --http 8081
-      A day alone is its midnight, UTC. A pipeline that found port 8080 taken
-      serves on another one: its first line of log says where.
-
-Environment:
-  TIDEMARK_HTTP             the same as --http
-
-Exit codes:
-  0  answered    1  nobody there, or no answer yet    2  no such view or window";
-
-const MORE_OF_CHECKPOINT: &str = "\
-A checkpoint is what a restart goes on from: files whose records add up to the state
-as of an epoch, and a manifest that names them. These commands only read: a pipeline
-may run meanwhile.
-
-URL is what was given to --checkpoint:
-  /var/lib/tidemark         a directory, also as file:///var/lib/tidemark
-  s3://BUCKET/PATH          with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
-                            AWS_ENDPOINT, …
-  gs://BUCKET/PATH          with GOOGLE_APPLICATION_CREDENTIALS, …
-  az://CONTAINER/PATH       with AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY, …
-
-Examples:
-  tidemark checkpoint inspect /var/lib/tidemark
-      Its number, epoch and time, the views with their watermarks, offsets, files.
-  tidemark checkpoint inspect s3://shop/tidemark --json
-      The same for a program: .checkpoint.epoch, .checkpoint.state, .bytes, …
-  tidemark checkpoint verify /var/lib/tidemark
-      Before it is relied on: after a copy, a move, a disk that had errors.
-
-Exit codes:
-  0  answered, whole    1  none, damaged or not to be read    2  no place for one";
-
-const MORE_OF_COMPLETIONS: &str = "\
-Examples:
-  tidemark completions bash > ~/.local/share/bash-completion/completions/tidemark
-  tidemark completions zsh > ~/.zfunc/_tidemark
-      With fpath+=(~/.zfunc) in ~/.zshrc, before compinit.
-  tidemark completions fish > ~/.config/fish/completions/tidemark.fish";
-
-const MORE_OF_MAN: &str = "\
-Examples:
-  tidemark man | man -l -
-  tidemark man ~/.local/share/man/man1
-      Then: man tidemark, man tidemark-supervise, …";
 
 /// A shop's analytics, continuously correct: Kafka in, MongoDB out. Without a
 /// command it runs the pipeline.
@@ -142,7 +26,7 @@ Examples:
     disable_version_flag = true,
     disable_help_subcommand = true,
     max_term_width = 100,
-    after_help = MORE
+    after_help = help::OF_A_RUN
 )]
 pub(super) struct Cli {
     #[command(subcommand)]
@@ -188,11 +72,11 @@ pub(super) enum Command {
     Views,
 
     /// Start several processes on this machine, and start them again when one fails
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_SUPERVISE)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_SUPERVISE)]
     Supervise(Supervise),
 
     /// Ask a running pipeline why a window of a view is still open
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_WHY)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_WHY)]
     Why {
         /// The view: one of those that `tidemark views` prints
         view: String,
@@ -200,9 +84,8 @@ pub(super) enum Command {
         /// The start of the window, such as 2026-11-24T10:00:00Z, or latest: the newest that has begun
         window: String,
 
-        /// Where the pipeline serves HTTP [default: 127.0.0.1:8080]
-        #[arg(long, value_name = "ADDR")]
-        http: Option<Text<Http>>,
+        #[command(flatten)]
+        at: Asking,
     },
 
     /// Look into a checkpoint, or verify it
@@ -211,7 +94,7 @@ pub(super) enum Command {
         disable_help_subcommand = true,
         max_term_width = 100,
         arg_required_else_help = true,
-        after_help = MORE_OF_CHECKPOINT
+        after_help = help::OF_CHECKPOINT
     )]
     Checkpoint {
         #[command(subcommand)]
@@ -219,14 +102,14 @@ pub(super) enum Command {
     },
 
     /// Print a script that completes command lines
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_COMPLETIONS)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_COMPLETIONS)]
     Completions {
         /// For this shell
         shell: clap_complete::Shell,
     },
 
     /// Print the manual page, or write those of all commands
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_MAN)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_MAN)]
     Man {
         /// Write a page for each command into this folder
         #[arg(value_name = "FOLDER")]
@@ -234,11 +117,35 @@ pub(super) enum Command {
     },
 }
 
+/// Whom to ask.
+#[derive(Args)]
+pub(super) struct Asking {
+    /// Where the pipeline serves HTTP; with HTTPS as https://HOST:PORT [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) http: Option<String>,
+
+    /// The token that it asks for is in this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) http_token_file: Option<Text<PathBuf>>,
+
+    /// Its certificate is signed by one of these (PEM) [default: those whom the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub(super) http_ca: Option<PathBuf>,
+
+    /// Show it this certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(super) http_client_cert: Option<PathBuf>,
+
+    /// The private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(super) http_client_key: Option<PathBuf>,
+}
+
 /// What to ask about a checkpoint.
 #[derive(Subcommand)]
 pub(super) enum CheckpointQuestion {
     /// Print what the newest checkpoint is: epoch, views, offsets, files
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_CHECKPOINT)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_CHECKPOINT)]
     Inspect {
         /// Where it is: a directory, s3://…, gs://… or az://…
         url: String,
@@ -249,7 +156,7 @@ pub(super) enum CheckpointQuestion {
     },
 
     /// Read every block of the newest checkpoint, and print what is damaged or missing
-    #[command(disable_help_flag = true, max_term_width = 100, after_help = MORE_OF_CHECKPOINT)]
+    #[command(disable_help_flag = true, max_term_width = 100, after_help = help::OF_CHECKPOINT)]
     Verify {
         /// Where it is: a directory, s3://…, gs://… or az://…
         url: String,
@@ -326,6 +233,10 @@ pub(super) struct Options {
     /// Kafka brokers; without any, an in-process broker with a generated shop
     #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka and MongoDB")]
     pub(super) brokers: Option<Text<String>>,
+
+    /// The password of the Kafka user (sasl.password) is in this file
+    #[arg(long, value_name = "FILE", help_heading = "Kafka and MongoDB")]
+    pub(super) kafka_password_file: Option<Text<PathBuf>>,
 
     /// Put before each topic's name [default: nothing]
     #[arg(long, value_name = "TEXT", help_heading = "Kafka and MongoDB")]
@@ -422,6 +333,34 @@ pub(super) struct Options {
     /// Serve HTTP here, or off [default: 127.0.0.1:8080 or the next free port]
     #[arg(long, value_name = "ADDR", help_heading = "Observing")]
     pub(super) http: Option<Text<Http>>,
+
+    /// Serve HTTP to whoever knows the token in this file: as a bearer token, or as the password in a browser
+    #[arg(long, value_name = "FILE", help_heading = "Observing")]
+    pub(super) http_token_file: Option<Text<PathBuf>>,
+
+    /// Serve HTTPS with this certificate (PEM, with those between it and its authority)
+    #[arg(long, value_name = "FILE", help_heading = "Observing")]
+    pub(super) http_tls_cert: Option<Text<PathBuf>>,
+
+    /// The private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "Observing")]
+    pub(super) http_tls_key: Option<Text<PathBuf>>,
+
+    /// Serve HTTPS only to clients with a certificate of these authorities (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "Observing")]
+    pub(super) http_client_ca: Option<Text<PathBuf>>,
+
+    /// Serve HTTP to all who reach it, also from other machines
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Observing"
+    )]
+    pub(super) http_unauthenticated: Option<Text<bool>>,
 
     /// Draw the live status on a terminal: auto or off [default: auto]
     #[arg(long, value_name = "WHEN", help_heading = "Observing")]

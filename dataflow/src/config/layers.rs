@@ -18,7 +18,7 @@ use figment::{
 
 use super::{
     ConfigError,
-    cli::{Cli, Options},
+    cli::{Cli, Options, Property},
     error::{did_you_mean, nearest},
 };
 
@@ -53,6 +53,7 @@ impl Layers {
             None => Dict::new(),
         };
         let mut environment = environment(env, &names, &mut warnings);
+        told_to_all(&cli, &mut warnings);
         let flags = flags(cli)?;
         for store in STORES {
             if STORES.iter().any(|other| flags.contains_key(*other)) {
@@ -173,14 +174,15 @@ fn environment(
             continue;
         };
         let key = key.to_lowercase();
-        if let Some(property) = name.strip_prefix(KAFKA_PREFIX) {
+        // First, since one of them begins like a property.
+        if names.contains(&key) {
+            dict.insert(key, Value::from(value.as_str()));
+        } else if let Some(property) = name.strip_prefix(KAFKA_PREFIX) {
             let property = property.to_lowercase().replace('_', ".");
             if is_of_kubernetes(&property) {
                 continue;
             }
             kafka.insert(property, Value::from(value.as_str()));
-        } else if names.contains(&key) {
-            dict.insert(key, Value::from(value.as_str()));
         } else if key != "config"
             && let Some(meant) = nearest(&key, names.iter().map(String::as_str))
         {
@@ -201,6 +203,35 @@ fn environment(
 /// librdkafka has no property with such a name.
 fn is_of_kubernetes(property: &str) -> bool {
     property == "port" || property.starts_with("port.") || property.starts_with("service.")
+}
+
+/// Warns of secrets in the command line, which everybody on this machine may read.
+fn told_to_all(cli: &Cli, warnings: &mut Vec<String>) {
+    let password = |property: &&Property| property.key.ends_with("password");
+    if let Some(property) = cli.properties.iter().find(password) {
+        let instead = match property.key.as_str() {
+            "sasl.password" => "--kafka-password-file FILE",
+            _ => "a file with --config, in its part [kafka]",
+        };
+        warnings.push(format!(
+            "-X {} stands in the list of processes, for all on this machine to read: give it in \
+             {instead}",
+            property.key
+        ));
+    }
+    let uri = cli
+        .options
+        .mongodb_uri
+        .as_ref()
+        .map(|uri| uri.value.expose());
+    let user_info = uri.and_then(|uri| uri.rsplit_once('@'));
+    if user_info.is_some_and(|(user_info, _)| user_info.matches(':').count() > 1) {
+        warnings.push(
+            "the password in --mongodb-uri stands in the list of processes, for all on this \
+             machine to read: give it in --mongodb-uri-file FILE"
+                .to_owned(),
+        );
+    }
 }
 
 /// The settings of the command line.

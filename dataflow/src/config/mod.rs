@@ -14,6 +14,8 @@ mod cli;
 mod cluster;
 mod error;
 mod generated;
+mod help;
+mod http;
 mod layers;
 mod question;
 mod secret;
@@ -32,10 +34,11 @@ use clap::Parser;
 pub use checkpoint::CheckpointQuestion;
 pub use error::ConfigError;
 pub use generated::Generated;
-pub use question::Question;
+pub use http::{Http, HttpAccess, HttpTls};
+pub use question::{Endpoint, Question};
 pub use secret::Secret;
 pub use settings::{
-    Http, Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
+    Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
 };
 pub use supervision::Supervision;
 pub use views::KnownView;
@@ -101,10 +104,14 @@ pub fn load(
             };
             Command::Supervise(Supervision::new(given, cli.config, of_a_process)?)
         }
-        Some(cli::Command::Why { view, window, http }) => {
-            cli.options.http = http.or(cli.options.http);
+        Some(cli::Command::Why {
+            view,
+            window,
+            mut at,
+        }) => {
+            cli.options.http_token_file = at.http_token_file.take().or(cli.options.http_token_file);
             let layers = layers::Layers::merge(cli, &env)?;
-            Command::Why(Question::new(view, window, &layers)?)
+            Command::Why(Question::new(view, window, at, &layers)?)
         }
         Some(cli::Command::Checkpoint { question }) => Command::Checkpoint(question.into()),
         Some(cli::Command::Completions { shell }) => {

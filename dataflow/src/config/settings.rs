@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use super::{ConfigError, KnownView, Secret, cluster, layers::Layers, store, views};
+use super::{
+    ConfigError, Http, HttpAccess, KnownView, Secret, cluster, http, layers::Layers, store, views,
+};
 
 /// Everything that can be set, valid and complete.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ pub struct Settings {
     pub supervised: bool,
     /// Where HTTP is served.
     pub http: Http,
+    /// To whom, and how.
+    pub http_access: HttpAccess,
     /// Whether the live status may be drawn.
     pub status: Status,
     /// What is logged.
@@ -142,18 +146,6 @@ pub enum Lateness {
     Forever,
 }
 
-/// Where HTTP is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Http {
-    /// On 127.0.0.1:8080 or, where that is taken, on the next free port.
-    #[default]
-    Default,
-    /// Here and nowhere else.
-    At(std::net::SocketAddr),
-    /// Not at all.
-    Off,
-}
-
 /// Whether the live status is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Status {
@@ -200,6 +192,7 @@ impl Settings {
         let source = store::source(&options, &layers)?;
         let mut warnings = std::mem::take(&mut layers.warnings);
         store::useless(&options, &source, &store, &layers, &mut warnings);
+        let http_access = http::access(&options, &layers, &mut warnings)?;
 
         let processes = options.processes.map_or(1, |n| n.value.get());
         let process = options.process.map_or(0, |p| p.value);
@@ -291,6 +284,7 @@ impl Settings {
             views,
             supervised: false,
             http: options.http.map_or_else(Http::default, |h| h.value),
+            http_access,
             status: options.status.map_or_else(Status::default, |s| s.value),
             log: options.log.map_or_else(LogFilter::default, |l| l.value),
             log_format: options

@@ -6,11 +6,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{ConfigError, Secret, Source, Store, cli::Options, layers::Layers};
+use super::{ConfigError, Secret, Source, Store, cli::Options, http::read_secret, layers::Layers};
+
+/// librdkafka's name for the password of a user.
+const PASSWORD: &str = "sasl.password";
 
 /// Kafka where brokers are given, else a generated shop.
 pub(super) fn source(options: &Options, layers: &Layers) -> Result<Source, ConfigError> {
-    let properties: BTreeMap<String, Secret> = options
+    let mut properties: BTreeMap<String, Secret> = options
         .kafka
         .iter()
         .map(|(key, text)| (key.clone(), text.value.clone()))
@@ -22,6 +25,15 @@ pub(super) fn source(options: &Options, layers: &Layers) -> Result<Source, Confi
             "bootstrap.servers",
             "it is not set as a librdkafka property; give --brokers",
         ));
+    }
+    if let Some(file) = &options.kafka_password_file {
+        let password = read_secret(&file.value, "kafka_password_file", layers)?;
+        if properties.insert(PASSWORD.to_owned(), password).is_some() {
+            return Err(layers.error(
+                "kafka_password_file",
+                format!("one password is enough; leave out this or the property {PASSWORD}"),
+            ));
+        }
     }
     let Some(brokers) = &options.brokers else {
         if let Some(key) = properties.keys().next() {
@@ -67,7 +79,10 @@ pub(super) fn store(options: &Options, layers: &Layers) -> Result<Store, ConfigE
             ));
         }
         (Some(uri), None) => Some(("mongodb_uri", uri.value.clone())),
-        (None, Some(file)) => Some(("mongodb_uri_file", read_uri(&file.value, layers)?)),
+        (None, Some(file)) => {
+            let uri = read_secret(&file.value, "mongodb_uri_file", layers)?;
+            Some(("mongodb_uri_file", uri))
+        }
         (None, None) => None,
     };
     if let Some((key, uri)) = uri {
@@ -154,16 +169,6 @@ pub(super) fn useless(
         "database",
         "rows go to an SQLite file",
     );
-}
-
-fn read_uri(path: &std::path::Path, layers: &Layers) -> Result<Secret, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Secret::new(text.trim())),
-        Err(error) => Err(layers.error(
-            "mongodb_uri_file",
-            format!("{} cannot be read: {error}", path.display()),
-        )),
-    }
 }
 
 /// A name that no other run has.

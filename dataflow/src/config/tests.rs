@@ -1,6 +1,7 @@
 //! Who wins over whom, and what is said when something is wrong.
 
 mod checkpoint;
+mod http;
 mod question;
 mod supervision;
 

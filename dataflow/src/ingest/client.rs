@@ -149,6 +149,8 @@ pub struct Context {
     ends: Mutex<HashMap<String, HashMap<i32, End>>>,
     /// How much has been heard.
     heard: AtomicU64,
+    /// Why it cannot connect, as last heard.
+    reason: Mutex<Option<String>>,
 }
 
 /// The end of a partition, as last heard.
@@ -206,6 +208,17 @@ impl Context {
         ends.get(topic)?.get(&partition).copied()
     }
 
+    /// Why the client cannot connect, as last heard; its answers to questions do not say.
+    pub(super) fn reason(&self) -> Option<String> {
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.clone()
+    }
+
+    /// Forgets why, since it may be over.
+    pub(super) fn forget_reason(&self) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Whether a complaint is new, or old enough to be repeated. Notes it.
     pub fn is_news(&self, complaint: &str) -> bool {
         let mut complaints = self
@@ -246,6 +259,11 @@ impl ClientContext for Context {
             Some(RDKafkaErrorCode::PartitionEOF)
         ) {
             return;
+        }
+        // That it has tried all of them is no reason.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            let mut heard = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+            *heard = Some(reason.to_owned());
         }
         if self.is_news(&error.to_string()) {
             tracing::warn!("Kafka client: {error}: {reason}");

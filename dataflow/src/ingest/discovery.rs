@@ -50,8 +50,9 @@ pub struct Discovery {
 pub enum DiscoveryError {
     /// It did not answer in time.
     #[error(
-        "Kafka at {brokers} did not answer within {seconds} s ({detail}). Check --brokers and that \
-         the broker is up; --connect-timeout sets how long to wait"
+        "Kafka at {brokers} did not answer within {seconds} s ({detail}). Check --brokers, that the \
+         broker is up, and that -X security.protocol is what it wants; --connect-timeout sets how \
+         long to wait"
     )]
     Away {
         /// The brokers asked.
@@ -153,6 +154,7 @@ impl Prober {
         stopping: &AtomicBool,
     ) -> Result<(), DiscoveryError> {
         let started = Instant::now();
+        self.consumer.context().forget_reason();
         loop {
             // The client reports why it cannot connect when it is polled.
             serve(&self.consumer, |_| {});
@@ -162,10 +164,12 @@ impl Prober {
                 Ok(()) => return Ok(()),
                 Err(problem) => problem,
             };
+            serve(&self.consumer, |_| {});
+            let problem = problem.because(self.consumer.context().reason());
             let brokers = &self.brokers;
             if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
                 let (brokers, seconds) = (brokers.clone(), timeout.as_secs());
-                let detail = problem.error.to_string();
+                let detail = problem.detail();
                 return Err(match problem.of {
                     Some(what) => DiscoveryError::Incomplete {
                         brokers,
@@ -296,6 +300,8 @@ struct Problem {
     /// about the whole of Kafka.
     of: Option<String>,
     error: KafkaError,
+    /// Why the client cannot connect, if that is it.
+    reason: Option<String>,
 }
 
 impl Problem {
@@ -313,7 +319,19 @@ impl Problem {
             )
         );
         let of = (!away).then(what);
-        Problem { of, error }
+        let reason = None;
+        Problem { of, error, reason }
+    }
+
+    /// With what the client has said of its connections.
+    fn because(mut self, reason: Option<String>) -> Problem {
+        self.reason = reason.filter(|_| self.of.is_none());
+        self
+    }
+
+    fn detail(&self) -> String {
+        let error = || self.error.to_string();
+        self.reason.clone().unwrap_or_else(error)
     }
 }
 
@@ -321,7 +339,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of {
             Some(what) => write!(f, "{what}: {}", self.error),
-            None => self.error.fmt(f),
+            None => f.write_str(&self.detail()),
         }
     }
 }

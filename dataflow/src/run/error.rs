@@ -93,6 +93,7 @@ impl RunError {
             | RunError::View(_)
             | RunError::Property(_)
             | RunError::Plan(PlanError::NoSuchView { .. })
+            | RunError::Serve(ServeError::Certificate { .. })
             | RunError::Sink(SinkError::Misconfigured { .. } | SinkError::Held { .. }) => {
                 ExitCode::from(2)
             }

@@ -100,6 +100,7 @@ fn operate(settings: &Settings, own: OwnViews, cluster: &mut Cluster) -> Result<
     let product_names = serve::Names::default();
     let server = serve::start(
         settings.http,
+        &settings.http_access,
         Arc::clone(&board),
         Arc::clone(&reader),
         Arc::clone(&infos),

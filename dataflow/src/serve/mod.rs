@@ -16,6 +16,7 @@
 //! It runs on a thread of its own and reads what has been acknowledged, so that
 //! no request ever waits for the dataflow nor the dataflow for a request.
 
+mod access;
 mod dashboard;
 mod health;
 mod json;
@@ -25,6 +26,7 @@ mod query;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod views;
 mod watermarks;
 mod why;
@@ -33,16 +35,18 @@ pub use names::Names;
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
+use axum_server::tls_rustls::RustlsConfig;
 use sinks::Reader;
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::{
-    config::Http,
+    config::{Http, HttpAccess},
     observe::{Board, ViewInfo},
 };
 
@@ -57,6 +61,16 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A certificate or a key cannot be used.
+    #[error("{setting} {}: {reason}", file.display())]
+    Certificate {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The system gives no thread or no event queue.
     #[error("HTTP cannot be served: {0}")]
     Start(#[from] std::io::Error),
@@ -70,8 +84,8 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves HTTP where `http` says, and says where that is. `None` where it says
-/// `off`.
+/// Serves HTTP where `http` says, to whom `access` says, and says where that is. `None`
+/// where it says `off`.
 ///
 /// `views` are told in the order of the storage's tables: a view's number is
 /// that of its table for `reader`.
@@ -81,16 +95,18 @@ pub struct Server {
 /// [`ServeError`]; an address that the user named and that is taken is one.
 pub fn start(
     http: Http,
+    access: &HttpAccess,
     board: Arc<Board>,
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
     names: Names,
 ) -> Result<Option<Server>, ServeError> {
+    // What is wrong with them is said also where nothing is served.
+    let certificates = access.tls.as_ref().map(tls::config).transpose()?;
     let Some(listener) = listen::listen(http)? else {
         return Ok(None);
     };
     let address = listener.local_addr()?;
-    listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -101,14 +117,30 @@ pub fn start(
         live: dashboard::Live::new(),
         names,
     };
+    let who = access::Access::new(http, access);
+    let scheme = match certificates {
+        Some(_) => "https",
+        None => "http",
+    };
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
         // Told to stop, or nobody is left to tell: both end it. Connections that
         // are open are not waited for: they may be kept alive for ever.
         let followed = app.live.clone().follow(app.clone());
+        let routes = routes::router(app, who).into_make_service();
+        let served = async {
+            match certificates {
+                Some(config) => {
+                    let config = RustlsConfig::from_config(Arc::new(config));
+                    axum_server::from_tcp_rustls(listener, config)?
+                        .serve(routes)
+                        .await
+                }
+                None => axum_server::from_tcp(listener)?.serve(routes).await,
+            }
+        };
         tokio::select! {
-            served = axum::serve(listener, routes::router(app)) => served,
+            served = served => served,
             () = followed => Ok(()),
             _ = stopped => Ok(()),
         }
@@ -122,10 +154,7 @@ pub fn start(
             // A query that is still waiting for its database is not waited for.
             runtime.shutdown_background();
         })?;
-    info!("serving http://{address}");
-    if !address.ip().is_loopback() {
-        warn!("HTTP has no access control and is reachable from other machines");
-    }
+    info!("serving {scheme}://{address}");
     Ok(Some(Server {
         address,
         stop: Some(stop),

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
-    middleware::map_response,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
 use sinks::Reader;
 
+use super::access::{Access, check};
 use super::names::Names;
 use super::{dashboard, health, views, watermarks, why};
 use crate::observe::{Board, ViewInfo};
@@ -28,7 +29,7 @@ pub(super) struct App {
 }
 
 /// All paths.
-pub(super) fn router(app: App) -> Router {
+pub(super) fn router(app: App, access: Arc<Access>) -> Router {
     Router::new()
         .route("/api", get(index))
         .route("/healthz", get(health::alive))
@@ -41,6 +42,7 @@ pub(super) fn router(app: App) -> Router {
         .merge(dashboard::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(access, check))
         .layer(map_response(guarded))
         .with_state(app)
 }
@@ -102,14 +104,22 @@ async fn wrong_method() -> Refusal {
 }
 
 /// No answer is guessed to be another type than it says, kept after it is no
-/// longer true, or shown inside another site's page; and no page runs or fetches what
-/// is not from here.
+/// longer true, or shown or read inside another site's page; and no page runs or fetches
+/// what is not from here.
 async fn guarded(mut response: Response) -> Response {
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \

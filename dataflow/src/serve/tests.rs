@@ -17,6 +17,7 @@ use sinks::{
 use tower::ServiceExt;
 
 use super::*;
+use crate::config::Secret;
 use crate::observe::testing;
 
 const HOUR: i64 = 3_600_000;
@@ -128,21 +129,35 @@ impl Fixture {
         }
     }
 
-    fn router(&self) -> Router {
-        routes::router(routes::App {
+    fn router(&self, access: &HttpAccess) -> Router {
+        let app = routes::App {
             board: self.board.clone(),
             reader: self.reader.clone(),
             views: self.views.clone(),
             live: super::dashboard::Live::new(),
             names: super::Names::default(),
-        })
+        };
+        routes::router(app, access::Access::new(Http::Default, access))
     }
 
     fn get(&self, path: &str) -> (StatusCode, String) {
-        let request = Request::get(path).body(Body::empty()).unwrap();
+        self.get_as(path, &HttpAccess::default(), &[("host", "localhost:8080")])
+    }
+
+    fn get_as(
+        &self,
+        path: &str,
+        access: &HttpAccess,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, String) {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.unwrap().block_on(async {
-            let response = self.router().oneshot(request).await.unwrap();
+            let response = self.router(access).oneshot(request).await.unwrap();
             let status = response.status();
             assert_eq!(response.headers()["x-content-type-options"], "nosniff");
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -161,6 +176,44 @@ fn ids(page: &Json) -> Vec<&str> {
     rows.iter()
         .map(|row| row["_id"].as_str().unwrap())
         .collect()
+}
+
+#[test]
+fn every_path_asks_for_the_token_but_those_of_probes() {
+    let fixture = Fixture::new();
+    fixture.board.set_ready();
+    let access = HttpAccess {
+        token: Some(Secret::new("correct-horse-battery")),
+        tls: None,
+    };
+    let host = ("host", "shop.example");
+    let token = ("authorization", "Bearer correct-horse-battery");
+    let paths = [
+        "/",
+        "/live/shop",
+        "/shop/revenue.csv",
+        "/pipeline",
+        "/pipeline/dead-letters",
+        "/assets/dashboard.css",
+        "/metrics",
+        "/api",
+        "/api/views",
+        "/no-such-path",
+    ];
+    for path in paths {
+        let (status, body) = fixture.get_as(path, &access, &[host]);
+        assert_eq!(status, 401, "{path}");
+        assert!(!body.contains("correct"), "{body}");
+        let (status, _) = fixture.get_as(path, &HttpAccess::default(), &[host]);
+        assert_eq!(status, 421, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(fixture.get_as(path, &access, &[host]).0, 200, "{path}");
+    }
+    for path in ["/metrics", "/api", "/api/views"] {
+        let (status, _) = fixture.get_as(path, &access, &[host, token]);
+        assert_eq!(status, 200, "{path}");
+    }
 }
 
 #[test]
@@ -371,6 +424,7 @@ fn a_server_listens_until_it_is_stopped() {
     let fixture = Fixture::new();
     let server = start(
         Http::At(([127, 0, 0, 1], 0).into()),
+        &HttpAccess::default(),
         fixture.board,
         fixture.reader,
         fixture.views,
@@ -382,7 +436,7 @@ fn a_server_listens_until_it_is_stopped() {
     let _silent = TcpStream::connect(address).unwrap();
     let mut client = TcpStream::connect(address).unwrap();
     client
-        .write_all(b"GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();

@@ -118,6 +118,30 @@ pub(super) fn classify(database: &str, error: &Error) -> SinkError {
     }
 }
 
+/// Why no server can be had, of the driver's description of all it knows about each.
+fn unreachable(message: &str) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for server in message.split("Address: ").skip(1) {
+        let address = server.split(',').next().unwrap_or_default();
+        let Some((_, after)) = server.split_once("Error: Kind: ") else {
+            continue;
+        };
+        let reason = after.split(", labels: ").next().unwrap_or_default();
+        let hint = if reason.contains("invalid peer certificate") {
+            "; tlsCAFile in the URI names a file with those to trust"
+        } else if reason.contains("unexpected end of file") {
+            "; it may want tls=true in the URI"
+        } else {
+            ""
+        };
+        reasons.push(format!("{address}: {reason}{hint}"));
+    }
+    match reasons.is_empty() {
+        true => message.to_owned(),
+        false => format!("no server can be written to: {}", reasons.join("; ")),
+    }
+}
+
 /// One line: the driver's own `Display` adds labels, sources and the whole
 /// reply of the server.
 fn sentence(error: &Error) -> String {
@@ -138,6 +162,7 @@ fn sentence(error: &Error) -> String {
             format!("{message}; check user, password and authSource")
         }
         ErrorKind::Io(error) => error.to_string(),
+        ErrorKind::ServerSelection { message, .. } => unreachable(message),
         kind => kind.to_string(),
     };
     shorten(&text)

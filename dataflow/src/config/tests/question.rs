@@ -18,16 +18,13 @@ fn a_question_goes_where_the_pipeline_serves() {
         (asked.view, asked.window),
         ("sales_analysis".to_owned(), "latest".to_owned())
     );
-    assert_eq!(asked.address.to_string(), "127.0.0.1:8080");
+    assert_eq!(asked.at.url, "http://127.0.0.1:8080");
     let env = [("TIDEMARK_HTTP", "0.0.0.0:9000")];
-    assert_eq!(why(&[], &env).address.to_string(), "127.0.0.1:9000");
-    assert_eq!(
-        why(&["--http", "[::]:81"], &env).address.to_string(),
-        "[::1]:81"
-    );
+    assert_eq!(why(&[], &env).at.url, "http://127.0.0.1:9000");
+    assert_eq!(why(&["--http", "[::]:81"], &env).at.url, "http://[::1]:81");
     let (_file, path) = file("http = '10.0.0.1:80'\n");
     let asked = why(&["--config", &path], &[]);
-    assert_eq!(asked.address.to_string(), "10.0.0.1:80");
+    assert_eq!(asked.at.url, "http://10.0.0.1:80");
     // Settings of the pipeline that are not right here do not matter.
     why(
         &[],
@@ -64,4 +61,49 @@ fn a_wrong_question_is_wrong_usage() {
             .contains("tidemark why sales_analysis latest"),
         "{help}"
     );
+}
+
+#[test]
+fn a_pipeline_elsewhere_may_ask_who_is_there() {
+    let (_token, token) = file("a-token-of-a-good-length");
+    let asked = why(
+        &[
+            "--http",
+            "https://shop.example:8443/",
+            "--http-token-file",
+            &token,
+            "--http-ca",
+            "ca.pem",
+            "--http-client-cert",
+            "me.pem",
+            "--http-client-key",
+            "me.key",
+        ],
+        &[],
+    );
+    assert_eq!(
+        asked.at,
+        Endpoint {
+            url: "https://shop.example:8443".to_owned(),
+            token: Some(Secret::new("a-token-of-a-good-length")),
+            ca: Some("ca.pem".into()),
+            identity: Some(("me.pem".into(), "me.key".into())),
+        }
+    );
+    // The pipeline's own settings say it as well.
+    let env = [
+        ("TIDEMARK_HTTP", "10.0.0.1:80"),
+        ("TIDEMARK_HTTP_TLS_CERT", "cert.pem"),
+        ("TIDEMARK_HTTP_TOKEN_FILE", token.as_str()),
+    ];
+    let asked = why(&[], &env).at;
+    assert_eq!(asked.url, "https://10.0.0.1:80");
+    assert!(asked.token.is_some());
+    let question = ["why", "sales_analysis", "latest"];
+    for wrong in ["ftp://shop", "https://ann:pw@shop", "https://shop/path"] {
+        let said = error(&[&question[..], &["--http", wrong]].concat(), &[]);
+        assert!(said.contains("or a URL such as"), "{said}");
+    }
+    let half = [&question[..], &["--http-client-cert", "me.pem"]].concat();
+    assert!(error(&half, &[]).contains("give both"));
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ask::{self, AskError};
-use crate::config::Question;
+use crate::config::{Endpoint, Question};
 use crate::time::{Holding, Mark};
 
 const LOGS: &str = "system_logs";
@@ -256,6 +256,7 @@ fn a_client_is_answered() {
     let http = Http::At(([127, 0, 0, 1], 0).into());
     let server = start(
         http,
+        &HttpAccess::default(),
         fixture.board,
         fixture.reader,
         fixture.views,
@@ -266,7 +267,7 @@ fn a_client_is_answered() {
         ask::ask(&Question {
             view: view.to_owned(),
             window: window.to_owned(),
-            address: server.address(),
+            at: Endpoint::open(format!("http://{}", server.address())),
         })
     };
     let why = ask("log_analysis", "1970-01-01 08:00").unwrap();
