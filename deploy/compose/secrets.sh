@@ -5,8 +5,9 @@
 # is read-only, so that one container which does nothing else takes them and puts them
 # into a volume for each service:
 #
-#   mongodb    root-password, key            tidemark   mongodb-uri
+#   mongodb    root-password, key            tidemark   mongodb-uri, http-token
 #   grafana    admin-password                airflow    passwords.json, mongodb-uri
+#   prometheus tidemark-token
 set -eu
 umask 077
 from=${SECRETS_FROM:-/run/secrets}
@@ -38,6 +39,7 @@ password=$(secret mongodb-tidemark-password)
 key=$(secret mongodb-key)
 grafana=$(secret grafana-admin-password)
 airflow=$(secret airflow-admin-password)
+token=$(secret tidemark-http-token)
 # `at` is where MongoDB is, as its replica set tells it to clients.
 at=${SECRETS_MONGODB:-mongodb:27017}
 uri="mongodb://tidemark:$password@$at/?replicaSet=tidemark&authSource=admin"
@@ -46,6 +48,8 @@ printf '%s' "$root_password" | give 999 400 mongodb/root-password
 printf '%s' "$password" | give 999 400 mongodb/tidemark-password
 printf '%s' "$key" | give 999 400 mongodb/key
 printf '%s' "$uri" | give 65532 400 tidemark/mongodb-uri
+printf '%s' "$token" | give 65532 400 tidemark/http-token
+printf '%s' "$token" | give 65534 400 prometheus/tidemark-token
 printf '%s' "$grafana" | give 472 400 grafana/admin-password
 printf '%s' "$uri" | give 50000 400 airflow/mongodb-uri
 # Airflow opens it for writing too, to add users that have no password yet.

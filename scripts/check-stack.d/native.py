@@ -63,17 +63,18 @@ def url(name, path):
 def rows():
     for name in TIDEMARK:
         def there(name=name):
-            status, text = get(url(name, "/api/views/log_analysis"), limit=1)
+            status, text = get(url(name, "/api/views/log_analysis"), token=stand_in.token(), limit=1)
             return status == 200 and json.loads(text).get("rows")
 
         wait_until(f"{name} has rows", 60, there, stand_in.running(*TIDEMARK))
-    return []
+        if get(url(name, "/api/views/log_analysis"))[0] != 401:
+            yield f"{name} serves rows also to those without the token"
 
 
 def metrics():
     # The last one to appear is that of the first checkpoint.
     def scraped():
-        text = "".join(get(url(name, "/metrics"))[1] for name in TIDEMARK)
+        text = "".join(get(url(name, "/metrics"), token=stand_in.token())[1] for name in TIDEMARK)
         return "tidemark_checkpoint_timestamp_seconds" in text and text
 
     text = wait_until("a checkpoint", 60, scraped, stand_in.running(*TIDEMARK))
@@ -139,6 +140,7 @@ def kubernetes():
     os.makedirs(f"{folder}/checkpoints")
     for there, here in {
         "/run/secrets/tidemark/uri": f"{FOLDER}/secrets-tidemark/mongodb-uri",
+        "/run/secrets/tidemark/token": f"{FOLDER}/secrets-tidemark/http-token",
         "/etc/tidemark/hosts": f"{folder}/hosts",
         '"/var/lib/tidemark"': f'"{folder}/checkpoints"',
     }.items():

@@ -199,6 +199,11 @@ class StandIn:
     def generator(self):
         self.start("generator", [f"{self.programs}/generator", *self.command("generator")])
 
+    def token(self):
+        """What opens HTTP."""
+        with open(f"{FOLDER}/secrets-tidemark/http-token") as file:
+            return file.read()
+
     def tidemark(self, name):
         self.start(name, [f"{self.programs}/tidemark", *self.command(name)])
 
@@ -208,5 +213,9 @@ class StandIn:
         for name in ("prometheus.yml", "alerts.yml"):
             os.replace(self.copy(f"deploy/prometheus/{name}"), f"{folder}/{name}")
         mounts = {**self.mounts("prometheus"), "/etc/prometheus": folder}
+        with open(f"{folder}/prometheus.yml") as file:
+            text = file.read()
+        with open(f"{folder}/prometheus.yml", "w") as file:
+            file.write(text.replace("/run/secrets", mounts["/run/secrets"]))
         words = [self.placed(word, mounts) for word in self.service("prometheus")["command"]]
         self.start("prometheus", [program, *words, f"--web.listen-address={self.at['prometheus:9090']}"])

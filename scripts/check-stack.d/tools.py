@@ -36,12 +36,13 @@ def ports(count):
     return found
 
 
-def get(url, **query):
+def get(url, token=None, **query):
     """(status, text) of a GET; 0 where nobody answers."""
     if query:
         url += "?" + urllib.parse.urlencode(query)
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -30,6 +30,53 @@ fn help() {
 }
 
 #[test]
+fn the_version_is_that_of_the_build() {
+    let (code, output) = ended("version", &["--version"], &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.starts_with("tidemark 0."), "{output}");
+}
+
+#[test]
+fn shells_and_man_are_told_of_each_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script) = ended(shell, &["completions", shell], &[]);
+        assert_eq!(code, Some(0), "{script}");
+        for word in [
+            "supervise",
+            "checkpoint",
+            "mongodb-uri-file",
+            "http-token-file",
+        ] {
+            assert!(script.contains(word), "{shell}: {word} is not in {script}");
+        }
+    }
+    let (code, output) = ended("csh", &["completions", "csh"], &[]);
+    assert_eq!(code, Some(2), "{output}");
+
+    let (code, page) = ended("man", &["man"], &[]);
+    assert_eq!(code, Some(0), "{page}");
+    for part in [
+        ".TH tidemark 1",
+        ".SH NAME",
+        "max\\-in\\-flight",
+        "TIDEMARK_KAFKA",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let place = folder.path().join("man1");
+    let (code, output) = ended("man1", &["man", &place.display().to_string()], &[]);
+    assert_eq!(code, Some(0), "{output}");
+    for page in [
+        "tidemark.1",
+        "tidemark-why.1",
+        "tidemark-checkpoint-verify.1",
+    ] {
+        assert!(place.join(page).is_file(), "{page} is missing");
+    }
+}
+
+#[test]
 fn views_are_listed() {
     let (code, output) = ended("list", &["views"], &[]);
     assert_eq!(code, Some(0), "{output}");

@@ -191,3 +191,61 @@ fn wrong_usage_ends_with_2() {
         assert!(process.output().contains(flag), "{}", process.output());
     }
 }
+
+#[test]
+fn lines_of_ones_own_are_sent_as_they_are() {
+    let scene = Scene::without_topics("send");
+    let program = end_to_end::process::binary("generator");
+    let send = |topic: &str, lines: &str, more: &[&str]| {
+        let mut child = std::process::Command::new(&program)
+            .args(["send", topic, "--brokers", &scene.services.brokers])
+            .args(["--topic-prefix", &scene.prefix])
+            .args(more)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the generator starts");
+        let mut input = child.stdin.take().expect("its input");
+        // It may have refused before it reads.
+        let _ = std::io::Write::write_all(&mut input, lines.as_bytes());
+        drop(input);
+        child.wait_with_output().expect("it ends")
+    };
+    let lines = "{\"log_id\": \"l-1\", \"level\": \"INFO\"}\n\n  not JSON\n";
+    let sent = send("system_logs", lines, &["--at", "2026-11-24T09:40:00"]);
+    assert!(sent.status.success(), "{sent:?}");
+    assert!(
+        String::from_utf8_lossy(&sent.stdout).contains("acknowledged 2"),
+        "{sent:?}"
+    );
+    let log = scene.kafka.read(&scene.topics());
+    let mut found: Vec<_> = log.messages.iter().collect();
+    found.sort_by_key(|message| message.key.is_none());
+    let text = |bytes: &Option<Vec<u8>>| {
+        bytes
+            .clone()
+            .map(|b| String::from_utf8_lossy(&b).into_owned())
+    };
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(text(&found[0].key).as_deref(), Some("l-1"));
+    assert_eq!(text(&found[1].key), None);
+    assert_eq!(text(&found[1].value).as_deref(), Some("  not JSON"));
+    assert_eq!(found[0].timestamp, 1_795_513_200_000);
+
+    let unknown = send("orders", "{}", &[]);
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("system_logs"),
+        "{unknown:?}"
+    );
+    let nowhere = std::process::Command::new(&program)
+        .env_remove("TIDEMARK_BROKERS")
+        .output()
+        .expect("the generator starts");
+    assert_eq!(nowhere.status.code(), Some(2), "{nowhere:?}");
+    assert!(
+        String::from_utf8_lossy(&nowhere.stderr).contains("--brokers"),
+        "{nowhere:?}"
+    );
+}

@@ -169,7 +169,7 @@ impl Prober {
             let brokers = &self.brokers;
             if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
                 let (brokers, seconds) = (brokers.clone(), timeout.as_secs());
-                let detail = problem.detail();
+                let detail = problem.detail;
                 return Err(match problem.of {
                     Some(what) => DiscoveryError::Incomplete {
                         brokers,
@@ -267,7 +267,7 @@ impl Prober {
     ) -> Result<(), Problem> {
         let name = &self.topics[topic];
         let count = partitions(&self.consumer, name, timeout)
-            .map_err(|error| Problem::new(error, || format!("topic {name}")))?;
+            .map_err(|error| Problem::new(&error, || format!("topic {name}")))?;
         if count == 0 && !self.said_missing[topic] {
             self.said_missing[topic] = true;
             tracing::info!("topic {name} does not exist yet; it is read as soon as it does");
@@ -280,7 +280,7 @@ impl Prober {
                 .consumer
                 .fetch_watermarks(name, partition, timeout)
                 .map_err(|error| {
-                    Problem::new(error, || format!("topic {name} partition {partition}"))
+                    Problem::new(&error, || format!("topic {name} partition {partition}"))
                 })?;
             found.push(Found {
                 topic,
@@ -299,13 +299,12 @@ struct Problem {
     /// The topic or partition that was asked for, when it is about that and not
     /// about the whole of Kafka.
     of: Option<String>,
-    error: KafkaError,
-    /// Why the client cannot connect, if that is it.
-    reason: Option<String>,
+    /// What the client said.
+    detail: String,
 }
 
 impl Problem {
-    fn new(error: KafkaError, what: impl FnOnce() -> String) -> Problem {
+    fn new(error: &KafkaError, what: impl FnOnce() -> String) -> Problem {
         use RDKafkaErrorCode as Code;
         let away = matches!(
             error.rdkafka_error_code(),
@@ -319,27 +318,25 @@ impl Problem {
             )
         );
         let of = (!away).then(what);
-        let reason = None;
-        Problem { of, error, reason }
+        let detail = error.to_string();
+        Problem { of, detail }
     }
 
-    /// With what the client has said of its connections.
-    fn because(mut self, reason: Option<String>) -> Problem {
-        self.reason = reason.filter(|_| self.of.is_none());
-        self
-    }
-
-    fn detail(&self) -> String {
-        let error = || self.error.to_string();
-        self.reason.clone().unwrap_or_else(error)
+    /// With what the client has said of its connections, which is more than that none
+    /// answers.
+    fn because(self, reason: Option<String>) -> Problem {
+        match (self.of, reason) {
+            (None, Some(detail)) => Problem { of: None, detail },
+            (of, _) => Problem { of, ..self },
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.of {
-            Some(what) => write!(f, "{what}: {}", self.error),
-            None => f.write_str(&self.detail()),
+            Some(what) => write!(f, "{what}: {}", self.detail),
+            None => f.write_str(&self.detail),
         }
     }
 }
