@@ -184,14 +184,21 @@ pub fn ingest<'scope>(
             board.in_flight(worker, flight.events());
             let budget = if full { 0 } else { BUDGET.min(flight.room()) };
             let mut weight = 0;
+            let mut oldest = None;
             let turn = source.read(budget, &mut |message| {
                 let taken = reading.take(&message, now.epoch);
                 if let Taken::Weighing(weighs) = taken {
                     weight += weighs;
+                    // Where a message has no timestamp, it is below 0.
+                    let known = Some(message.timestamp).filter(|timestamp| *timestamp >= 0);
+                    oldest = oldest.into_iter().chain(known).min();
                 }
                 taken
             });
             flight.add(now.epoch, weight as u64);
+            if let Some(oldest) = oldest {
+                board.oldest_read(now.epoch, worker, oldest);
+            }
             reading.report();
             outputs.send_letters(now, &mut reading);
             if reading.contributions.len() > KEEP {

@@ -10,7 +10,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use sinks::{Row, RowId, Table};
@@ -22,6 +22,7 @@ use super::{
     checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
     first_events::Decision,
+    latency::Waiting,
     metrics::Metrics,
     snapshot::{ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState},
     times::{Times, ViewTime},
@@ -33,7 +34,6 @@ use super::{
 #[derive(Debug)]
 pub struct Board {
     started: Instant,
-    started_at: i64,
     stage: Mutex<Stage>,
     topics: Vec<TopicCounters>,
     tables: Vec<TableCounters>,
@@ -43,6 +43,7 @@ pub struct Board {
     epoch_open: AtomicU64,
     /// The epoch + 1; 0 is none.
     epoch_written: AtomicU64,
+    waiting: Waiting,
     batches: AtomicU64,
     batch_rows: AtomicU64,
     write_micros: AtomicU64,
@@ -60,11 +61,8 @@ impl Board {
     /// A board for `workers` worker threads of this process, that read `topics`
     /// and write `tables`.
     pub fn new(workers: usize, topics: &[String], tables: &[Table]) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let started_at = i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
         Self {
             started: Instant::now(),
-            started_at,
             stage: Mutex::new(Stage::Starting("it is starting".to_owned())),
             topics: topics.iter().map(|name| TopicCounters::new(name)).collect(),
             tables: tables.iter().map(TableCounters::new).collect(),
@@ -72,6 +70,7 @@ impl Board {
             in_flight: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             epoch_open: AtomicU64::new(0),
             epoch_written: AtomicU64::new(0),
+            waiting: Waiting::default(),
             batches: AtomicU64::new(0),
             batch_rows: AtomicU64::new(0),
             write_micros: AtomicU64::new(0),
@@ -197,10 +196,21 @@ impl Board {
         self.epoch_open.fetch_max(epoch.saturating_add(1), Relaxed);
     }
 
+    /// A worker has read messages in an epoch, the oldest of them of this timestamp of
+    /// Kafka's, in milliseconds since the UNIX epoch.
+    pub fn oldest_read(&self, epoch: u64, worker: usize, timestamp: i64) {
+        self.waiting.read(epoch, worker, timestamp);
+    }
+
     /// Everything through an epoch is written.
     pub fn epoch_written(&self, epoch: u64) {
-        self.epoch_written
-            .fetch_max(epoch.saturating_add(1), Relaxed);
+        let next = epoch.saturating_add(1);
+        if self.epoch_written.fetch_max(next, Relaxed) < next {
+            let now = jiff::Timestamp::now().as_millisecond();
+            for seconds in self.waiting.written(epoch, now) {
+                self.metrics.was_written_after(seconds);
+            }
+        }
     }
 
     /// Rows of a table were written: `puts` of them new or replaced, `deletes`
@@ -314,7 +324,6 @@ impl Board {
         let partitions = partitions.values().flat_map(BTreeMap::values).cloned();
         Snapshot {
             uptime: self.started.elapsed(),
-            started_at: self.started_at,
             stage: self.stage(),
             tables,
             partitions: partitions.collect(),

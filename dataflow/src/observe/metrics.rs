@@ -1,8 +1,9 @@
 //! What Prometheus scrapes.
 //!
 //! Counts are kept on the board and copied into a recorder of our own when they
-//! are asked for. Only the time that writes take is recorded as it happens,
-//! since a histogram cannot be told afterwards.
+//! are asked for; those of the process (`process_*`, Prometheus' standard ones) are asked of
+//! the system. Only times are recorded as they happen, since a histogram cannot be told
+//! afterwards.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -10,17 +11,25 @@ use std::{
 };
 
 use metrics::{Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+use metrics_process::Collector;
 
 use super::{PartitionSnapshot, PartitionTime, Snapshot, Stage, ViewTime};
 use crate::time::Holding;
 
 const METADATA: Metadata<'static> = Metadata::new("tidemark", Level::INFO, None);
 const WRITE_SECONDS: &str = "tidemark_write_seconds";
+const LATENCY_SECONDS: &str = "tidemark_latency_seconds";
 /// Upper bounds of the histogram, in seconds: from an SQLite commit to a
 /// database that is between two primaries.
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+/// The same of what a message takes: from an epoch of a few milliseconds to what was left
+/// lying for days.
+const LATENCY_BUCKETS: [f64; 16] = [
+    0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3_600.0,
+    86_400.0,
 ];
 /// Recorded times lie in a buffer until somebody scrapes. Where nobody does, it
 /// is emptied after so many.
@@ -73,7 +82,7 @@ const COUNTERS: [(&str, &str); 14] = [
         "Attempts to write something of a checkpoint that failed and were repeated.",
     ),
 ];
-const GAUGES: [(&str, &str); 18] = [
+const GAUGES: [(&str, &str); 17] = [
     (
         "tidemark_partition_position",
         "The next offset to read, by partition.",
@@ -130,10 +139,6 @@ const GAUGES: [(&str, &str); 18] = [
     ("tidemark_ready", "1 while the process is ready."),
     ("tidemark_uptime_seconds", "How long the process has run."),
     ("tidemark_build_info", "1, with the version as a label."),
-    (
-        "process_start_time_seconds",
-        "When the process started, in seconds since the UNIX epoch.",
-    ),
 ];
 
 /// A recorder and the one metric that is recorded as it happens.
@@ -141,7 +146,10 @@ const GAUGES: [(&str, &str); 18] = [
 pub(super) struct Metrics {
     recorder: PrometheusRecorder,
     write_seconds: Histogram,
-    writes: AtomicU64,
+    latency_seconds: Histogram,
+    /// Times that were recorded, of either kind.
+    recorded: AtomicU64,
+    process: Collector,
 }
 
 impl Metrics {
@@ -149,6 +157,10 @@ impl Metrics {
         let builder = PrometheusBuilder::new();
         // Fails for no buckets at all, and these are some.
         let builder = builder.set_buckets(&BUCKETS).unwrap_or_default();
+        let latency = Matcher::Full(LATENCY_SECONDS.to_owned());
+        let builder = builder
+            .set_buckets_for_metric(latency, &LATENCY_BUCKETS)
+            .unwrap_or_default();
         let recorder = builder.build_recorder();
         for (name, about) in COUNTERS {
             recorder.describe_counter(KeyName::from_const_str(name), None, about.into());
@@ -161,10 +173,21 @@ impl Metrics {
             Some(Unit::Seconds),
             "How long the database took to acknowledge a batch.".into(),
         );
-        let key = Key::from_static_name(WRITE_SECONDS);
+        recorder.describe_histogram(
+            KeyName::from_const_str(LATENCY_SECONDS),
+            Some(Unit::Seconds),
+            "From Kafka's timestamp of the oldest message of an epoch until the database had \
+             acknowledged that epoch; once for each worker that read in it."
+                .into(),
+        );
+        let process = Collector::default();
+        metrics::with_local_recorder(&recorder, || process.describe());
+        let histogram = |name| recorder.register_histogram(&Key::from_static_name(name), &METADATA);
         Self {
-            write_seconds: recorder.register_histogram(&key, &METADATA),
-            writes: AtomicU64::new(0),
+            write_seconds: histogram(WRITE_SECONDS),
+            latency_seconds: histogram(LATENCY_SECONDS),
+            recorded: AtomicU64::new(0),
+            process,
             recorder,
         }
     }
@@ -172,7 +195,17 @@ impl Metrics {
     /// A batch was acknowledged after `time`.
     pub(super) fn write_took(&self, time: Duration) {
         self.write_seconds.record(time.as_secs_f64());
-        if self.writes.fetch_add(1, Relaxed) % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
+        self.upkeep();
+    }
+
+    /// The oldest message of an epoch was written after so long.
+    pub(super) fn was_written_after(&self, seconds: f64) {
+        self.latency_seconds.record(seconds);
+        self.upkeep();
+    }
+
+    fn upkeep(&self) {
+        if self.recorded.fetch_add(1, Relaxed) % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
             self.recorder.handle().run_upkeep();
         }
     }
@@ -251,8 +284,7 @@ impl Metrics {
         self.gauge("tidemark_uptime_seconds", vec![], now.uptime.as_secs_f64());
         let version = vec![Label::new("version", env!("CARGO_PKG_VERSION"))];
         self.gauge("tidemark_build_info", version, 1.0);
-        let started = now.started_at as f64 / 1000.0;
-        self.gauge("process_start_time_seconds", vec![], started);
+        metrics::with_local_recorder(&self.recorder, || self.process.collect());
         self.recorder.handle().render()
     }
 
@@ -362,6 +394,66 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("tidemark_epoch_written "), "{text}");
+    }
+
+    /// The table of `docs/metrics.md`: name and type.
+    fn documented() -> Vec<(String, String)> {
+        let page = include_str!("../../../docs/metrics.md");
+        let row = |line: &str| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+            Some((name.to_owned(), cells.next()?.to_owned()))
+        };
+        page.lines().filter_map(row).collect()
+    }
+
+    #[test]
+    fn all_that_is_exported_is_documented_and_nothing_else() {
+        let documented = documented();
+        let board = Board::new(1, &["sales".to_owned()], &[table()]);
+        board.rows_written(0, 5, 1);
+        board.batch_written(0.02, 6);
+        let text = board.prometheus();
+        let exported = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()));
+        for metric in exported {
+            assert!(
+                documented.contains(&metric),
+                "{metric:?} is not in docs/metrics.md"
+            );
+        }
+        let names = super::COUNTERS.iter().chain(&super::GAUGES);
+        let mut known: Vec<&str> = names.map(|(name, _)| *name).collect();
+        known.extend([super::WRITE_SECONDS, super::LATENCY_SECONDS]);
+        for (name, _) in documented {
+            assert!(
+                known.contains(&name.as_str()) || name.starts_with("process_"),
+                "{name} is documented and not there"
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_counted_in_their_own_buckets() {
+        let board = Board::new(1, &["sales".to_owned()], &[table()]);
+        let now = jiff::Timestamp::now().as_millisecond();
+        board.oldest_read(3, 0, now - 45_000);
+        board.epoch_written(2);
+        let none = board.prometheus();
+        assert!(none.contains("tidemark_latency_seconds_count 0") || !none.contains("latency"));
+        board.epoch_written(3);
+        let text = board.prometheus();
+        for line in [
+            "tidemark_latency_seconds_bucket{le=\"30\"} 0",
+            "tidemark_latency_seconds_bucket{le=\"60\"} 1",
+            "tidemark_latency_seconds_count 1",
+            "# TYPE process_cpu_seconds_total counter",
+            "# TYPE process_resident_memory_bytes gauge",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod counters;
 mod first_events;
 pub(crate) mod format;
 mod holders;
+mod latency;
 pub mod logging;
 mod metrics;
 mod rates;

@@ -21,8 +21,6 @@ pub enum StoreState {
 pub struct Snapshot {
     /// How long the process has run.
     pub uptime: Duration,
-    /// When it started, in milliseconds since the UNIX epoch.
-    pub started_at: i64,
     /// How far it has come.
     pub stage: Stage,
     /// One for each topic, in the order the board was made with.
