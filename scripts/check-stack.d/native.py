@@ -8,6 +8,7 @@ is run.
 import json
 import os
 import re
+import subprocess
 
 import dashboards
 import manifests
@@ -78,10 +79,16 @@ def metrics():
         return "tidemark_checkpoint_timestamp_seconds" in text and text
 
     text = wait_until("a checkpoint", 60, scraped, stand_in.running(*TIDEMARK))
-    names = set(re.findall(r"^([a-z_]+)", text, re.MULTILINE))
+    names = set(re.findall(r"^(?:# TYPE )?([a-z_]+)", text, re.MULTILINE))
     for metric, where in dashboards.metrics().items():
         if metric not in names:
             yield f"{where} speaks of {metric}, which there is not"
+    tool = debian("prometheus", "promtool")
+    for name in TIDEMARK:
+        told = get(url(name, "/metrics"), token=stand_in.token())[1]
+        done = subprocess.run([tool, "check", "metrics"], input=told, capture_output=True, text=True)
+        if done.returncode != 0:
+            yield f"promtool check metrics: {(done.stdout + done.stderr).strip()}"
 
 
 def prometheus():

@@ -21,7 +21,8 @@ from shop import PATIENCE, Shop, acknowledged, eventually, services
 
 EVIL = b"<script>alert(1)</script>"
 WIDTHS = (360, 1280, 2560)
-PAGES = ("/?span=all", "/pipeline", "/pipeline/dead-letters", "/pipeline/why/sales_analysis/latest")
+PAGES = ("/?span=all", "/pipeline", "/pipeline/dead-letters", "/pipeline/dataflow",
+         "/pipeline/why/sales_analysis/latest")
 
 expect.set_options(timeout=PATIENCE * 1000)
 

@@ -76,6 +76,12 @@ fn metrics_count_every_message() {
             "{name} is not {expected}:\n{text}"
         );
     }
+    for name in [
+        "tidemark_latency_seconds_count",
+        "process_resident_memory_bytes",
+    ] {
+        assert!(total(name) > 0.0, "{name} is not there:\n{text}");
+    }
     run.drain();
 }
 
@@ -233,5 +239,34 @@ fn a_page_that_is_open_is_told_what_changes() {
     let log = scene.kafka.read(std::slice::from_ref(&topic));
     let line = topic_line(&topic, log.messages.len());
     until(&line.replace('"', "\\\""));
+    run.drain();
+}
+
+#[test]
+fn the_dataflow_tells_what_its_operators_do() {
+    let scene = Scene::new("operators", 2);
+    scene.produce(&shop(3, 50));
+    let (run, address) = served(&scene);
+    let told = get_json(&address, "/api/dataflow");
+    assert_eq!(told["workers"].as_array().map(Vec::len), Some(2), "{told}");
+    let operators = told["operators"].as_array().expect("operators");
+    let busy = |name: &str| {
+        let operator = operators.iter().find(|operator| operator["name"] == name);
+        operator.and_then(|operator| operator["busy_seconds"].as_f64())
+    };
+    for name in ["Ingest", "Watermarks", "Write"] {
+        assert!(
+            busy(name).is_some_and(|seconds| seconds > 0.0),
+            "{name}: {told}"
+        );
+    }
+    let channels = told["channels"].as_array().expect("channels");
+    let records = channels
+        .iter()
+        .filter_map(|channel| channel["records"].as_u64());
+    assert!(records.sum::<u64>() > 0, "{told}");
+    let (status, page) = get(&address, "/pipeline/dataflow").expect("a page");
+    assert_eq!(status, 200);
+    assert!(page.contains("<svg") && page.contains("Ingest"), "{page}");
     run.drain();
 }

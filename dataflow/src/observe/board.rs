@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -24,6 +24,7 @@ use super::{
     first_events::Decision,
     latency::Waiting,
     metrics::Metrics,
+    operators::{self, Operators, OperatorsSnapshot},
     snapshot::{ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState},
     times::{Times, ViewTime},
 };
@@ -53,6 +54,7 @@ pub struct Board {
     checkpoints: CheckpointCounters,
     /// By worker and name.
     arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
+    operators: Arc<Operators>,
     times: Mutex<Option<Times>>,
     metrics: Metrics,
 }
@@ -79,9 +81,20 @@ impl Board {
             store: Mutex::new(StoreState::Unknown),
             checkpoints: CheckpointCounters::default(),
             arrangements: Mutex::default(),
+            operators: Arc::default(),
             times: Mutex::new(None),
             metrics: Metrics::new(),
         }
+    }
+
+    /// Hears what the operators of a worker do, of the dataflows that it builds after this.
+    pub fn follow(&self, worker: &timely::worker::Worker) {
+        operators::follow(worker, Arc::clone(&self.operators));
+    }
+
+    /// What the operators of this process have done.
+    pub fn operators(&self) -> OperatorsSnapshot {
+        self.operators.snapshot()
     }
 
     /// `n` messages of a topic were read, whatever they held; their values have

@@ -20,6 +20,7 @@ mod holders;
 mod latency;
 pub mod logging;
 mod metrics;
+mod operators;
 mod rates;
 mod screen;
 mod snapshot;
@@ -36,6 +37,7 @@ pub use checkpoints::CheckpointSnapshot;
 pub use console::Console;
 pub use first_events::{Decision, MostlyLate};
 pub use holders::Holders;
+pub use operators::{Address, ChannelSnapshot, OperatorSnapshot, OperatorsSnapshot};
 pub use screen::Screen;
 pub use snapshot::{
     ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,

@@ -66,6 +66,7 @@ pub(super) fn start(
 
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
+    shared.board.follow(worker);
     let writers = match writers(shared) {
         Ok(writers) => writers,
         Err(error) => return shared.ending.end(Err(error.into())),

@@ -8,6 +8,7 @@
 //! | `/api/views` | what the views are |
 //! | `/api/views/NAME` | a view's rows, filtered and in pages |
 //! | `/api/watermarks` | how far event time has come, by view and partition |
+//! | `/api/dataflow` | what each operator has done |
 //! | `/api/why/NAME/WINDOW` | why a window of a view is still open |
 //! | `/api` | what paths there are |
 //! | `/` | the shop, for people; `/shop/CHART.csv` and `.json` its numbers |
@@ -22,6 +23,7 @@ mod health;
 mod json;
 mod listen;
 mod names;
+mod operators;
 mod query;
 mod routes;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use sinks::Reader;
 
 use super::access::{Access, check};
 use super::names::Names;
-use super::{dashboard, health, views, watermarks, why};
+use super::{dashboard, health, operators, views, watermarks, why};
 use crate::observe::{Board, ViewInfo};
 
 /// What the answers are made from.
@@ -37,6 +37,7 @@ pub(super) fn router(app: App, access: Arc<Access>) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/views", get(views::list))
         .route("/api/views/{name}", get(views::rows))
+        .route("/api/dataflow", get(operators::operators))
         .route("/api/watermarks", get(watermarks::watermarks))
         .route("/api/why/{view}/{window}", get(why::why))
         .merge(dashboard::routes())
@@ -69,6 +70,7 @@ const PATHS: &str = "\
                         limit, offset rows a page, rows to pass over
 /api/watermarks         how far event time has come, by view and partition; parameter:
                         view          this view alone
+/api/dataflow           time, activations and records of each operator of this process
 /api/why/NAME/WINDOW    why the window that starts then, or latest, is still open
 /                       the shop, for people; parameters:
                         span          24h, 7d, 30d or all, before the newest window
@@ -77,6 +79,7 @@ const PATHS: &str = "\
 /shop/CHART.csv, .json  the numbers of its chart, the same parameters: revenue, sold,
                         viewed, customers, interactions, logs
 /pipeline               the pipeline, for people
+/pipeline/dataflow      the operators, drawn, and where the time goes
 /pipeline/dead-letters  what could not be used, and why; parameters:
                         reason        malformed, late or from_the_future
                         topic         of this topic alone

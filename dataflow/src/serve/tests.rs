@@ -194,6 +194,8 @@ fn every_path_asks_for_the_token_but_those_of_probes() {
         "/shop/revenue.csv",
         "/pipeline",
         "/pipeline/dead-letters",
+        "/pipeline/dataflow",
+        "/api/dataflow",
         "/assets/dashboard.css",
         "/metrics",
         "/api",

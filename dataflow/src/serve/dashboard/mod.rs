@@ -16,6 +16,7 @@ mod history;
 mod layout;
 mod letters;
 mod live;
+mod operators;
 mod pipeline;
 mod shop;
 
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/live/shop", get(shop::events))
         .route("/pipeline", get(pipeline::page))
         .route("/pipeline/why/{view}/{window}", get(pipeline::why))
+        .route("/pipeline/dataflow", get(operators::page))
         .route("/pipeline/dead-letters", get(letters::page))
         .route("/pipeline/dead-letters/message", get(letters::message))
         .route("/live/pipeline", get(live::events))

@@ -234,6 +234,7 @@ fn topics(now: &Snapshot) -> Markup {
 /// What the workers of this process hold in memory.
 fn workers(now: &Snapshot) -> Markup {
     html! {
+        p { a href="/pipeline/dataflow" { "What each operator does, and where the time goes" } }
         table {
             thead { tr {
                 th scope="col" class="number" { "Worker" }

@@ -39,7 +39,8 @@ function around(plot, first, last) {
   const at = plot.data[0];
   const steps = at.slice(1).map((start, n) => start - at[n]);
   const half = Math.min(...(steps.length ? steps : [3600])) / 2;
-  return [(first ?? 0) - half, (last ?? 0) + half];
+  // Of a single window the library makes years up.
+  return at.length === 1 ? [at[0] - half, at[0] + half] : [(first ?? 0) - half, (last ?? 0) + half];
 }
 
 function build(box) {
