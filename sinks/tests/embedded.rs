@@ -273,6 +273,11 @@ fn letters_are_read_whole() {
 }
 
 #[test]
+fn windows_of_rows() {
+    common::windows::check(&File::new().open());
+}
+
+#[test]
 fn sums_of_rows() {
     common::totals::check(&File::new().open());
 }

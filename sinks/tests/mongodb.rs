@@ -326,6 +326,12 @@ fn letters_are_read_whole() {
 }
 
 #[test]
+fn windows_of_rows() {
+    let database = Database::new("windows");
+    common::windows::check(&open(&database));
+}
+
+#[test]
 fn sums_of_rows() {
     let database = Database::new("sums");
     common::totals::check(&open(&database));

@@ -23,9 +23,17 @@ pub(super) fn get(at: &Endpoint, path: &str) -> Result<(u16, Vec<u8>), AskError>
         .enable_all()
         .build()
         .map_err(|error| away(error.to_string()))?;
-    runtime
-        .block_on(ask(&client, at, path))
-        .map_err(|error| away(with_causes(&error.without_url())))
+    runtime.block_on(ask(&client, at, path)).map_err(|error| {
+        let reason = with_causes(&error.without_url());
+        // The library tells failures of TLS from others in its words only.
+        match reason.contains("certificate") || reason.contains("received fatal alert") {
+            true => AskError::Untrusted {
+                url: at.url.clone(),
+                reason,
+            },
+            false => away(reason),
+        }
+    })
 }
 
 async fn ask(client: &Client, at: &Endpoint, path: &str) -> reqwest::Result<(u16, Vec<u8>)> {

@@ -36,14 +36,29 @@ pub enum AskError {
         /// Why not.
         reason: String,
     },
+    /// One of the two does not trust the other.
+    #[error(
+        "no trust between this and {url}: {reason}. Name who has signed its certificate with \
+         --http-ca FILE, and if it asks for one of yours, show that with --http-client-cert FILE \
+         and --http-client-key FILE"
+    )]
+    Untrusted {
+        /// Where it was asked.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
     /// It does not answer to everybody.
     #[error(
-        "{url} asks who is there: give the token that it was started with, as \
-         --http-token-file FILE or TIDEMARK_HTTP_TOKEN_FILE"
+        "{url} asks who is there{}: give the token that it was started with, as \
+         --http-token-file FILE or TIDEMARK_HTTP_TOKEN_FILE",
+        if *is_given { ", and the token that was given is not its own" } else { "" }
     )]
     Unauthorized {
         /// Where it was asked.
         url: String,
+        /// Whether a token was given.
+        is_given: bool,
     },
     /// Somebody else is there.
     #[error(
@@ -101,7 +116,13 @@ pub(crate) fn ask(question: &Question) -> Result<Why, AskError> {
     let Question { view, window, at } = question;
     let path = format!("/api/why/{}/{}", http::escape(view), http::escape(window));
     let (status, body) = http::get(at, &path)?;
-    read(&at.url, status, &body)
+    match read(&at.url, status, &body) {
+        Err(AskError::Unauthorized { url, .. }) => {
+            let is_given = at.token.is_some();
+            Err(AskError::Unauthorized { url, is_given })
+        }
+        answer => answer,
+    }
 }
 
 /// What an answer says.
@@ -117,7 +138,8 @@ fn read(url: &str, status: u16, body: &[u8]) -> Result<Why, AskError> {
         status,
     };
     if status == 401 {
-        return Err(AskError::Unauthorized { url });
+        let is_given = false;
+        return Err(AskError::Unauthorized { url, is_given });
     }
     if status == 200 {
         return serde_json::from_slice(body).map_err(stranger);
@@ -126,7 +148,7 @@ fn read(url: &str, status: u16, body: &[u8]) -> Result<Why, AskError> {
     // Whoever answers, nothing of it may move the cursor.
     let reason = format::value(&Value::Text(error));
     Err(match status {
-        400 | 404 => AskError::Refused(reason),
+        400 | 404 | 421 => AskError::Refused(reason),
         _ => AskError::NotNow { url, reason },
     })
 }

@@ -40,6 +40,8 @@ pub struct HttpAccess {
     pub token: Option<Secret>,
     /// What HTTPS is served with; `None`: HTTP, in clear.
     pub tls: Option<HttpTls>,
+    /// Whether it was said that nobody is to be asked.
+    pub unauthenticated: bool,
 }
 
 /// What HTTPS is served with: files in PEM, read at the start.
@@ -106,7 +108,11 @@ pub(super) fn access(
                 .to_owned(),
         );
     }
-    Ok(HttpAccess { token, tls })
+    Ok(HttpAccess {
+        token,
+        tls,
+        unauthenticated,
+    })
 }
 
 /// The token in the file that the settings name.
@@ -156,7 +162,10 @@ fn tls(options: &Options, layers: &Layers) -> Result<Option<HttpTls>, ConfigErro
 /// What is in a file, without the end of its line; `key` is the setting that names it.
 pub(super) fn read_secret(path: &Path, key: &str, layers: &Layers) -> Result<Secret, ConfigError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Secret::new(text.trim())),
+        Ok(text) => match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(layers.error(key, format!("{} is empty", path.display()))),
+            text => Ok(Secret::new(text)),
+        },
         Err(error) => {
             let problem = format!("{} cannot be read: {error}", path.display());
             Err(layers.error(key, problem))

@@ -207,8 +207,13 @@ fn is_of_kubernetes(property: &str) -> bool {
 
 /// Warns of secrets in the command line, which everybody on this machine may read.
 fn told_to_all(cli: &Cli, warnings: &mut Vec<String>) {
-    let password = |property: &&Property| property.key.ends_with("password");
-    if let Some(property) = cli.properties.iter().find(password) {
+    let is_secret = |property: &&Property| {
+        let key = property.key.as_str();
+        ["password", "secret", "key.pem"]
+            .iter()
+            .any(|end| key.ends_with(end))
+    };
+    if let Some(property) = cli.properties.iter().find(is_secret) {
         let instead = match property.key.as_str() {
             "sasl.password" => "--kafka-password-file FILE",
             _ => "a file with --config, in its part [kafka]",
@@ -219,19 +224,24 @@ fn told_to_all(cli: &Cli, warnings: &mut Vec<String>) {
             property.key
         ));
     }
-    let uri = cli
-        .options
-        .mongodb_uri
-        .as_ref()
-        .map(|uri| uri.value.expose());
-    let user_info = uri.and_then(|uri| uri.rsplit_once('@'));
-    if user_info.is_some_and(|(user_info, _)| user_info.matches(':').count() > 1) {
+    let uri = cli.options.mongodb_uri.as_ref();
+    if uri.is_some_and(|uri| has_password(uri.value.expose())) {
         warnings.push(
             "the password in --mongodb-uri stands in the list of processes, for all on this \
              machine to read: give it in --mongodb-uri-file FILE"
                 .to_owned(),
         );
     }
+}
+
+/// Whether a URI holds one: of its user, or of the file of its key.
+fn has_password(uri: &str) -> bool {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let (authority, options) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+    let user_info = authority
+        .rsplit_once('@')
+        .map_or("", |(user_info, _)| user_info);
+    user_info.contains(':') || options.to_lowercase().contains("password=")
 }
 
 /// The settings of the command line.

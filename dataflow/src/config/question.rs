@@ -64,11 +64,12 @@ impl Question {
                 ));
             }
         };
+        let is_secure = given.http_ca.is_some() || identity.is_some();
         Ok(Question {
             view,
             window,
             at: Endpoint {
-                url: url(given.http, layers)?,
+                url: url(given.http, is_secure, layers)?,
                 token: http::token(&layers.options, layers)?,
                 ca: given.http_ca,
                 identity,
@@ -77,21 +78,22 @@ impl Question {
     }
 }
 
-/// The address that was given; else that of the pipeline's settings.
-fn url(given: Option<String>, layers: &Layers) -> Result<String, ConfigError> {
+/// The address that was given; else that of the pipeline's settings. Where nothing says
+/// otherwise it is HTTPS if certificates are spoken of: no token goes out in clear then.
+fn url(given: Option<String>, is_secure: bool, layers: &Layers) -> Result<String, ConfigError> {
+    let scheme = match is_secure || layers.options.http_tls_cert.is_some() {
+        true => "https",
+        false => "http",
+    };
     let Some(text) = given else {
         let http = layers.options.http.as_ref();
-        let scheme = match layers.options.http_tls_cert {
-            Some(_) => "https",
-            None => "http",
-        };
         let http = http.map_or_else(Http::default, |http| http.value);
         let off = "off: a pipeline is asked by HTTP; it takes the address where it serves";
         let address = address(http).ok_or_else(|| layers.error("http", off))?;
         return Ok(format!("{scheme}://{address}"));
     };
     if let Some(address) = Http::from_text(&text).and_then(address) {
-        return Ok(format!("http://{address}"));
+        return Ok(format!("{scheme}://{address}"));
     }
     let parsed = Url::parse(&text).ok().filter(|url| {
         matches!(url.scheme(), "http" | "https")
@@ -100,8 +102,13 @@ fn url(given: Option<String>, layers: &Layers) -> Result<String, ConfigError> {
             && url.password().is_none()
             && url.path() == "/"
             && url.query().is_none()
+            && url.fragment().is_none()
     });
     match parsed {
+        Some(url) if is_secure && url.scheme() == "http" => Err(ConfigError::setting(
+            "--http",
+            format!("{text}: certificates are of HTTPS; it takes https://"),
+        )),
         Some(url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
         None => Err(ConfigError::setting(
             "--http",

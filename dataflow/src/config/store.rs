@@ -27,6 +27,10 @@ pub(super) fn source(options: &Options, layers: &Layers) -> Result<Source, Confi
         ));
     }
     if let Some(file) = &options.kafka_password_file {
+        if options.brokers.is_none() {
+            let takes = "a password is of use with a real Kafka only; give --brokers";
+            return Err(layers.error("kafka_password_file", takes));
+        }
         let password = read_secret(&file.value, "kafka_password_file", layers)?;
         if properties.insert(PASSWORD.to_owned(), password).is_some() {
             return Err(layers.error(

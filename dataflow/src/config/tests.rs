@@ -3,6 +3,7 @@
 mod checkpoint;
 mod http;
 mod question;
+mod secrets;
 mod supervision;
 
 use std::{ffi::OsString, time::Duration};

@@ -161,6 +161,11 @@ impl Prober {
             let left = timeout.saturating_sub(started.elapsed());
             let left = left.clamp(Duration::from_millis(100), ATTEMPT);
             let problem = match self.probe(discovery, left, stopping) {
+                // What is found when it is stopped is not all of it.
+                Ok(()) if stopping.load(Ordering::Relaxed) => Problem {
+                    of: None,
+                    detail: "it was stopped".to_owned(),
+                },
                 Ok(()) => return Ok(()),
                 Err(problem) => problem,
             };
@@ -280,7 +285,15 @@ impl Prober {
                 .consumer
                 .fetch_watermarks(name, partition, timeout)
                 .map_err(|error| {
-                    Problem::new(&error, || format!("topic {name} partition {partition}"))
+                    let what = || format!("topic {name} partition {partition}");
+                    // Kafka has just answered for the topic: this one has no leader.
+                    match error.rdkafka_error_code() {
+                        Some(RDKafkaErrorCode::OperationTimedOut) => Problem {
+                            of: Some(what()),
+                            detail: error.to_string(),
+                        },
+                        _ => Problem::new(&error, what),
+                    }
                 })?;
             found.push(Found {
                 topic,

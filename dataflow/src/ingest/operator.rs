@@ -189,8 +189,8 @@ pub fn ingest<'scope>(
                 let taken = reading.take(&message, now.epoch);
                 if let Taken::Weighing(weighs) = taken {
                     weight += weighs;
-                    // Where a message has no timestamp, it is below 0.
-                    let known = Some(message.timestamp).filter(|timestamp| *timestamp >= 0);
+                    // Where a message has no timestamp, it is 0.
+                    let known = Some(message.timestamp).filter(|timestamp| *timestamp > 0);
                     oldest = oldest.into_iter().chain(known).min();
                 }
                 taken

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -24,7 +24,7 @@ use super::{
     first_events::Decision,
     latency::Waiting,
     metrics::Metrics,
-    operators::{self, Operators, OperatorsSnapshot},
+    operators::{Operators, OperatorsSnapshot},
     snapshot::{ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState},
     times::{Times, ViewTime},
 };
@@ -54,7 +54,7 @@ pub struct Board {
     checkpoints: CheckpointCounters,
     /// By worker and name.
     arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
-    operators: Arc<Operators>,
+    operators: Operators,
     times: Mutex<Option<Times>>,
     metrics: Metrics,
 }
@@ -81,7 +81,7 @@ impl Board {
             store: Mutex::new(StoreState::Unknown),
             checkpoints: CheckpointCounters::default(),
             arrangements: Mutex::default(),
-            operators: Arc::default(),
+            operators: Operators::default(),
             times: Mutex::new(None),
             metrics: Metrics::new(),
         }
@@ -89,7 +89,7 @@ impl Board {
 
     /// Hears what the operators of a worker do, of the dataflows that it builds after this.
     pub fn follow(&self, worker: &timely::worker::Worker) {
-        operators::follow(worker, Arc::clone(&self.operators));
+        self.operators.follow(worker);
     }
 
     /// What the operators of this process have done.

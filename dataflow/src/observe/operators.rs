@@ -14,9 +14,10 @@ use timely::worker::Worker;
 /// Where an operator stands: the way from the dataflow's root, as timely counts it.
 pub type Address = Vec<usize>;
 
-/// What the operators of one process have done.
+/// What the operators of one process have done: of each worker for itself, so that none
+/// waits for another.
 #[derive(Debug, Default)]
-pub(super) struct Operators(Mutex<BTreeMap<usize, Told>>);
+pub(super) struct Operators(Mutex<BTreeMap<usize, Arc<Mutex<Told>>>>);
 
 /// The operators of one process at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,61 +82,73 @@ struct Channel {
 }
 
 impl Operators {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Told>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes what a worker tells.
-    fn hear(&self, worker: usize, events: &mut Vec<(Duration, TimelyEvent)>) {
-        let mut workers = self.lock();
-        let told = workers.entry(worker).or_default();
-        for (at, event) in events.drain(..) {
-            told.hear(at, event);
+    /// Lets a worker tell, from here on, what its operators do. To be called before its
+    /// dataflow is built.
+    pub(super) fn follow(&self, worker: &Worker) {
+        let told = Arc::new(Mutex::new(Told::default()));
+        lock(&self.0).insert(worker.index(), Arc::clone(&told));
+        if let Some(mut log) = worker.log_register() {
+            log.insert::<TimelyEventBuilder, _>("timely", move |_, events| {
+                if let Some(events) = events {
+                    lock(&told).hear_all(events);
+                }
+            });
         }
     }
 
     /// All of it, added up.
     pub(super) fn snapshot(&self) -> OperatorsSnapshot {
-        let told = self.lock();
-        let mut operators: BTreeMap<&Address, OperatorSnapshot> = BTreeMap::new();
-        let mut channels: BTreeMap<(&Address, &Address), ChannelSnapshot> = BTreeMap::new();
-        for (place, told) in told.values().enumerate() {
+        let workers = lock(&self.0).clone();
+        let mut operators: BTreeMap<Address, OperatorSnapshot> = BTreeMap::new();
+        let mut channels: BTreeMap<(Address, Address), ChannelSnapshot> = BTreeMap::new();
+        for (place, told) in workers.values().enumerate() {
+            let told = lock(told);
             for own in told.operators.values() {
-                let operator = operators
-                    .entry(&own.address)
-                    .or_insert_with(|| OperatorSnapshot {
-                        address: own.address.clone(),
-                        name: own.name.clone(),
-                        activations: 0,
-                        busy: Vec::new(),
-                    });
+                let operator =
+                    operators
+                        .entry(own.address.clone())
+                        .or_insert_with(|| OperatorSnapshot {
+                            address: own.address.clone(),
+                            name: own.name.clone(),
+                            activations: 0,
+                            busy: Vec::new(),
+                        });
                 operator.activations += own.activations;
                 operator.busy.resize(place, Duration::ZERO);
                 operator.busy.push(own.busy);
             }
             for own in told.channels.values() {
-                let channel =
-                    channels
-                        .entry((&own.from, &own.to))
-                        .or_insert_with(|| ChannelSnapshot {
-                            from: own.from.clone(),
-                            to: own.to.clone(),
-                            records: 0,
-                            batches: 0,
-                        });
+                let channel = channels
+                    .entry((own.from.clone(), own.to.clone()))
+                    .or_insert_with(|| ChannelSnapshot {
+                        from: own.from.clone(),
+                        to: own.to.clone(),
+                        records: 0,
+                        batches: 0,
+                    });
                 channel.records += own.records;
                 channel.batches += own.batches;
             }
         }
         OperatorsSnapshot {
-            workers: told.keys().copied().collect(),
+            workers: workers.keys().copied().collect(),
             operators: operators.into_values().collect(),
             channels: channels.into_values().collect(),
         }
     }
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Told {
+    fn hear_all(&mut self, events: &mut Vec<(Duration, TimelyEvent)>) {
+        for (at, event) in events.drain(..) {
+            self.hear(at, event);
+        }
+    }
+
     fn hear(&mut self, at: Duration, event: TimelyEvent) {
         match event {
             TimelyEvent::Operates(operator) => {
@@ -193,19 +206,6 @@ impl Told {
     }
 }
 
-/// Lets a worker tell, from here on, what its operators do. To be called before its
-/// dataflow is built.
-pub(super) fn follow(worker: &Worker, operators: Arc<Operators>) {
-    let index = worker.index();
-    if let Some(mut log) = worker.log_register() {
-        log.insert::<TimelyEventBuilder, _>("timely", move |_, events| {
-            if let Some(events) = events {
-                operators.hear(index, events);
-            }
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,8 +258,11 @@ mod tests {
     #[test]
     fn times_are_an_operators_own_and_added_up_by_worker() {
         let operators = Operators::default();
-        operators.hear(0, &mut told());
-        operators.hear(3, &mut told());
+        for worker in [0, 3] {
+            let mut known = Told::default();
+            known.hear_all(&mut told());
+            lock(&operators.0).insert(worker, Arc::new(Mutex::new(known)));
+        }
         let snapshot = operators.snapshot();
         assert_eq!(snapshot.workers, [0, 3]);
         let names: Vec<_> = snapshot

@@ -105,6 +105,7 @@ fn operate(settings: &Settings, own: OwnViews, cluster: &mut Cluster) -> Result<
         Arc::clone(&reader),
         Arc::clone(&infos),
         product_names.clone(),
+        settings.place(),
     )?;
     board.set_waiting(storage.describe());
     let stopping = ending.stopping();

@@ -1,7 +1,8 @@
 //! Who may read.
 //!
 //! ```text
-//!   /healthz, /readyz ─────────────────────────────▶ everybody: probes know no token
+//!   /healthz, /readyz ─────────────────────────────▶ the status to everybody: probes know
+//!                                                    no token; the reason as all others
 //!   a token is asked for ─▶ the request has it? ───▶ answer, else 401
 //!   this machine only ────▶ sent to this machine? ─▶ answer, else 421
 //! ```
@@ -35,7 +36,7 @@ impl Access {
         let token = access.token.clone();
         let asks_nobody = token.is_none() && access.tls.is_none();
         Arc::new(Access {
-            only_local: http.is_local() && asks_nobody,
+            only_local: http.is_local() && asks_nobody && !access.unauthenticated,
             token,
         })
     }
@@ -51,8 +52,8 @@ impl Access {
             .and_then(|host| host.to_str().ok());
         let host = authority.or(host);
         if self.only_local && !host.is_some_and(is_this_machine) {
-            let error = "this address answers to requests for localhost only; --http-token-file \
-                         lets it answer to others";
+            let error = "this address answers to requests for localhost only; with \
+                         --http-token-file or --http-unauthenticated it answers to others";
             let refusal = Refusal(StatusCode::MISDIRECTED_REQUEST, error.to_owned());
             return Some(refusal.into_response());
         }
@@ -72,8 +73,10 @@ pub(super) async fn check(
         .authority()
         .map(|authority| authority.as_str());
     match access.refuses(request.headers(), authority) {
-        Some(refusal) if !is_probe => refusal,
-        _ => next.run(request).await,
+        None => next.run(request).await,
+        // Whether, and not why: reasons name brokers and databases.
+        Some(_) if is_probe => next.run(request).await.status().into_response(),
+        Some(refusal) => refusal,
     }
 }
 
@@ -133,6 +136,7 @@ mod tests {
         let access = HttpAccess {
             token: token.map(Secret::new),
             tls: None,
+            unauthenticated: false,
         };
         Access::new(http, &access)
     }
@@ -199,5 +203,14 @@ mod tests {
         assert_eq!(status(&local, &[]), 421);
         let open = access(None, Http::At(([0, 0, 0, 0], 8080).into()));
         assert_eq!(at(&open, "shop.example"), 200);
+        // Behind a proxy that keeps the name, if that is what was asked for.
+        let everybody = HttpAccess {
+            unauthenticated: true,
+            ..HttpAccess::default()
+        };
+        assert_eq!(
+            at(&Access::new(Http::Default, &everybody), "shop.example"),
+            200
+        );
     }
 }

@@ -40,6 +40,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use axum_server::tls_rustls::RustlsConfig;
@@ -48,9 +49,13 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use crate::{
+    cluster::Place,
     config::{Http, HttpAccess},
     observe::{Board, ViewInfo},
 };
+
+/// How long a client may take to ask.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +107,7 @@ pub fn start(
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
     names: Names,
+    place: Place,
 ) -> Result<Option<Server>, ServeError> {
     // What is wrong with them is said also where nothing is served.
     let certificates = access.tls.as_ref().map(tls::config).transpose()?;
@@ -118,6 +124,7 @@ pub fn start(
         views,
         live: dashboard::Live::new(),
         names,
+        place,
     };
     let who = access::Access::new(http, access);
     let scheme = match certificates {
@@ -134,11 +141,14 @@ pub fn start(
             match certificates {
                 Some(config) => {
                     let config = RustlsConfig::from_config(Arc::new(config));
-                    axum_server::from_tcp_rustls(listener, config)?
+                    let server = axum_server::from_tcp_rustls(listener, config)?;
+                    patient(server).serve(routes).await
+                }
+                None => {
+                    patient(axum_server::from_tcp(listener)?)
                         .serve(routes)
                         .await
                 }
-                None => axum_server::from_tcp(listener)?.serve(routes).await,
             }
         };
         tokio::select! {
@@ -162,6 +172,17 @@ pub fn start(
         stop: Some(stop),
         thread: Some(thread),
     }))
+}
+
+/// A connection on which nothing is asked, or a part of something, is not held open: each
+/// is a file that the pipeline could not open.
+fn patient<A: axum_server::Address, B>(
+    server: axum_server::Server<A, B>,
+) -> axum_server::Server<A, B> {
+    let mut server = server.first_request_timeout(PATIENCE);
+    let http = server.http_builder();
+    http.http1().header_read_timeout(PATIENCE);
+    server
 }
 
 impl Server {

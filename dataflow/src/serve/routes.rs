@@ -16,6 +16,7 @@ use sinks::Reader;
 use super::access::{Access, check};
 use super::names::Names;
 use super::{dashboard, health, operators, views, watermarks, why};
+use crate::cluster::Place;
 use crate::observe::{Board, ViewInfo};
 
 /// What the answers are made from.
@@ -26,6 +27,8 @@ pub(super) struct App {
     pub(super) views: Arc<Vec<ViewInfo>>,
     pub(super) live: dashboard::Live,
     pub(super) names: Names,
+    /// Which of the processes this one is.
+    pub(super) place: Place,
 }
 
 /// All paths.

@@ -17,6 +17,7 @@ use sinks::{
 use tower::ServiceExt;
 
 use super::*;
+use crate::cluster::Place;
 use crate::config::Secret;
 use crate::observe::testing;
 
@@ -63,6 +64,12 @@ impl Reader for Memory {
 
     fn totals_query(&self, _table: usize, _totals: &Totals) -> Result<String, SinkError> {
         Ok("all of it".to_owned())
+    }
+
+    fn windows(&self, _table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+        self.ping()?;
+        let starts = [0, HOUR].into_iter();
+        Ok(starts.filter(|start| Some(*start) >= from).collect())
     }
 
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
@@ -136,6 +143,7 @@ impl Fixture {
             views: self.views.clone(),
             live: super::dashboard::Live::new(),
             names: super::Names::default(),
+            place: place(),
         };
         routes::router(app, access::Access::new(Http::Default, access))
     }
@@ -171,6 +179,15 @@ impl Fixture {
     }
 }
 
+/// The second of two processes.
+fn place() -> Place {
+    Place {
+        process: 1,
+        addresses: vec!["one:2101".to_owned(), "two:2101".to_owned()],
+        workers: 2,
+    }
+}
+
 fn ids(page: &Json) -> Vec<&str> {
     let rows = page["rows"].as_array().unwrap();
     rows.iter()
@@ -184,7 +201,7 @@ fn every_path_asks_for_the_token_but_those_of_probes() {
     fixture.board.set_ready();
     let access = HttpAccess {
         token: Some(Secret::new("correct-horse-battery")),
-        tls: None,
+        ..HttpAccess::default()
     };
     let host = ("host", "shop.example");
     let token = ("authorization", "Bearer correct-horse-battery");
@@ -211,6 +228,13 @@ fn every_path_asks_for_the_token_but_those_of_probes() {
     }
     for path in ["/healthz", "/readyz"] {
         assert_eq!(fixture.get_as(path, &access, &[host]).0, 200, "{path}");
+    }
+    fixture.board.set_failed("secret-broker:9092 is gone");
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = fixture.get_as(path, &access, &[host]);
+        assert_eq!((status.as_u16(), body.as_str()), (503, ""), "{path}");
+        let (_, body) = fixture.get_as(path, &access, &[host, token]);
+        assert!(body.contains("secret-broker"), "{body}");
     }
     for path in ["/metrics", "/api", "/api/views"] {
         let (status, _) = fixture.get_as(path, &access, &[host, token]);
@@ -431,6 +455,7 @@ fn a_server_listens_until_it_is_stopped() {
         fixture.reader,
         fixture.views,
         Names::default(),
+        place(),
     );
     let server = server.unwrap().unwrap();
     let address = server.address();

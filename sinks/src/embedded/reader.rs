@@ -137,6 +137,35 @@ impl Reader for EmbeddedReader {
         Ok(statement.expanded_sql().unwrap_or(sql))
     }
 
+    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let Some(column) = table.window_start() else {
+            return Ok(Vec::new());
+        };
+        let window = quote(&name(column));
+        let rows = Query {
+            from,
+            ..Query::default()
+        };
+        let (condition, arguments) = condition(table, &rows)?;
+        let table_name = quote(&table.name);
+        let sql = format!("SELECT DISTINCT {window} FROM {table_name}{condition} ORDER BY 1");
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(&sql).map_err(wrong)?;
+        let mut found = statement
+            .query(params_from_iter(arguments))
+            .map_err(wrong)?;
+        let mut starts = Vec::new();
+        while let Some(row) = found.next().map_err(wrong)? {
+            let start: String = row.get(0).map_err(wrong)?;
+            let start = text::millis(&start)
+                .ok_or_else(|| self.store.unreadable(&table.name, &column.name))?;
+            starts.push(start);
+        }
+        Ok(starts)
+    }
+
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
         letters::page(&self.store, &self.connection(), query)
     }

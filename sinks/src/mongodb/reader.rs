@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::mongodb::action::Find;
-use ::mongodb::bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
@@ -121,6 +121,26 @@ impl Reader for MongoReader {
     fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
         Ok(totals::shell(table, self.pipeline(table, totals)?))
+    }
+
+    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let Some(window) = table.window_start() else {
+            return Ok(Vec::new());
+        };
+        let from = DateTime::from_millis(from.unwrap_or(i64::MIN));
+        let filter = doc! {window.name.as_str(): {"$gte": from}};
+        let connection = &*self.connection;
+        // By the index on windows, of which it looks at one entry for each.
+        let found = connection.block_on(async {
+            let collection = self.collection(&table.name);
+            let asked = collection.distinct(window.name.as_str(), filter);
+            connection.within(asked).await
+        })?;
+        let start = |found: Bson| found.as_datetime().map(|start| start.timestamp_millis());
+        let mut starts: Vec<i64> = found.into_iter().filter_map(start).collect();
+        starts.sort_unstable();
+        Ok(starts)
     }
 
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {

@@ -11,6 +11,7 @@ pub mod letters;
 pub mod proxy;
 pub mod server;
 pub mod totals;
+pub mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;

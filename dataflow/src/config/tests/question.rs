@@ -100,7 +100,20 @@ fn a_pipeline_elsewhere_may_ask_who_is_there() {
     assert_eq!(asked.url, "https://10.0.0.1:80");
     assert!(asked.token.is_some());
     let question = ["why", "sales_analysis", "latest"];
-    for wrong in ["ftp://shop", "https://ann:pw@shop", "https://shop/path"] {
+    let here = ["--http", "9000", "--http-ca", "ca.pem"];
+    assert_eq!(why(&here, &[]).at.url, "https://127.0.0.1:9000");
+    let clear = [
+        &question[..],
+        &["--http", "http://shop", "--http-ca", "ca.pem"],
+    ]
+    .concat();
+    assert!(error(&clear, &[]).contains("it takes https://"));
+    for wrong in [
+        "ftp://shop",
+        "https://ann:pw@shop",
+        "https://shop/path",
+        "https://shop/#x",
+    ] {
         let said = error(&[&question[..], &["--http", wrong]].concat(), &[]);
         assert!(said.contains("or a URL such as"), "{said}");
     }

@@ -5,6 +5,7 @@
 
 use super::history::{History, Place, Point};
 use super::pipeline;
+use super::windows::OpenWindows;
 use crate::serve::routes::App;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -26,6 +27,7 @@ const BEHIND: usize = 8;
 pub(in crate::serve) struct Live {
     history: Arc<Mutex<History>>,
     changes: broadcast::Sender<(Kind, Arc<str>)>,
+    windows: OpenWindows,
 }
 
 /// What an event is: its name.
@@ -52,6 +54,7 @@ impl Live {
         Live {
             history: Arc::default(),
             changes: broadcast::Sender::new(BEHIND),
+            windows: OpenWindows::default(),
         }
     }
 
@@ -72,6 +75,8 @@ impl Live {
             if self.changes.receiver_count() == 0 {
                 continue;
             }
+            // It is in what is told once it is there.
+            let _ = self.windows.refresh(&app);
             // That nobody listens is no failure.
             if are_others {
                 let _ = self
@@ -100,6 +105,11 @@ impl Live {
             points: history.points().collect(),
         };
         serde_json::to_string(&beginning).unwrap_or_default()
+    }
+
+    /// How many windows are open.
+    pub(super) fn windows(&self) -> &OpenWindows {
+        &self.windows
     }
 
     /// The newest point, if there is one.

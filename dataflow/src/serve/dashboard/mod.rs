@@ -19,6 +19,7 @@ mod live;
 mod operators;
 mod pipeline;
 mod shop;
+mod windows;
 
 pub(super) use live::Live;
 

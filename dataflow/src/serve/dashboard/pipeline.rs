@@ -3,6 +3,7 @@
 use super::history::Point;
 use super::layout;
 use crate::ask;
+use crate::cluster::Place;
 use crate::observe::format::{count, length};
 use crate::observe::{CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime};
 use crate::serve::routes::{App, Refusal};
@@ -12,9 +13,15 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use maud::{Markup, html};
+use std::time::Duration;
+
+/// How long a page waits for the database to say how many windows are open.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The page.
 pub(super) async fn page(State(app): State<App>) -> Markup {
+    // Without it there is a page, too.
+    let _ = tokio::time::timeout(PATIENCE, app.live.windows().refresh(&app)).await;
     let (now, times) = (app.board.snapshot(), app.board.times());
     let point = app.live.newest();
     let parts = point.map(|point| parts(&app, &now, &times, &point));
@@ -42,6 +49,7 @@ pub(super) async fn page(State(app): State<App>) -> Markup {
         (section("Views", "views", &part("views")))
         (section("Partitions", "partitions", &part("partitions")))
         (section("Topics", "topics", &part("topics")))
+        (section("Processes", "processes", &part("processes")))
         (section("Workers", "workers", &part("workers")))
     };
     layout::page(
@@ -82,6 +90,7 @@ pub(super) fn parts(
         ("views", views(app, now, times)),
         ("partitions", partitions(now)),
         ("topics", topics(now)),
+        ("processes", processes(&app.place, now)),
         ("workers", workers(now)),
     ]
 }
@@ -139,12 +148,14 @@ fn checkpoint(checkpoints: &CheckpointSnapshot) -> String {
 
 fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
     let all = app.views.iter().zip(&now.tables).enumerate();
+    let windows = app.live.windows().known();
     html! {
         table {
             thead { tr {
                 th scope="col" { "View" }
                 th scope="col" { "Watermark" }
                 th scope="col" { "Final until" }
+                th scope="col" class="number" { "Open windows" }
                 th scope="col" class="number" { "Events taken" }
                 th scope="col" class="number" { "Late" }
                 th scope="col" class="number" { "Rows written" }
@@ -157,6 +168,7 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                     th scope="row" { (info.name) }
                     td { (time.and_then(|time| time.watermark).map_or("–".to_owned(), shown)) }
                     td { (time.and_then(|time| time.final_until).map_or("–".to_owned(), |until| shown(until.saturating_mul(1_000)))) }
+                    td class="number" { (windows.get(number).copied().flatten().map_or("–".to_owned(), |open| count(open as u64))) }
                     td class="number" { (count(table.events)) }
                     td class="number" { (count(table.late + table.from_the_future)) }
                     td class="number" { (count(table.puts)) }
@@ -227,6 +239,35 @@ fn topics(now: &Snapshot) -> Markup {
                 td class="number" { (count(topic.tombstones)) }
                 td class="number" { (count(topic.malformed)) }
             } } }
+        }
+    }
+}
+
+/// The processes of the run. When one is lost, all end: while this one runs, all do.
+fn processes(place: &Place, now: &Snapshot) -> Markup {
+    let others = match now.stage {
+        Stage::Starting(_) => "not known yet: this one is starting",
+        Stage::Ready => "running",
+        Stage::Stopping => "stopping",
+        Stage::Failed(_) => "ended",
+    };
+    html! {
+        table {
+            thead { tr {
+                th scope="col" class="number" { "Process" }
+                th scope="col" { "Workers" }
+                th scope="col" { "Others reach it at" }
+                th scope="col" { "State" }
+            } }
+            tbody { @for (process, address) in place.addresses.iter().enumerate() {
+                @let first = process * place.workers;
+                tr {
+                    th scope="row" class="number" { (process) }
+                    td { (first) @if place.workers > 1 { " to " (first + place.workers - 1) } }
+                    td { @if place.addresses.len() > 1 { (address) } @else { "–" } }
+                    td { @if process == place.process { "this one" } @else { (others) } }
+                }
+            } }
         }
     }
 }

@@ -261,6 +261,7 @@ fn a_client_is_answered() {
         fixture.reader,
         fixture.views,
         Names::default(),
+        place(),
     );
     let server = server.unwrap().unwrap();
     let ask = |view: &str, window: &str| {

@@ -1,0 +1,68 @@
+//! How many windows of each view are open. Asked of the database, where their rows are: not
+//! more often than every few seconds, by however many pages, and only while one looks.
+
+use crate::serve::routes::App;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+
+/// How long an answer is good enough.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// The answers.
+#[derive(Clone, Default)]
+pub(super) struct OpenWindows(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    /// When they came, and what they are, by view; none where the database did not answer.
+    known: Mutex<Option<(Instant, Vec<Option<usize>>)>>,
+    is_asked: AtomicBool,
+}
+
+impl OpenWindows {
+    /// By view, as last asked; empty before.
+    pub(super) fn known(&self) -> Vec<Option<usize>> {
+        let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone().map(|(_, known)| known).unwrap_or_default()
+    }
+
+    /// Asks, on a task of its own: a database that is slow holds nothing up.
+    pub(super) fn refresh(&self, app: &App) -> JoinHandle<()> {
+        let (windows, app) = (self.clone(), app.clone());
+        tokio::spawn(async move { windows.ask(&app).await })
+    }
+
+    /// Asks, unless somebody does, or has done so a moment ago.
+    async fn ask(&self, app: &App) {
+        let state = &self.0;
+        let is_new = {
+            let known = state.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.as_ref().is_some_and(|(at, _)| at.elapsed() < EVERY)
+        };
+        if is_new || state.is_asked.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let app = app.clone();
+        let asked = tokio::task::spawn_blocking(move || count(&app)).await;
+        if let Ok(counted) = asked {
+            let mut known = state.known.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some((Instant::now(), counted));
+        }
+        state.is_asked.store(false, Ordering::Relaxed);
+    }
+}
+
+/// By view: those from the first on that is not final.
+fn count(app: &App) -> Vec<Option<usize>> {
+    let times = app.board.times();
+    let count = |view: usize| {
+        let from = times.get(view).and_then(|time| time.final_until);
+        app.reader
+            .windows(view, from)
+            .ok()
+            .map(|starts| starts.len())
+    };
+    (0..app.views.len()).map(count).collect()
+}
