@@ -185,9 +185,9 @@ pub trait Reader: Send + Sync {
     /// How a person would ask the database for the same.
     fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError>;
 
-    /// The starts of the windows that table number `table` has rows of, from `from` on, the
-    /// oldest first: in milliseconds since the UNIX epoch.
-    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError>;
+    /// The windows that table number `table` has rows of, from `from` on, the oldest first:
+    /// when each starts, in milliseconds since the UNIX epoch, and how many rows it has.
+    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<(i64, u64)>, SinkError>;
 
     /// A page of the dead letters, with their messages.
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError>;

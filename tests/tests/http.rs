@@ -8,6 +8,7 @@ use end_to_end::samples::{Sample, shop};
 use end_to_end::{Ending, Scene, eventually};
 use mongodb::bson::Document;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
@@ -268,5 +269,39 @@ fn the_dataflow_tells_what_its_operators_do() {
     let (status, page) = get(&address, "/pipeline/dataflow").expect("a page");
     assert_eq!(status, 200);
     assert!(page.contains("<svg") && page.contains("Ingest"), "{page}");
+    run.drain();
+}
+
+#[test]
+fn the_page_counts_what_is_open() {
+    let scene = Scene::new("open", 2);
+    scene.produce(&shop(3, 200));
+    let (run, address) = served(&scene);
+    let open = scene.documents("log_analysis").into_iter();
+    let open: Vec<_> = open
+        .filter(|row| !row.get_bool("final").expect("whether it is final"))
+        .collect();
+    let windows: BTreeSet<_> = open
+        .iter()
+        .map(|row| row.get_datetime("window_start").expect("a window"))
+        .collect();
+    assert!(!windows.is_empty());
+    let expected = [windows.len().to_string(), open.len().to_string()];
+    eventually("the page has the numbers", PATIENCE, || {
+        let (_, page) = get(&address, "/pipeline")?;
+        let row = page.split("<th scope=\"row\">log_analysis</th>").nth(1);
+        let cells = row
+            .unwrap_or_default()
+            .split("<td class=\"number\">")
+            .skip(1);
+        let cells: Vec<_> = cells
+            .take(2)
+            .filter_map(|cell| cell.split('<').next())
+            .collect();
+        match cells == expected {
+            true => Ok(()),
+            false => Err(format!("{cells:?}, not {expected:?}")),
+        }
+    });
     run.drain();
 }

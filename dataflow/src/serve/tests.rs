@@ -66,10 +66,11 @@ impl Reader for Memory {
         Ok("all of it".to_owned())
     }
 
-    fn windows(&self, _table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+    fn windows(&self, _table: usize, from: Option<i64>) -> Result<Vec<(i64, u64)>, SinkError> {
         self.ping()?;
         let starts = [0, HOUR].into_iter();
-        Ok(starts.filter(|start| Some(*start) >= from).collect())
+        let starts = starts.filter(|start| Some(*start) >= from);
+        Ok(starts.map(|start| (start, 3)).collect())
     }
 
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {

@@ -298,6 +298,10 @@ impl Reader for Seen<'_> {
         unreachable!("nobody looks at pages")
     }
 
+    fn windows(&self, _table: usize, _from: Option<i64>) -> Result<Vec<(i64, u64)>, SinkError> {
+        unreachable!("nobody looks at pages")
+    }
+
     fn letters(&self, _query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {
         unreachable!("nobody looks at pages")
     }

@@ -137,7 +137,7 @@ impl Reader for EmbeddedReader {
         Ok(statement.expanded_sql().unwrap_or(sql))
     }
 
-    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<(i64, u64)>, SinkError> {
         let table = Table::number(&self.store.tables, table)?;
         let Some(column) = table.window_start() else {
             return Ok(Vec::new());
@@ -149,21 +149,23 @@ impl Reader for EmbeddedReader {
         };
         let (condition, arguments) = condition(table, &rows)?;
         let table_name = quote(&table.name);
-        let sql = format!("SELECT DISTINCT {window} FROM {table_name}{condition} ORDER BY 1");
+        let sql =
+            format!("SELECT {window}, count(*) FROM {table_name}{condition} GROUP BY 1 ORDER BY 1");
         let wrong = |error: rusqlite::Error| self.store.failed(&error);
         let connection = self.connection();
         let mut statement = connection.prepare_cached(&sql).map_err(wrong)?;
         let mut found = statement
             .query(params_from_iter(arguments))
             .map_err(wrong)?;
-        let mut starts = Vec::new();
+        let mut all = Vec::new();
         while let Some(row) = found.next().map_err(wrong)? {
             let start: String = row.get(0).map_err(wrong)?;
             let start = text::millis(&start)
                 .ok_or_else(|| self.store.unreadable(&table.name, &column.name))?;
-            starts.push(start);
+            let rows: i64 = row.get(1).map_err(wrong)?;
+            all.push((start, u64::try_from(rows).unwrap_or(0)));
         }
-        Ok(starts)
+        Ok(all)
     }
 
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {

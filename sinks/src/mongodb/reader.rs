@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ::mongodb::action::Find;
-use ::mongodb::bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
+use ::mongodb::bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
@@ -123,24 +123,34 @@ impl Reader for MongoReader {
         Ok(totals::shell(table, self.pipeline(table, totals)?))
     }
 
-    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<i64>, SinkError> {
+    fn windows(&self, table: usize, from: Option<i64>) -> Result<Vec<(i64, u64)>, SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
         let Some(window) = table.window_start() else {
             return Ok(Vec::new());
         };
         let from = DateTime::from_millis(from.unwrap_or(i64::MIN));
-        let filter = doc! {window.name.as_str(): {"$gte": from}};
+        // Both by the index on windows alone.
+        let pipeline = [
+            doc! {"$match": {window.name.as_str(): {"$gte": from}}},
+            doc! {"$group": {"_id": format!("${}", window.name), "rows": {"$sum": 1_i64}}},
+            doc! {"$sort": {"_id": 1}},
+        ];
         let connection = &*self.connection;
-        // By the index on windows, of which it looks at one entry for each.
-        let found = connection.block_on(async {
+        connection.block_on(async {
             let collection = self.collection(&table.name);
-            let asked = collection.distinct(window.name.as_str(), filter);
-            connection.within(asked).await
-        })?;
-        let start = |found: Bson| found.as_datetime().map(|start| start.timestamp_millis());
-        let mut starts: Vec<i64> = found.into_iter().filter_map(start).collect();
-        starts.sort_unstable();
-        Ok(starts)
+            let asked = collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
+            let mut cursor = connection.within(asked).await?;
+            let mut all = Vec::new();
+            while connection.within(cursor.advance()).await? {
+                let found = cursor.current();
+                let start = found.get_datetime("_id").map(DateTime::timestamp_millis);
+                let both = start.and_then(|start| Ok((start, found.get_i64("rows")?)));
+                let (start, rows) =
+                    both.map_err(|error| self.unreadable(&table.name, &error.to_string()))?;
+                all.push((start, u64::try_from(rows).unwrap_or(0)));
+            }
+            Ok(all)
+        })
     }
 
     fn letters(&self, query: &LetterQuery) -> Result<Vec<DeadLetter>, SinkError> {

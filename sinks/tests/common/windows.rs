@@ -8,17 +8,17 @@ use super::{HOUR, START, customers, interactions, puts};
 pub fn check(storage: &dyn Storage) {
     let mut writer = storage.writer().unwrap();
     let reader = storage.reader().unwrap();
-    assert_eq!(reader.windows(0, None).unwrap(), Vec::<i64>::new());
+    assert_eq!(reader.windows(0, None).unwrap(), []);
     let mut rows: Vec<_> = [2, 0, 1].map(|hour| customers(hour, "Female", 1)).into();
     rows.push(customers(0, "Male", 1));
     rows.push(interactions(7, "a", "rating", 1));
     writer.write(&puts(rows)).unwrap();
-    let hours = [START, START + HOUR, START + 2 * HOUR];
+    let all = [(START, 2), (START + HOUR, 1), (START + 2 * HOUR, 1)];
     let from = |start: i64| reader.windows(0, Some(start)).unwrap();
-    assert_eq!(reader.windows(0, None).unwrap(), hours);
-    assert_eq!(reader.windows(1, None).unwrap(), [START + 7 * HOUR]);
-    assert_eq!(from(START + 1), hours[1..]);
-    assert_eq!(from(START + HOUR), hours[1..]);
-    assert_eq!(from(START + 3 * HOUR), Vec::<i64>::new());
+    assert_eq!(reader.windows(0, None).unwrap(), all);
+    assert_eq!(reader.windows(1, None).unwrap(), [(START + 7 * HOUR, 1)]);
+    assert_eq!(from(START + 1), all[1..]);
+    assert_eq!(from(START + HOUR), all[1..]);
+    assert_eq!(from(START + 3 * HOUR), []);
     assert!(reader.windows(99, None).is_err());
 }

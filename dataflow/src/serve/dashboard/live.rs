@@ -76,7 +76,7 @@ impl Live {
                 continue;
             }
             // It is in what is told once it is there.
-            let _ = self.windows.refresh(&app);
+            drop(self.windows.refresh(&app));
             // That nobody listens is no failure.
             if are_others {
                 let _ = self

@@ -156,6 +156,7 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                 th scope="col" { "Watermark" }
                 th scope="col" { "Final until" }
                 th scope="col" class="number" { "Open windows" }
+                th scope="col" class="number" { "Rows in them" }
                 th scope="col" class="number" { "Events taken" }
                 th scope="col" class="number" { "Late" }
                 th scope="col" class="number" { "Rows written" }
@@ -168,7 +169,9 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                     th scope="row" { (info.name) }
                     td { (time.and_then(|time| time.watermark).map_or("–".to_owned(), shown)) }
                     td { (time.and_then(|time| time.final_until).map_or("–".to_owned(), |until| shown(until.saturating_mul(1_000)))) }
-                    td class="number" { (windows.get(number).copied().flatten().map_or("–".to_owned(), |open| count(open as u64))) }
+                    @let open = windows.get(number).copied().flatten();
+                    td class="number" { (open.map_or("–".to_owned(), |open| count(open.windows))) }
+                    td class="number" { (open.map_or("–".to_owned(), |open| count(open.rows))) }
                     td class="number" { (count(table.events)) }
                     td class="number" { (count(table.late + table.from_the_future)) }
                     td class="number" { (count(table.puts)) }

@@ -1,5 +1,6 @@
-//! How many windows of each view are open. Asked of the database, where their rows are: not
-//! more often than every few seconds, by however many pages, and only while one looks.
+//! How many windows of each view are open, and how many rows they have, which is what the
+//! view's state follows. Asked of the database, where the rows are: not more often than every
+//! few seconds, by however many pages, and only while one looks.
 
 use crate::serve::routes::App;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,14 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// How long an answer is good enough.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The open windows of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Open {
+    pub(super) windows: u64,
+    pub(super) rows: u64,
+}
 
 /// The answers.
 #[derive(Clone, Default)]
@@ -17,13 +25,13 @@ pub(super) struct OpenWindows(Arc<State>);
 #[derive(Default)]
 struct State {
     /// When they came, and what they are, by view; none where the database did not answer.
-    known: Mutex<Option<(Instant, Vec<Option<usize>>)>>,
+    known: Mutex<Option<(Instant, Vec<Option<Open>>)>>,
     is_asked: AtomicBool,
 }
 
 impl OpenWindows {
     /// By view, as last asked; empty before.
-    pub(super) fn known(&self) -> Vec<Option<usize>> {
+    pub(super) fn known(&self) -> Vec<Option<Open>> {
         let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone().map(|(_, known)| known).unwrap_or_default()
     }
@@ -55,14 +63,15 @@ impl OpenWindows {
 }
 
 /// By view: those from the first on that is not final.
-fn count(app: &App) -> Vec<Option<usize>> {
+fn count(app: &App) -> Vec<Option<Open>> {
     let times = app.board.times();
     let count = |view: usize| {
         let from = times.get(view).and_then(|time| time.final_until);
-        app.reader
-            .windows(view, from)
-            .ok()
-            .map(|starts| starts.len())
+        let open = app.reader.windows(view, from).ok()?;
+        Some(Open {
+            windows: open.len() as u64,
+            rows: open.iter().map(|(_, rows)| rows).sum(),
+        })
     };
     (0..app.views.len()).map(count).collect()
 }
