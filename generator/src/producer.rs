@@ -49,7 +49,8 @@ pub(crate) fn settings(options: &Options) -> Result<ClientConfig, Error> {
     if let Some(file) = &options.kafka_password_file {
         let unreadable = |error| Error::Settings(format!("{}: {error}", file.display()));
         let password = std::fs::read_to_string(file).map_err(unreadable)?;
-        config.set("sasl.password", password.trim());
+        // Whole, but for the end of its line, as tidemark takes it.
+        config.set("sasl.password", password.trim_end_matches(['\r', '\n']));
     }
     Ok(config)
 }
