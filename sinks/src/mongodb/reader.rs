@@ -51,6 +51,29 @@ impl MongoReader {
         })
     }
 
+    /// All that a pipeline finds in `table`; an error of `read` says what is not as it
+    /// should be.
+    fn aggregated<T>(
+        &self,
+        table: &Table,
+        pipeline: Vec<Document>,
+        read: impl Fn(&RawDocument) -> Result<T, String>,
+    ) -> Result<Vec<T>, SinkError> {
+        let connection = &*self.connection;
+        connection.block_on(async {
+            let collection = self.collection(&table.name);
+            let asked = collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
+            let mut cursor = connection.within(asked).await?;
+            let mut all = Vec::new();
+            while connection.within(cursor.advance()).await? {
+                let found = read(cursor.current())
+                    .map_err(|problem| self.unreadable(&table.name, &problem))?;
+                all.push(found);
+            }
+            Ok(all)
+        })
+    }
+
     fn pipeline(&self, table: &Table, totals: &Totals) -> Result<Vec<Document>, SinkError> {
         let rows = Query {
             from: totals.from,
@@ -103,19 +126,7 @@ impl Reader for MongoReader {
     fn totals(&self, table: usize, totals: &Totals) -> Result<Vec<Total>, SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
         let pipeline = self.pipeline(table, totals)?;
-        let connection = &*self.connection;
-        connection.block_on(async {
-            let collection = self.collection(&table.name);
-            let asked = collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
-            let mut cursor = connection.within(asked).await?;
-            let mut all = Vec::new();
-            while connection.within(cursor.advance()).await? {
-                let total = totals::found(table, totals, cursor.current())
-                    .map_err(|problem| self.unreadable(&table.name, &problem))?;
-                all.push(total);
-            }
-            Ok(all)
-        })
+        self.aggregated(table, pipeline, |found| totals::found(table, totals, found))
     }
 
     fn totals_query(&self, table: usize, totals: &Totals) -> Result<String, SinkError> {
@@ -135,21 +146,11 @@ impl Reader for MongoReader {
             doc! {"$group": {"_id": format!("${}", window.name), "rows": {"$sum": 1_i64}}},
             doc! {"$sort": {"_id": 1}},
         ];
-        let connection = &*self.connection;
-        connection.block_on(async {
-            let collection = self.collection(&table.name);
-            let asked = collection.aggregate(pipeline).with_type::<RawDocumentBuf>();
-            let mut cursor = connection.within(asked).await?;
-            let mut all = Vec::new();
-            while connection.within(cursor.advance()).await? {
-                let found = cursor.current();
-                let start = found.get_datetime("_id").map(DateTime::timestamp_millis);
-                let both = start.and_then(|start| Ok((start, found.get_i64("rows")?)));
-                let (start, rows) =
-                    both.map_err(|error| self.unreadable(&table.name, &error.to_string()))?;
-                all.push((start, u64::try_from(rows).unwrap_or(0)));
-            }
-            Ok(all)
+        self.aggregated(table, pipeline.into(), |found| {
+            let start = found.get_datetime("_id").map(DateTime::timestamp_millis);
+            let both = start.and_then(|start| Ok((start, found.get_i64("rows")?)));
+            let (start, rows) = both.map_err(|error| error.to_string())?;
+            Ok((start, u64::try_from(rows).unwrap_or(0)))
         })
     }
 
