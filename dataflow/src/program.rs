@@ -5,17 +5,23 @@ use crate::checkpoint;
 use crate::config::{self, Command, KnownView};
 use crate::run::{self, RunError};
 use crate::supervise;
-use crate::views::{self, own::OwnViews};
+use crate::views;
+use crate::views::own::{OwnView, ProgramViews};
 use std::process::ExitCode;
 
 /// Does what the command line, the environment and the configuration file say.
 pub fn main() -> ExitCode {
-    main_with(views::own::none)
+    main_with(Vec::new)
 }
 
 /// The same with views of one's own beside those that are built in.
-pub fn main_with(own: OwnViews) -> ExitCode {
-    match start(own) {
+pub fn main_with(own: fn() -> Vec<OwnView>) -> ExitCode {
+    main_of(ProgramViews::and(own))
+}
+
+/// The same with just these views.
+pub fn main_of(views: ProgramViews) -> ExitCode {
+    match start(views) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Config(error)) => error.report(),
         Err(error) => {
@@ -25,8 +31,8 @@ pub fn main_with(own: OwnViews) -> ExitCode {
     }
 }
 
-fn start(own: OwnViews) -> Result<(), RunError> {
-    let catalog = views::catalog_with(&Default::default(), own())?;
+fn start(views: ProgramViews) -> Result<(), RunError> {
+    let catalog = views::catalog_with(&Default::default(), views)?;
     let known: Vec<_> = catalog
         .definitions
         .iter()
@@ -36,7 +42,7 @@ fn start(own: OwnViews) -> Result<(), RunError> {
         })
         .collect();
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
-        Command::Views(settings) => run::views(&settings, own),
+        Command::Views(settings) => run::views(&settings, views),
         Command::Why(question) => Ok(ask::why(&question)?),
         Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
         Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
@@ -44,6 +50,6 @@ fn start(own: OwnViews) -> Result<(), RunError> {
             what: "writing what was asked for",
             source,
         }),
-        Command::Run(settings) => run::run(&settings, own),
+        Command::Run(settings) => run::run(&settings, views),
     }
 }

@@ -33,6 +33,7 @@ use tidemark::plan::Sources;
 use tidemark::rebuild;
 use tidemark::start::Checkpointing;
 use tidemark::views::Catalog;
+use timely::worker::Worker;
 
 /// How long a run over so few messages may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -226,20 +227,32 @@ impl World {
                     _ => {}
                 }
                 if over.load(Ordering::SeqCst) {
-                    // As it stands. Threads that write may still do something.
-                    for dataflow in worker.installed_dataflows() {
-                        worker.drop_dataflow(dataflow);
-                    }
-                    return;
+                    return drop_dataflows(worker);
                 }
                 let pause = pipeline.tick();
                 worker.step_or_park(Some(pause.min(Duration::from_millis(5))));
             }
             pipeline.close();
+            // What is published is not all: a checkpoint may still fail, and then its operator
+            // never completes.
+            while worker.has_dataflows() {
+                assert!(started.elapsed() < PATIENCE, "it does not close: {run:?}");
+                if over.load(Ordering::SeqCst) {
+                    return drop_dataflows(worker);
+                }
+                worker.step_or_park(Some(Duration::from_millis(5)));
+            }
         });
         for outcome in guards.unwrap().join() {
             outcome.unwrap();
         }
+    }
+}
+
+/// Ends a worker as it stands. Threads that write may still do something.
+fn drop_dataflows(worker: &mut Worker) {
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
     }
 }
 

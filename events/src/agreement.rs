@@ -1,13 +1,17 @@
 //! The fast decoder and the slow search for a reason must agree: a message is
 //! refused exactly when a reason is found. Tested on messages that are nearly
 //! right, since random bytes hardly ever get past the first brace.
+//!
+//! What is read by hand must be just what serde reads.
 
 use proptest::prelude::*;
 use serde::Deserialize;
+use std::fmt::Debug;
 
-use crate::decode::fast;
+use crate::decode::{by_serde, fast};
 use crate::diagnose::diagnose;
 use crate::fields::{Field, Kind};
+use crate::quick::Quick;
 use crate::*;
 
 /// Values of all kinds, good here and bad there.
@@ -120,7 +124,15 @@ fn nearly(fields: &'static [Field]) -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
-fn agree<'a, E: Deserialize<'a>>(json: &'a [u8], fields: &[Field]) -> Result<(), TestCaseError> {
+fn agree<'a, E>(json: &'a [u8], fields: &[Field]) -> Result<(), TestCaseError>
+where
+    E: Deserialize<'a> + Quick<'a> + PartialEq + Debug,
+{
+    if let Ok(text) = std::str::from_utf8(json)
+        && let Some(event) = E::quick(text)
+    {
+        prop_assert_eq!(Some(event), by_serde(text).ok(), "{}", text);
+    }
     let accepted = fast::<E>(json).is_ok();
     let reason = diagnose(json, fields);
     prop_assert_eq!(
@@ -179,6 +191,45 @@ proptest! {
     fn values(json in "[ \\[\\]{}\":,0-9a-z\\\\.+-]{0,60}") {
         agree::<SystemLog<'_>>(json.as_bytes(), system_log::FIELDS)?;
     }
+}
+
+/// Without a test, a mistake would be one of speed, which nobody notices.
+#[test]
+fn the_usual_is_read_by_hand() {
+    const ID: &str = "0c9b8a7f-6e5d-4c3b-a291-807f6e5d4c3b";
+    let usual = |fields: &str| {
+        let filled = fields
+            .replace("ID", ID)
+            .replace("TIME", "2024-11-02T13:45:11.5");
+        format!("{{{}}}", filled.replace('\'', "\""))
+    };
+    let customer = usual(
+        "'customer_id': 'ID', 'name': 'Ann', 'email': 'a@b.c', 'location': 'Bonn', 'age': 41, \
+         'gender': 'Female', 'account_created': '2020-01-01', 'last_login': 'TIME'",
+    );
+    assert!(Customer::quick(&customer).is_some());
+    let product = usual(
+        "'product_id':'ID','name':null,'category':'Home & Garden','price':129.95,\
+         'stock_quantity':7,'supplier':'Äußerst & Co','rating':4.5",
+    );
+    assert!(Product::quick(&product).is_some());
+    let transaction = usual(
+        "'transaction_id': 'ID', 'customer_id': 'ID', 'product_id': 'p-1', 'quantity': 2, \
+         'date_time': 'TIME', 'status': 'cancelled', 'payment_method': 'PayPal'",
+    );
+    assert!(Transaction::quick(&transaction).is_some());
+    let view = usual(
+        "'view_id': 'ID', 'customer_id': 'ID', 'product_id': 'ID', 'timestamp': 'TIME', \
+         'view_duration': 250",
+    );
+    assert!(ProductView::quick(&view).is_some());
+    let interaction = usual(
+        "'interaction_id': 'ID', 'customer_id': 'ID', 'product_id': 'ID', 'timestamp': 'TIME', \
+         'interaction_type': 'review', 'details': null",
+    );
+    assert!(UserInteraction::quick(&interaction).is_some());
+    let line = usual("'log_id': 'ID', 'timestamp': 'TIME', 'level': 'INFO', 'message': 'up'");
+    assert!(SystemLog::quick(&line).is_some());
 }
 
 #[test]

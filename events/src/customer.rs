@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, optional_int, optional_text};
+use crate::quick::quick;
 use crate::{Id, Malformed, Text, TimeField, Timestamp, Topic, decode};
 
 /// The topic `customers`.
@@ -46,6 +47,17 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("account_created", Kind::Optional),
     Field::new("last_login", Kind::Time),
 ];
+
+quick!(Customer<'a> {
+    customer_id: id,
+    name: optional_text,
+    email: optional_text,
+    location: optional_text,
+    age: optional_int,
+    gender: text,
+    account_created: optional_text,
+    last_login: time,
+});
 
 impl Topic for Customers {
     type Event<'a> = Customer<'a>;

@@ -1,18 +1,20 @@
 //! Bytes to events and back.
 //!
-//! The fast way trusts the message: one pass of `serde_json` into a struct that
-//! borrows from it. It says little about what went wrong, and need not: a message
-//! that fails is read again by [`diagnose`], which takes its time.
+//! The fast way trusts the message: one pass into a struct that borrows from it, by
+//! [`quick`](crate::quick) where the message is as usual, and by `serde_json` where it is
+//! not. It says little about what went wrong, and need not: a message that fails is read
+//! again by [`diagnose`], which takes its time.
 
 use serde::{Deserialize, Serialize};
 
 use crate::diagnose::diagnose;
 use crate::fields::Field;
 use crate::malformed::Malformed;
+use crate::quick::Quick;
 
 /// Reads an event. `fields` are those of `E`, for the case that it fails.
 #[inline]
-pub(crate) fn decode<'a, E: Deserialize<'a>>(
+pub(crate) fn decode<'a, E: Deserialize<'a> + Quick<'a>>(
     json: &'a [u8],
     fields: &[Field],
 ) -> Result<E, Malformed> {
@@ -27,10 +29,21 @@ pub(crate) enum Failure {
 }
 
 #[inline]
-pub(crate) fn fast<'a, E: Deserialize<'a>>(json: &'a [u8]) -> Result<E, Failure> {
+pub(crate) fn fast<'a, E>(json: &'a [u8]) -> Result<E, Failure>
+where
+    E: Deserialize<'a> + Quick<'a>,
+{
     // Once for the whole message: strings need no check of their own then, and
     // nor is there a place in it where bad bytes could hide.
     let text = std::str::from_utf8(json).map_err(|_| Failure::NotUtf8)?;
+    match E::quick(text) {
+        Some(event) => Ok(event),
+        None => by_serde(text),
+    }
+}
+
+/// Reads whatever JSON there is.
+pub(crate) fn by_serde<'a, E: Deserialize<'a>>(text: &'a str) -> Result<E, Failure> {
     // Serde would also take the fields of a struct as an array.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Failure::NotAnObject);

@@ -70,12 +70,15 @@ impl Id {
     /// The id of a string: any string, also an empty one.
     #[inline]
     pub fn new(text: &str) -> Id {
-        if let Some((upper, lower)) = hex::parse(text.as_bytes())
-            && lower >> 62 == 0b10
-        {
-            return Id { upper, lower };
-        }
-        Id::other(text)
+        Id::of_uuid(text.as_bytes()).unwrap_or_else(|| Id::other(text))
+    }
+
+    /// The id of the text of a UUID of the usual variant, in lower case; `None` for any
+    /// other string.
+    #[inline]
+    pub(crate) fn of_uuid(text: &[u8]) -> Option<Id> {
+        let (upper, lower) = hex::parse(text)?;
+        (lower >> 62 == 0b10).then_some(Id { upper, lower })
     }
 
     /// The id of the UUID with these 128 bits, the same as that of its text.

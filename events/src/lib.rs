@@ -49,6 +49,7 @@ mod malformed;
 mod money;
 mod product;
 mod product_view;
+mod quick;
 mod system_log;
 mod text;
 mod time;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, count, optional_number, optional_text};
+use crate::quick::quick;
 use crate::{Id, Malformed, Money, Text, TimeField, Topic, decode};
 
 /// The topic `products`. Its events hold no time but their message's.
@@ -42,6 +43,16 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("supplier", Kind::Optional),
     Field::new("rating", Kind::Optional),
 ];
+
+quick!(Product<'a> {
+    product_id: id,
+    name: optional_text,
+    category: text,
+    price: money,
+    stock_quantity: count,
+    supplier: optional_text,
+    rating: optional_number,
+});
 
 impl Topic for Products {
     type Event<'a> = Product<'a>;

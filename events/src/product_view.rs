@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, count};
+use crate::quick::quick;
 use crate::{Id, Malformed, TimeField, Timestamp, Topic, decode};
 
 /// The topic `product_views`.
@@ -32,6 +33,14 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("timestamp", Kind::Time),
     Field::new("view_duration", Kind::Count),
 ];
+
+quick!(ProductView {
+    view_id: id,
+    customer_id: id,
+    product_id: id,
+    timestamp: time,
+    view_duration: count,
+});
 
 impl Topic for ProductViews {
     type Event<'a> = ProductView;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, optional_text};
+use crate::quick::quick;
 use crate::{Id, Malformed, Text, TimeField, Timestamp, Topic, decode};
 
 /// The topic `system_logs`.
@@ -30,6 +31,13 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("level", Kind::Text),
     Field::new("message", Kind::Optional),
 ];
+
+quick!(SystemLog<'a> {
+    log_id: id,
+    timestamp: time,
+    level: text,
+    message: optional_text,
+});
 
 impl Topic for SystemLogs {
     type Event<'a> = SystemLog<'a>;

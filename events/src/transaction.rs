@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, count, optional_text, status};
+use crate::quick::quick;
 use crate::{Id, Malformed, Text, TimeField, Timestamp, Topic, decode};
 
 /// The topic `transactions`.
@@ -41,6 +42,16 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("status", Kind::Text),
     Field::new("payment_method", Kind::Optional),
 ];
+
+quick!(Transaction<'a> {
+    transaction_id: id,
+    customer_id: id,
+    product_id: id,
+    quantity: count,
+    date_time: time,
+    status: status,
+    payment_method: optional_text,
+});
 
 impl Topic for Transactions {
     type Event<'a> = Transaction<'a>;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fields::{Field, Kind, optional_text};
+use crate::quick::quick;
 use crate::{Id, Malformed, Text, TimeField, Timestamp, Topic, decode};
 
 /// The topic `user_interactions`.
@@ -36,6 +37,15 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("interaction_type", Kind::Text),
     Field::new("details", Kind::Optional),
 ];
+
+quick!(UserInteraction<'a> {
+    interaction_id: id,
+    customer_id: id,
+    product_id: id,
+    timestamp: time,
+    interaction_type: text,
+    details: optional_text,
+});
 
 impl Topic for UserInteractions {
     type Event<'a> = UserInteraction<'a>;

@@ -56,7 +56,7 @@ pub struct Settings {
     /// How far the time of an event may be ahead of its message's timestamp.
     pub max_ahead: Duration,
     /// Events that one worker may have read and that are not yet written, at
-    /// least 1; then its partitions are paused.
+    /// least 1; then nothing more is read.
     pub max_in_flight: u64,
     /// What is changed of each view, by its name. Only known views.
     pub views: BTreeMap<String, ViewOverride>,

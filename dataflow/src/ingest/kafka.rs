@@ -3,12 +3,16 @@
 //! Nothing is subscribed to and no group is joined: which worker reads which
 //! partition follows from [`owner`], and where to go on is known by whoever
 //! holds the results. What tells how far a partition has been read is, at its
-//! end, the consumer's position and not the last message: the last offsets may
+//! end, where Kafka says that it ends and not the last message: the last offsets may
 //! hold nothing that a consumer sees.
+//!
+//! While too much is in flight, nothing is read. The client then fetches as far ahead as it
+//! may and stops by itself: to pause its partitions would throw away what it has fetched.
 
 use super::client::{Connection, Context, serve};
 use super::discovery::{Discovery, Found, owner};
 use super::partition::Partition;
+use super::queue::{Fetched, Queue};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use crate::observe::Board;
 use rdkafka::Offset;
@@ -110,7 +114,7 @@ impl KafkaSource {
 
     /// Reads all partitions from where they stand.
     fn assign(&mut self) -> Result<(), SourceError> {
-        self.consumer.assign(&self.list(true)?).map_err(client)?;
+        self.consumer.assign(&self.list()?).map_err(client)?;
         // A queue stays split off through later assignments. What arrives before
         // it is comes through the main queue, see `serve_client`.
         for partition in &mut self.partitions {
@@ -128,22 +132,19 @@ impl KafkaSource {
                     let _ = wake.activate();
                 });
             }
-            partition.queue = Some(queue);
-        }
-        if self.paused {
-            self.consumer.pause(&self.list(false)?).map_err(client)?;
+            let queue = Queue::new(&self.consumer, topic, partition.partition, queue);
+            partition.queue = Some(queue.ok_or_else(|| client("a partition has no queue"))?);
         }
         Ok(())
     }
 
-    fn list(&self, offsets: bool) -> Result<TopicPartitionList, SourceError> {
+    fn list(&self) -> Result<TopicPartitionList, SourceError> {
         let mut list = TopicPartitionList::new();
         for partition in &self.partitions {
             let topic = &self.share.topics[partition.topic];
-            let offset = match (offsets, partition.started) {
-                (true, true) => Offset::Offset(partition.next),
-                (true, false) => Offset::Beginning,
-                (false, _) => Offset::Invalid,
+            let offset = match partition.started {
+                true => Offset::Offset(partition.next),
+                false => Offset::Beginning,
             };
             list.add_partition_offset(topic, partition.partition, offset)
                 .map_err(client)?;
@@ -171,7 +172,14 @@ impl KafkaSource {
                     .iter_mut()
                     .find(|p| (Some(p.topic), p.partition) == place);
                 if let Some(partition) = partition {
-                    partition.take(&message, each);
+                    let fetched = Fetched {
+                        offset: message.offset(),
+                        timestamp: message.timestamp().to_millis().unwrap_or(0).max(0),
+                        key: message.key(),
+                        value: message.payload(),
+                    };
+                    partition.heard = Instant::now();
+                    partition.take(&fetched, each);
                 }
             }
             // Of which topic is not said: with a new assignment it comes again,
@@ -183,19 +191,6 @@ impl KafkaSource {
         });
         fatal?;
         if again { self.assign() } else { Ok(()) }
-    }
-
-    /// Moves on past what a consumer does not see: the markers of transactions.
-    fn pass_markers(&mut self) -> Result<(), SourceError> {
-        let positions = self.consumer.position().map_err(client)?;
-        for partition in &mut self.partitions {
-            let topic = &self.share.topics[partition.topic];
-            let position = positions.find_partition(topic, partition.partition);
-            if let Some(Offset::Offset(next)) = position.map(|position| position.offset()) {
-                partition.pass_to(next);
-            }
-        }
-        Ok(())
     }
 
     /// Messages of partition number `index` have been deleted before they were
@@ -273,50 +268,27 @@ impl Source for KafkaSource {
         self.serve_client(each)?;
 
         let mut more = false;
-        let mut at_end = false;
         let count = self.partitions.len();
         for step in 0..count {
             let index = (self.first + step) % count;
             let partition = &mut self.partitions[index];
             let turn = budget.min(TURN);
-            let mut read = partition.take_waiting(turn, each);
-            let mut expired = false;
-            // Out of the partition while it is read, so that both can be used.
-            let Some(queue) = partition.queue.take() else {
-                continue;
-            };
-            while read < turn && !expired && partition.waiting.is_empty() {
-                match queue.poll(Duration::ZERO) {
-                    None => break,
-                    Some(Ok(message)) => {
-                        if let Taken::Weighing(weight) = partition.take(&message, each) {
-                            read += weight;
-                        }
+            match partition.read(turn, each) {
+                Ok(read) => {
+                    more |= read >= turn && turn > 0;
+                    budget = budget.saturating_sub(read);
+                }
+                Err(code) => {
+                    let topic = &self.share.topics[partition.topic];
+                    if partition.complain(topic, code, self.consumer.context())? {
+                        self.expired(index)?;
+                        break;
                     }
-                    Some(Err(KafkaError::PartitionEOF(_))) => {
-                        partition.reached_end = true;
-                        partition.at_end = true;
-                        at_end = true;
-                    }
-                    Some(Err(error)) => {
-                        let topic = &self.share.topics[partition.topic];
-                        let context = self.consumer.context();
-                        expired = partition.complain(topic, &error, context)?;
-                    }
+                    more = true;
                 }
             }
-            partition.queue = Some(queue);
-            if expired {
-                self.expired(index)?;
-                break;
-            }
-            more |= read >= turn && turn > 0;
-            budget = budget.saturating_sub(read);
         }
         self.first = (self.first + 1) % count.max(1);
-        if at_end {
-            self.pass_markers()?;
-        }
 
         let done = |p: &Partition| p.waiting.is_empty() && (p.reached_end || p.next >= p.found_end);
         if self.share.until_caught_up && self.partitions.iter().all(done) {
@@ -333,18 +305,6 @@ impl Source for KafkaSource {
         for partition in &mut self.partitions {
             // While it was paused, its silence was ours.
             partition.heard = Instant::now();
-        }
-        let Ok(list) = self.list(false) else { return };
-        let result = if paused {
-            self.consumer.pause(&list)
-        } else {
-            self.consumer.resume(&list)
-        };
-        if let Err(error) = result {
-            tracing::warn!(
-                paused,
-                "Kafka: partitions could not be paused or resumed: {error}"
-            );
         }
     }
 

@@ -21,5 +21,6 @@ pub mod operator;
 mod outputs;
 mod partition;
 mod partitions;
+mod queue;
 mod reading;
 pub mod source;

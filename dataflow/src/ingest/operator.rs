@@ -17,7 +17,7 @@
 //! ```
 //!
 //! It holds back when too much of what it has read is not written yet: it then
-//! pauses its partitions, and keeps the client alive.
+//! reads nothing, and keeps the client alive.
 
 use super::clock::Ticks;
 use super::flight::Flight;

@@ -3,13 +3,14 @@
 
 use super::client::Context;
 use super::discovery::Found;
+use super::queue::{Fetched, Next, Queue};
 use super::source::{Message, SourceError, Taken};
-use rdkafka::Timestamp;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, OwnedMessage};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+/// Messages taken from the client at once.
+const BATCH: usize = 1_024;
 
 /// One partition that this worker reads.
 pub(super) struct Partition {
@@ -29,8 +30,38 @@ pub(super) struct Partition {
     /// When it was last heard of: a message, or that it may be read again.
     pub(super) heard: Instant,
     /// Messages that may not be taken up yet.
-    pub(super) waiting: VecDeque<OwnedMessage>,
-    pub(super) queue: Option<PartitionQueue<Context>>,
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) queue: Option<Queue>,
+}
+
+/// A message that may not be taken up yet.
+pub(super) struct Waiting {
+    offset: i64,
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl From<&Fetched<'_>> for Waiting {
+    fn from(message: &Fetched<'_>) -> Waiting {
+        Waiting {
+            offset: message.offset,
+            timestamp: message.timestamp,
+            key: message.key.map(<[u8]>::to_vec),
+            value: message.value.map(<[u8]>::to_vec),
+        }
+    }
+}
+
+impl Waiting {
+    fn fetched(&self) -> Fetched<'_> {
+        Fetched {
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+        }
+    }
 }
 
 impl Partition {
@@ -66,36 +97,69 @@ impl Partition {
         }
     }
 
+    /// Reads what the client has fetched, until it weighs `budget` or there is nothing
+    /// more. Returns what it weighs; or what Kafka reports instead of the next message.
+    pub(super) fn read(
+        &mut self,
+        budget: usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
+    ) -> Result<usize, Code> {
+        let mut read = self.take_waiting(budget, each);
+        // Out of the partition while it is read, so that both can be used.
+        let Some(mut queue) = self.queue.take() else {
+            return Ok(read);
+        };
+        let mut error = None;
+        while read < budget && self.waiting.is_empty() && error.is_none() {
+            let most = (budget - read).min(BATCH);
+            let count = queue.take(most, |next| match next {
+                Next::Message(message) => {
+                    if let Taken::Weighing(weight) = self.take(&message, each) {
+                        read += weight;
+                    }
+                }
+                Next::End(offset) => {
+                    self.reached_end = true;
+                    self.at_end = true;
+                    self.pass_to(offset);
+                }
+                // The first of a batch is the one that counts.
+                Next::Error(code) => error = error.or(Some(code)),
+            });
+            if count == 0 {
+                break;
+            }
+            self.heard = Instant::now();
+        }
+        self.queue = Some(queue);
+        error.map_or(Ok(read), Err)
+    }
+
     /// Takes a message up that has come of it, or lets it wait behind those that
     /// wait already. Returns what it weighs.
     pub(super) fn take(
         &mut self,
-        message: &BorrowedMessage<'_>,
+        message: &Fetched<'_>,
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Taken {
-        self.heard = Instant::now();
         self.at_end = false;
         let taken = match self.waiting.is_empty() {
             true => self.offer(message, each),
             false => Taken::Later,
         };
         if taken == Taken::Later {
-            self.waiting.push_back(message.detach());
+            self.waiting.push_back(Waiting::from(message));
         }
         taken
     }
 
     /// Takes up what waits, as far as it may be by now. Returns what it weighs.
-    pub(super) fn take_waiting(
-        &mut self,
-        budget: usize,
-        each: &mut dyn FnMut(Message<'_>) -> Taken,
-    ) -> usize {
+    fn take_waiting(&mut self, budget: usize, each: &mut dyn FnMut(Message<'_>) -> Taken) -> usize {
         let mut read = 0;
         while read < budget
             && let Some(message) = self.waiting.pop_front()
         {
-            match self.offer(&message, each) {
+            match self.offer(&message.fetched(), each) {
                 Taken::Weighing(weight) => read += weight,
                 Taken::Later => {
                     self.waiting.push_front(message);
@@ -106,27 +170,29 @@ impl Partition {
         read
     }
 
+    #[inline]
     fn offer(
         &mut self,
-        message: &impl rdkafka::Message,
+        message: &Fetched<'_>,
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Taken {
-        let offset = message.offset();
+        let Fetched {
+            offset,
+            timestamp,
+            key,
+            value,
+        } = *message;
         if self.started && offset < self.next {
             // Fetched twice, around a new assignment.
             return Taken::Weighing(0);
         }
-        let timestamp = match message.timestamp() {
-            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => millis,
-            Timestamp::NotAvailable => 0,
-        };
         let taken = each(Message {
             topic: self.topic,
             partition: self.partition,
             offset,
             timestamp,
-            key: message.key(),
-            value: message.payload(),
+            key,
+            value,
         });
         if let Taken::Weighing(_) = taken {
             self.next = offset + 1;
@@ -154,15 +220,15 @@ impl Partition {
     pub(super) fn complain(
         &self,
         topic: &str,
-        error: &KafkaError,
+        code: Code,
         context: &Context,
     ) -> Result<bool, SourceError> {
-        let code = error.rdkafka_error_code();
+        let error = KafkaError::MessageConsumption(code);
         match Verdict::of(code) {
             Verdict::Missing => Ok(true),
             Verdict::Refused => {
                 let hint = match code {
-                    Some(Code::NotImplemented) => {
+                    Code::NotImplemented => {
                         ". Its messages are compressed in a way that this build cannot read; it \
                          reads gzip, snappy and lz4"
                     }
@@ -204,11 +270,10 @@ enum Verdict {
 }
 
 impl Verdict {
-    fn of(code: Option<Code>) -> Verdict {
+    fn of(code: Code) -> Verdict {
         match code {
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Verdict::Missing,
-            Some(
-                Code::TopicAuthorizationFailed
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => Verdict::Missing,
+            Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
                 | Code::ClusterAuthorizationFailed
                 | Code::SaslAuthenticationFailed
@@ -219,8 +284,7 @@ impl Verdict {
                 | Code::BadCompression
                 | Code::BadMessage
                 | Code::InvalidMessage
-                | Code::MessageSizeTooLarge,
-            ) => Verdict::Refused,
+                | Code::MessageSizeTooLarge => Verdict::Refused,
             _ => Verdict::Wait,
         }
     }
@@ -238,9 +302,13 @@ mod tests {
             low: 17,
             high: 20,
         });
-        let timestamp = Timestamp::CreateTime(0);
-        let message = OwnedMessage::new(None, None, "t".into(), timestamp, 3, 17, None);
-        partition.waiting.push_back(message);
+        let message = Fetched {
+            offset: 17,
+            timestamp: 0,
+            key: None,
+            value: None,
+        };
+        partition.take(&message, &mut |_| Taken::Later);
         // Another partition has been read to its end, and the client is asked where it is.
         partition.pass_to(18);
         let mut taken = Vec::new();
@@ -263,10 +331,7 @@ mod tests {
             high: 20,
         });
         partition.started = true;
-        let complain = |code| {
-            let error = KafkaError::MessageConsumption(code);
-            partition.complain("sales", &error, &Context::default())
-        };
+        let complain = |code| partition.complain("sales", code, &Context::default());
         assert_eq!(complain(Code::BrokerTransportFailure), Ok(false));
         assert_eq!(complain(Code::NotLeaderForPartition), Ok(false));
         assert_eq!(complain(Code::AutoOffsetReset), Ok(true));

@@ -79,7 +79,7 @@ pub trait Source {
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError>;
 
-    /// Stops (or goes on) fetching, because what has been read is not written
+    /// Nothing is read for now (or again), because what has been read is not written
     /// yet. [`Source::read`] must still be called with a budget of 0, so that
     /// the client stays alive.
     fn pause(&mut self, paused: bool);

@@ -5,7 +5,9 @@
 //! the next one. With at most [`KEPT`] groups in the window it is exact; with
 //! more of them, exact as long as aggregates only grow, as counts do.
 
-use sinks::{Role, Row, Table, Value};
+use foldhash::fast::FixedState;
+use sinks::{Role, Row, RowId, Table, Value};
+use std::hash::BuildHasher;
 
 /// Rows that are kept.
 const KEPT: usize = 32;
@@ -22,7 +24,16 @@ pub(super) struct Busiest {
     /// The newest window's start.
     newest: i64,
     /// Its busiest rows, busiest first.
-    rows: Vec<(f64, Row)>,
+    rows: Vec<Busy>,
+}
+
+/// One of the busiest rows.
+#[derive(Debug)]
+struct Busy {
+    measure: f64,
+    /// Of its id: every row that is written is looked for here, and ids begin alike.
+    hash: u64,
+    row: Row,
 }
 
 impl Busiest {
@@ -50,18 +61,26 @@ impl Busiest {
             self.newest = *start;
             self.rows.clear();
         }
-        self.forget(&row.id);
+        let hash = hash(&row.id);
+        self.drop_row(hash, &row.id);
         let measure = number(measure);
-        let place = self.rows.partition_point(|(other, _)| *other >= measure);
+        let place = self.rows.partition_point(|busy| busy.measure >= measure);
         if place < KEPT {
             self.rows.truncate(KEPT - 1);
-            self.rows.insert(place, (measure, row.clone()));
+            let row = row.clone();
+            let busy = Busy { measure, hash, row };
+            self.rows.insert(place, busy);
         }
     }
 
     /// Takes note that a row is no more.
-    pub(super) fn forget(&mut self, id: &sinks::RowId) {
-        if let Some(place) = self.rows.iter().position(|(_, row)| row.id == *id) {
+    pub(super) fn forget(&mut self, id: &RowId) {
+        self.drop_row(hash(id), id);
+    }
+
+    fn drop_row(&mut self, hash: u64, id: &RowId) {
+        let is_it = |busy: &Busy| busy.hash == hash && busy.row.id == *id;
+        if let Some(place) = self.rows.iter().position(is_it) {
             self.rows.remove(place);
         }
     }
@@ -69,8 +88,12 @@ impl Busiest {
     /// The rows to show, busiest first.
     pub(super) fn top(&self) -> Vec<Row> {
         let rows = self.rows.iter().take(SHOWN);
-        rows.map(|(_, row)| row.clone()).collect()
+        rows.map(|busy| busy.row.clone()).collect()
     }
+}
+
+fn hash(id: &RowId) -> u64 {
+    FixedState::default().hash_one(&id.id)
 }
 
 /// A value as a number to compare by, which need not be exact.

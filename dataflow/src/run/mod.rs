@@ -25,7 +25,7 @@ use crate::plan::{Plan, PlanError, Sources};
 use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
-use crate::views::own::OwnViews;
+use crate::views::own::ProgramViews;
 use ending::Ending;
 use events::{Products, Topic as _};
 use sinks::fail_point;
@@ -37,8 +37,8 @@ use std::time::Instant;
 ///
 /// # Errors
 /// When a view cannot be what the settings ask for, or nobody takes the text.
-pub fn views(settings: &Settings, own: OwnViews) -> Result<(), RunError> {
-    let infos = setup::view_infos(&setup::catalog(settings, own)?, &settings.topic_prefix);
+pub fn views(settings: &Settings, views: ProgramViews) -> Result<(), RunError> {
+    let infos = setup::view_infos(&setup::catalog(settings, views)?, &settings.topic_prefix);
     print_views(&infos, &mut std::io::stdout()).map_err(|source| RunError::System {
         what: "printing the views",
         source,
@@ -50,15 +50,19 @@ pub fn views(settings: &Settings, own: OwnViews) -> Result<(), RunError> {
 ///
 /// # Errors
 /// Whatever ended it, if it was not told to.
-pub fn run(settings: &Settings, own: OwnViews) -> Result<(), RunError> {
+pub fn run(settings: &Settings, views: ProgramViews) -> Result<(), RunError> {
     let mut cluster = Cluster::alone(settings.workers);
-    let outcome = operate(settings, own, &mut cluster);
+    let outcome = operate(settings, views, &mut cluster);
     cluster.goodbye(outcome.as_ref().err().map(RunError::for_others));
     outcome
 }
 
 /// The run itself. `cluster` becomes what the processes are connected by.
-fn operate(settings: &Settings, own: OwnViews, cluster: &mut Cluster) -> Result<(), RunError> {
+fn operate(
+    settings: &Settings,
+    views: ProgramViews,
+    cluster: &mut Cluster,
+) -> Result<(), RunError> {
     let started = Instant::now();
     let screen = Screen::new(settings.status);
     logging::init(settings.log_format, &settings.log, &screen);
@@ -70,7 +74,7 @@ fn operate(settings: &Settings, own: OwnViews, cluster: &mut Cluster) -> Result<
         connection.check()?;
     }
 
-    let catalog = Arc::new(setup::catalog(settings, own)?);
+    let catalog = Arc::new(setup::catalog(settings, views)?);
     let names = catalog.routes.iter().map(|route| route.topic());
     let topics: Arc<[String]> = names
         .map(|name| format!("{}{name}", settings.topic_prefix))

@@ -6,7 +6,7 @@ use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
 use crate::observe::{Board, ViewInfo};
-use crate::views::own::OwnViews;
+use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
 use sinks::{Claim, Storage, Table};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// All views, as the settings change them.
-pub(super) fn catalog(settings: &Settings, own: OwnViews) -> Result<Catalog, ViewError> {
+pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalog, ViewError> {
     let mut overrides = BTreeMap::new();
     for (name, given) in &settings.views {
         let window = match given.window {
@@ -43,7 +43,7 @@ pub(super) fn catalog(settings: &Settings, own: OwnViews) -> Result<Catalog, Vie
             },
         );
     }
-    crate::views::catalog_with(&overrides, own())
+    crate::views::catalog_with(&overrides, views)
 }
 
 /// What each view is, as texts.

@@ -13,6 +13,7 @@
 //! after another writes nothing before it has [caught up](CatchUp) with it.
 
 mod catch_up;
+mod newest;
 mod operator;
 mod pending;
 mod progress;

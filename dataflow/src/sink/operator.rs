@@ -12,7 +12,7 @@
 //! dataflow, the epochs that become complete meanwhile are taken together, as
 //! one write a row.
 
-use super::pending::{Left, Pending, Through};
+use super::pending::{Due, Left, Pending, Through};
 use super::progress::Reached;
 use super::{Gates, WriteError};
 use crate::Epoch;
@@ -75,11 +75,15 @@ pub struct Writing {
     pub progress: Option<Reached>,
 }
 
-/// A batch, and how far everything is written with it.
+/// What is to be written, and how far everything is with it.
 struct Work {
-    batch: Batch,
+    due: Due,
     through: Through,
 }
+
+/// Rows that are made and written at a time, where the database need not take an epoch as
+/// a whole: enough for all that it does at the same time.
+const ROWS: usize = 16_384;
 
 /// Writes `changes` on each worker, as far as `gates` let it.
 ///
@@ -121,17 +125,31 @@ pub fn write<'scope>(
         let mut written_finals = Held::new(capabilities.pop());
         let mut written_open = Held::new(capabilities.pop());
         let mut pending = Pending::new(left);
+        let whole = progress.is_some();
+        let (definitions, written) = (Arc::clone(&catalog), Arc::clone(&board));
         let background = Background::start("writer", wake, move |work: Work| {
-            let started = Instant::now();
-            let closes = work.batch.puts.iter().any(|row| row.is_final);
+            let Work { mut due, through } = work;
+            let closes = due.rows.iter().any(|put| put.became.is_final);
             if closes {
                 fail_point("close.write");
             }
-            writer.write(&work.batch)?;
+            let most = if whole { usize::MAX } else { ROWS };
+            let mut more = true;
+            while more {
+                more = due.fill(most, &definitions.definitions);
+                let started = Instant::now();
+                writer.write(&due.batch)?;
+                report(&written, &due.batch, started.elapsed());
+                due.batch = Batch {
+                    epoch: due.batch.epoch,
+                    made_at: due.batch.made_at,
+                    ..Batch::default()
+                };
+            }
             if closes {
                 fail_point("close.written");
             }
-            Ok::<_, WriteError>((work, started.elapsed()))
+            Ok::<_, WriteError>(through)
         });
         let mut background = background.map_err(&failed).ok();
 
@@ -158,8 +176,7 @@ pub fn write<'scope>(
                 match thread.state()? {
                     State::Busy => return Ok(()),
                     State::Free => {}
-                    State::Done((Work { batch, through }, took)) => {
-                        report(&board, &batch, took);
+                    State::Done(through) => {
                         written_open.release(through.complete);
                         written_finals.release(through.all());
                     }
@@ -175,14 +192,14 @@ pub fn write<'scope>(
                     },
                 };
                 let now = jiff::Timestamp::now().as_millisecond();
-                let mut batch = pending.take(through, &catalog.definitions, now);
+                let mut due = pending.take(through, &catalog.definitions, now);
                 if let Some(progress) = &mut progress
                     && let Some(reached) = progress.advance(through, now)
                 {
-                    batch.get_or_insert_default().progress = Some(reached);
+                    due.get_or_insert_default().batch.progress = Some(reached);
                 }
-                match batch {
-                    Some(batch) => thread.give(Work { batch, through }),
+                match due {
+                    Some(due) => thread.give(Work { due, through }),
                     None => {
                         written_open.release(through.complete);
                         written_finals.release(through.all());

@@ -7,6 +7,7 @@
 //! ```
 
 use super::catch_up::CatchUp;
+use super::newest::Newest;
 use crate::Epoch;
 use crate::checkpoint::Final;
 use crate::epochs::take_before;
@@ -16,11 +17,8 @@ use crate::views::key::{Key, Slot};
 use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
 use differential_dataflow::difference::IsZero;
-use foldhash::fast::FixedState;
 use sinks::{Batch, DeadLetter, RowId, fail_point};
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-type Rows = HashMap<Key, Became, FixedState>;
+use std::collections::{BTreeMap, HashSet};
 
 /// What an earlier run has left that this one has to heed when it writes.
 #[derive(Clone, Debug, Default)]
@@ -43,14 +41,52 @@ pub(super) struct Pending {
     epochs: BTreeMap<Epoch, Changes>,
     finals: BTreeMap<Epoch, Vec<Final>>,
     /// What rows became before this run has caught up with the earlier one.
-    kept: Rows,
+    kept: Newest,
     caught_up: bool,
 }
 
 #[derive(Default)]
 struct Changes {
-    rows: Vec<Became>,
+    rows: Vec<Option<Became>>,
     letters: Vec<DeadLetter>,
+}
+
+/// What is to be written. Rows are made of what they became when they are, a few at a
+/// time: all at once they would take several times the memory.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Due {
+    /// All but the rows.
+    pub(super) batch: Batch,
+    /// The rows, each once.
+    pub(super) rows: Vec<Put>,
+}
+
+/// A row that is to be written.
+#[derive(Debug, PartialEq)]
+pub(super) struct Put {
+    pub(super) became: Became,
+    /// When it changed, in milliseconds since the UNIX epoch.
+    pub(super) updated_at: i64,
+}
+
+impl Due {
+    fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.rows.is_empty()
+    }
+
+    /// Moves up to `most` rows into the batch, in place of those that were in it.
+    /// Returns whether others are left.
+    pub(super) fn fill(&mut self, most: usize, definitions: &[Definition]) -> bool {
+        let Due { batch, rows } = self;
+        let left = rows.len().saturating_sub(most);
+        let next = rows.drain(left..).map(|put| {
+            let view = usize::from(put.became.key.slot.view());
+            row(&definitions[view], &put.became, put.updated_at)
+        });
+        batch.puts.clear();
+        batch.puts.extend(next);
+        left > 0
+    }
 }
 
 /// How far things have come: everything before it.
@@ -79,7 +115,7 @@ impl Pending {
             left,
             epochs: BTreeMap::new(),
             finals: BTreeMap::new(),
-            kept: Rows::default(),
+            kept: Newest::default(),
             caught_up: false,
         }
     }
@@ -88,7 +124,7 @@ impl Pending {
     pub(super) fn rows(&mut self, changes: impl Iterator<Item = Became>) {
         for became in changes {
             let changes = self.epochs.entry(became.epoch).or_default();
-            changes.rows.push(became);
+            changes.rows.push(Some(became));
         }
     }
 
@@ -118,11 +154,10 @@ impl Pending {
         through: Through,
         definitions: &[Definition],
         made_at: i64,
-    ) -> Option<Batch> {
-        let mut batch = Batch {
-            made_at,
-            ..Batch::default()
-        };
+    ) -> Option<Due> {
+        let mut due = Due::default();
+        let batch = &mut due.batch;
+        batch.made_at = made_at;
         let mut last = std::mem::take(&mut self.kept);
         for (epoch, changes) in take_before(&mut self.epochs, through.complete) {
             batch.epoch = epoch;
@@ -130,8 +165,7 @@ impl Pending {
             batch
                 .dead_letters
                 .extend(new.filter(|letter| self.is_new(letter)));
-            let rows = changes.rows.into_iter();
-            last.extend(rows.map(|became| (became.key.clone(), became)));
+            last.put(changes.rows);
         }
         let was_caught_up = self.caught_up;
         self.caught_up = self.caught_up || self.left.targets.is_reached(through.complete);
@@ -140,7 +174,7 @@ impl Pending {
             if !self.kept.is_empty() {
                 fail_point("catch_up.behind");
             }
-            return (!batch.is_empty()).then_some(batch);
+            return (!due.is_empty()).then_some(due);
         }
         if !was_caught_up {
             fail_point("catch_up.reached");
@@ -153,21 +187,24 @@ impl Pending {
             .flatten()
         {
             last.remove(&row.key);
-            self.put_final(&row, definitions, &mut batch);
+            self.put_final(&row, definitions, &mut due);
         }
-        for became in last.into_values() {
+        for became in last.into_rows() {
             let slot = became.key.slot;
             let definition = &definitions[usize::from(slot.view())];
             if self.was_final(definition, slot) || self.is_left_final(definition, &became.key) {
                 continue;
             }
             if became.sums.is_zero() {
-                batch.deletes.push(row_id(definition, &became.key));
+                due.batch.deletes.push(row_id(definition, &became.key));
             } else {
-                batch.puts.push(row(definition, &became, made_at));
+                due.rows.push(Put {
+                    became,
+                    updated_at: made_at,
+                });
             }
         }
-        (!batch.is_empty()).then_some(batch)
+        (!due.is_empty()).then_some(due)
     }
 
     /// Whether a dead letter is to be written; else it has been.
@@ -175,7 +212,7 @@ impl Pending {
         self.left.letters.is_empty() || !self.left.letters.remove(&letter.id())
     }
 
-    fn put_final(&self, row: &Final, definitions: &[Definition], batch: &mut Batch) {
+    fn put_final(&self, row: &Final, definitions: &[Definition], due: &mut Due) {
         let slot = row.key.slot;
         let definition = &definitions[usize::from(slot.view())];
         if self.was_final(definition, slot) {
@@ -188,10 +225,11 @@ impl Pending {
             is_final: true,
         };
         if !self.is_left_final(definition, &became.key) {
-            batch.epoch = batch.epoch.max(became.epoch);
-            batch
-                .puts
-                .push(self::row(definition, &became, row.closed_at));
+            due.batch.epoch = due.batch.epoch.max(became.epoch);
+            due.rows.push(Put {
+                became,
+                updated_at: row.closed_at,
+            });
         }
     }
 
@@ -245,6 +283,18 @@ mod tests {
         }
     }
 
+    /// What is taken, with its rows.
+    fn take(
+        pending: &mut Pending,
+        through: Through,
+        definitions: &[Definition],
+        made_at: i64,
+    ) -> Option<Batch> {
+        let mut due = pending.take(through, definitions, made_at)?;
+        assert!(!due.fill(usize::MAX, definitions));
+        Some(due.batch)
+    }
+
     const ALL: Through = Through {
         complete: None,
         durable: None,
@@ -275,12 +325,12 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            written(pending.take(at(1), &definitions(), 5)),
+            written(take(&mut pending, at(1), &definitions(), 5)),
             [(false, 5)]
         );
-        assert_eq!(written(pending.take(at(1), &definitions(), 6)), []);
+        assert_eq!(written(take(&mut pending, at(1), &definitions(), 6)), []);
         assert_eq!(
-            written(pending.take(at(2), &definitions(), 7)),
+            written(take(&mut pending, at(2), &definitions(), 7)),
             [(true, 99)]
         );
     }
@@ -290,7 +340,7 @@ mod tests {
         let mut pending = Pending::new(Left::default());
         pending.rows(std::iter::once(became(0, 1, 7)));
         pending.finals(1, std::iter::once(last(0, 1)));
-        let batch = pending.take(ALL, &definitions(), 5).unwrap();
+        let batch = take(&mut pending, ALL, &definitions(), 5).unwrap();
         assert_eq!(batch.puts.len(), 1);
         assert!(batch.puts[0].is_final);
     }
@@ -319,10 +369,10 @@ mod tests {
         };
         pending.rows([became(0, 1, 1), became(1, 1, 1)].into_iter());
         pending.marks(1, &[mark(9)]);
-        assert_eq!(pending.take(at(2), &definitions(), 0), None);
+        assert_eq!(take(&mut pending, at(2), &definitions(), 0), None);
         pending.rows([became(0, 2, 2), became(1, 2, 0)].into_iter());
         pending.marks(2, &[mark(11)]);
-        let batch = pending.take(at(3), &definitions(), 0).unwrap();
+        let batch = take(&mut pending, at(3), &definitions(), 0).unwrap();
         assert_eq!((batch.puts.len(), batch.puts[0].epoch), (1, 2));
         assert_eq!(batch.deletes.len(), 1);
         assert_eq!(batch.letter_deletes, ["gone"]);
@@ -339,7 +389,7 @@ mod tests {
                 ..Left::default()
             });
             pending.rows(std::iter::once(became(0, 1, 1)));
-            pending.take(ALL, &definitions(), 0).is_some()
+            take(&mut pending, ALL, &definitions(), 0).is_some()
         };
         // Its window ends at 3,600,000.
         assert!(written(None) && written(Some(3_599_999)));
@@ -363,7 +413,7 @@ mod tests {
                 complete: Some(frontier),
                 durable: Some(frontier),
             };
-            let batch = pending.take(through, &definitions(), 0);
+            let batch = take(pending, through, &definitions(), 0);
             let puts = batch.unwrap_or_default().puts.into_iter();
             puts.map(|row| (row.id, row.is_final)).collect::<Vec<_>>()
         };
@@ -402,7 +452,7 @@ mod tests {
             let mut seen: BTreeMap<String, i64> = BTreeMap::new();
             for frontier in [Some(cut), None] {
                 let through = Through { complete: frontier, durable: None };
-                let batch = pending.take(through, &definitions(), 0).unwrap_or_default();
+                let batch = take(&mut pending, through, &definitions(), 0).unwrap_or_default();
                 let mut written = std::collections::HashSet::new();
                 for put in batch.puts {
                     prop_assert!(written.insert(put.id.clone()), "written twice");

@@ -55,15 +55,18 @@ impl<D, R, B> EpochBatcher<D, R, B> {
 impl<D: Ord, R: Semigroup, B> Batcher<Updates<D, R>> for EpochBatcher<D, R, B> {
     fn insert(&mut self, container: &mut Updates<D, R>) {
         let EpochBatcher { epochs, spare, .. } = self;
-        let mut updates = container.drain(..).peekable();
-        // Most often all of a container are of one epoch.
-        while let Some(&(_, epoch, _)) = updates.peek() {
+        // Most often all of a container are of one epoch, and are moved as a whole.
+        while let Some(&(_, epoch, _)) = container.first() {
+            let same = |update: &&(D, Epoch, R)| update.1 == epoch;
+            let run = container.iter().take_while(same).count();
             let pending = epochs.entry(epoch).or_insert_with(|| Pending {
                 updates: std::mem::take(spare),
                 limit: SMALL,
             });
-            while let Some(update) = updates.next_if(|(_, other, _)| *other == epoch) {
-                pending.updates.push(update);
+            if run == container.len() {
+                pending.updates.append(container);
+            } else {
+                pending.updates.extend(container.drain(..run));
             }
             if pending.updates.len() >= pending.limit {
                 consolidate_updates(&mut pending.updates);

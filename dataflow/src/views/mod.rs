@@ -52,7 +52,7 @@ mod windows;
 pub use catalog::{Catalog, Override, ViewError};
 pub use footprint::Gauge;
 
-use own::{ByTopic, OwnView};
+use own::{ByTopic, OwnView, ProgramViews};
 use std::collections::BTreeMap;
 
 /// The list of all views, by the topic they read, with what configuration
@@ -61,18 +61,21 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When configuration asks for what a view does not have.
 pub fn catalog(overrides: &BTreeMap<String, Override>) -> Result<Catalog, ViewError> {
-    catalog_with(overrides, Vec::new())
+    catalog_with(overrides, ProgramViews::and(Vec::new))
 }
 
-/// The same with a program's `own` views behind those that are built in.
+/// The views of a program: its own behind those that are built in.
 ///
 /// # Errors
 /// Likewise; or when a view is called as none may be.
 pub fn catalog_with(
     overrides: &BTreeMap<String, Override>,
-    own: Vec<OwnView>,
+    views: ProgramViews,
 ) -> Result<Catalog, ViewError> {
-    let catalog = build(overrides, own, &|_| true)?;
+    let own = (views.own)();
+    let wanted: Vec<_> = own.iter().map(OwnView::name).collect();
+    let wanted = |name: &str| (views.built_in)(name) || wanted.contains(&name);
+    let catalog = build(overrides, own, &wanted)?;
     catalog.check_names()?;
     Ok(catalog)
 }
@@ -106,8 +109,10 @@ fn build(
         all.add(view);
     }
     own.into_iter().for_each(|view| all.add(view));
-    let customer = Some(revenue_analysis::customer as _);
-    let product = Some(revenue_analysis::product as _);
+    // What sales are joined with costs, and is for nobody else.
+    let joins = wanted("revenue_analysis");
+    let customer = joins.then_some(revenue_analysis::customer as _);
+    let product = joins.then_some(revenue_analysis::product as _);
     Catalog::default()
         .topic(all.customers, customer, overrides, wanted)?
         .topic(all.products, product, overrides, wanted)?

@@ -12,8 +12,32 @@
 use super::view::View;
 use events::{Customers, ProductViews, Products, SystemLogs, Transactions, UserInteractions};
 
-/// What a program adds: it is asked once for each part that needs to know the views.
-pub type OwnViews = fn() -> Vec<OwnView>;
+/// The views of a program. It is asked for them once for each part that needs to know.
+#[derive(Clone, Copy)]
+pub struct ProgramViews {
+    /// Which of those that are built in it has, by their names.
+    pub built_in: fn(&str) -> bool,
+    /// Those it adds.
+    pub own: fn() -> Vec<OwnView>,
+}
+
+impl ProgramViews {
+    /// Those that are built in, and `own`.
+    pub fn and(own: fn() -> Vec<OwnView>) -> ProgramViews {
+        ProgramViews {
+            built_in: |_| true,
+            own,
+        }
+    }
+
+    /// Those of the built-in ones alone whose names are wanted.
+    pub fn only(built_in: fn(&str) -> bool) -> ProgramViews {
+        ProgramViews {
+            built_in,
+            own: Vec::new,
+        }
+    }
+}
 
 /// A view of any topic.
 pub enum OwnView {
@@ -29,6 +53,20 @@ pub enum OwnView {
     UserInteractions(View<UserInteractions>),
     /// Of the topic `system_logs`.
     SystemLogs(View<SystemLogs>),
+}
+
+impl OwnView {
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            OwnView::Customers(view) => view.name,
+            OwnView::Products(view) => view.name,
+            OwnView::Transactions(view) => view.name,
+            OwnView::ProductViews(view) => view.name,
+            OwnView::UserInteractions(view) => view.name,
+            OwnView::SystemLogs(view) => view.name,
+        }
+    }
 }
 
 macro_rules! from {
@@ -71,9 +109,4 @@ impl ByTopic {
             OwnView::SystemLogs(view) => self.system_logs.push(view),
         }
     }
-}
-
-/// No views beside those that are built in.
-pub fn none() -> Vec<OwnView> {
-    Vec::new()
 }

@@ -6,6 +6,7 @@ use super::rows::Became;
 use super::sums::{LATEST, Sums};
 use events::Id;
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
@@ -24,10 +25,11 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
     values.push(Value::Date(window.start_millis(index)));
     values.push(Value::Date(window.end_millis(index)));
     let groups = key.groups(definition.groups.len());
+    let id = id(definition, key, &groups);
     values.extend(groups.into_iter().map(Value::Text));
     values.extend(definition.outputs.iter().map(|output| value(*output, sums)));
     Row {
-        id: row_id(definition, key),
+        id,
         values,
         is_final: *is_final,
         epoch: *epoch,
@@ -44,21 +46,26 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
 /// A `|` or `\` within a group is escaped by a `\`, so that different groups
 /// have different ids.
 pub fn row_id(definition: &Definition, key: &Key) -> RowId {
+    id(definition, key, &key.groups(definition.groups.len()))
+}
+
+fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
+    static PRINTER: DateTimePrinter = DateTimePrinter::new();
     let start = definition.window.start_millis(key.slot.index());
     let mut id = String::with_capacity(64);
     // The years that a time can name are within jiff's range, but for windows
     // that begin before the first of them: those are told by their number.
     // Writing to a string does not fail.
-    let _ = match Timestamp::from_millisecond(start) {
-        Ok(start) => write!(id, "{start}"),
-        Err(_) => write!(id, "{start}"),
-    };
-    for group in key.groups(definition.groups.len()) {
+    match Timestamp::from_millisecond(start) {
+        Ok(start) => drop(PRINTER.print_timestamp(&start, &mut id)),
+        Err(_) => drop(write!(id, "{start}")),
+    }
+    for group in groups {
         id.push('|');
-        if group.contains(['|', '\\']) {
+        if group.bytes().any(|byte| matches!(byte, b'|' | b'\\')) {
             id.push_str(&group.replace('\\', "\\\\").replace('|', "\\|"));
         } else {
-            id.push_str(&group);
+            id.push_str(group);
         }
     }
     RowId {

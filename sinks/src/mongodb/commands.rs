@@ -4,9 +4,9 @@
 //! is bounded in operations and in bytes. The cut depends on the batch alone:
 //! sent again, the same batch makes the same commands.
 
-use ::mongodb::bson::raw::{RawArrayBuf, cstr};
-use ::mongodb::bson::{RawDocumentBuf, rawdoc};
+use ::mongodb::bson::RawDocumentBuf;
 
+use super::bytes::{Bytes, Open};
 use super::documents;
 use super::layout::Layout;
 use crate::{Batch, DeadLetter, Row, Table, Value};
@@ -18,6 +18,9 @@ pub(super) const MOST_OPERATIONS: usize = 1_000;
 /// Bytes in one command, roughly, for the same reason; only a single larger document
 /// exceeds it.
 pub(super) const MOST_BYTES: usize = 2 * 1024 * 1024;
+
+/// What an operation takes, most often.
+const USUAL_BYTES: usize = 400;
 
 /// The tables and how each is laid out in documents.
 #[derive(Debug)]
@@ -153,57 +156,79 @@ impl Chunk<'_> {
 
     /// The command, but for its write concern.
     pub(super) fn command(&self, tables: &Tables) -> Result<RawDocumentBuf, String> {
-        let mut operations = RawArrayBuf::new();
+        let mut bytes = Bytes::with_capacity(self.len() * USUAL_BYTES);
+        let (verb, operations) = match self {
+            Chunk::Puts(..) | Chunk::Letters(_) => ("update", "updates"),
+            Chunk::Deletes(..) | Chunk::LetterDeletes(_) => ("delete", "deletes"),
+        };
+        let command = bytes.begin();
+        bytes.text(verb, self.collection(tables));
+        bytes.bool("ordered", false);
+        let operations = bytes.array(operations);
         match self {
             Chunk::Puts(number, rows) => {
                 let (table, layout) = (&tables.tables[*number], &tables.layouts[*number]);
-                for row in rows {
-                    let document = documents::row(table, layout, row)?;
-                    operations.push(replacement(&row.id.id, &document));
+                for (place, row) in rows.iter().enumerate() {
+                    replace(&mut bytes, place, &row.id.id, |bytes| {
+                        let document = bytes.document("u");
+                        documents::write_row(bytes, document, table, layout, row)
+                    })?;
                 }
             }
             Chunk::Letters(letters) => {
-                for letter in *letters {
+                for (place, letter) in letters.iter().enumerate() {
                     let document = documents::dead_letter(letter, documents::LARGEST);
-                    operations.push(replacement(&letter.id(), &document));
+                    replace(&mut bytes, place, &letter.id(), |bytes| {
+                        bytes.raw("u", &document);
+                        Ok(())
+                    })?;
                 }
             }
             Chunk::Deletes(_, ids) => {
-                for id in ids {
-                    operations.push(rawdoc! {"q": {"_id": *id}, "limit": 1});
+                for (place, id) in ids.iter().enumerate() {
+                    delete(&mut bytes, place, id);
                 }
             }
             Chunk::LetterDeletes(ids) => {
-                for id in *ids {
-                    operations.push(rawdoc! {"q": {"_id": id.as_str()}, "limit": 1});
+                for (place, id) in ids.iter().enumerate() {
+                    delete(&mut bytes, place, id);
                 }
             }
         }
-        let collection = self.collection(tables);
-        let mut command;
-        match self {
-            Chunk::Puts(..) | Chunk::Letters(_) => {
-                command = rawdoc! {"update": collection, "ordered": false};
-                command.append(cstr!("updates"), operations);
-            }
-            Chunk::Deletes(..) | Chunk::LetterDeletes(_) => {
-                command = rawdoc! {"delete": collection, "ordered": false};
-                command.append(cstr!("deletes"), operations);
-            }
-        }
-        Ok(command)
+        bytes.end(operations);
+        bytes.end(command);
+        bytes.finish().map_err(|error| error.to_string())
     }
 }
 
-/// The operation that makes `document` the whole document of this id, whether
-/// there is one already or not.
-fn replacement(id: &str, document: &RawDocumentBuf) -> RawDocumentBuf {
-    let mut filter = RawDocumentBuf::new();
-    filter.append(cstr!("_id"), id);
-    let mut operation = RawDocumentBuf::new();
-    operation.append(cstr!("q"), filter);
-    operation.append(cstr!("u"), document);
-    operation.append(cstr!("upsert"), true);
+/// The operation that makes what `write` writes as `u` the whole document of this id,
+/// whether there is one already or not.
+fn replace(
+    bytes: &mut Bytes,
+    place: usize,
+    id: &str,
+    write: impl FnOnce(&mut Bytes) -> Result<(), String>,
+) -> Result<(), String> {
+    let operation = find(bytes, place, id);
+    write(bytes)?;
+    bytes.bool("upsert", true);
+    bytes.end(operation);
+    Ok(())
+}
+
+/// The operation that deletes the document of this id, if there is one.
+fn delete(bytes: &mut Bytes, place: usize, id: &str) {
+    let operation = find(bytes, place, id);
+    bytes.long("limit", 1);
+    bytes.end(operation);
+}
+
+/// Begins an operation on the document of this id.
+fn find(bytes: &mut Bytes, place: usize, id: &str) -> Open {
+    let operation = bytes.item(place);
+    let filter = bytes.document("q");
+    bytes.text("_id", id);
+    bytes.end(filter);
     operation
 }
 

@@ -9,10 +9,11 @@
 //!                 detail, view: string|null, key: binary|null, value: binary, epoch: long}
 //! ```
 
-use ::mongodb::bson::raw::{CStr, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
+use ::mongodb::bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use ::mongodb::bson::spec::BinarySubtype;
 use ::mongodb::bson::{DateTime, RawBinaryRef};
 
+use super::bytes::{Bytes, Open};
 use super::decimal;
 use super::layout::{Content, Field, Layout};
 use crate::{Column, DeadLetter, Reason, Row, StoredLetter, StoredRow, Table, Value};
@@ -20,8 +21,14 @@ use crate::{Column, DeadLetter, Reason, Row, StoredLetter, StoredRow, Table, Val
 /// What a document may measure at the most, in bytes: the server's limit.
 pub(super) const LARGEST: usize = 16 * 1024 * 1024;
 
-/// A row as a document; an error says what is wrong with the row.
-pub(super) fn row(table: &Table, layout: &Layout, row: &Row) -> Result<RawDocumentBuf, String> {
+/// Writes a row as the document that is `open`, and ends it; an error says what is wrong with the row.
+pub(super) fn write_row(
+    into: &mut Bytes,
+    open: Open,
+    table: &Table,
+    layout: &Layout,
+    row: &Row,
+) -> Result<(), String> {
     if row.values.len() != table.columns.len() {
         return Err(format!(
             "row {:?} of {} has {} values for {} columns",
@@ -31,35 +38,35 @@ pub(super) fn row(table: &Table, layout: &Layout, row: &Row) -> Result<RawDocume
             table.columns.len()
         ));
     }
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("_id"), row.id.id.as_str());
-    append_fields(&mut document, &layout.fields, &table.columns, &row.values)
+    into.text("_id", &row.id.id);
+    write_fields(into, &layout.fields, &table.columns, &row.values)
         .map_err(|problem| format!("row {:?} of {}: {problem}", row.id.id, table.name))?;
-    document.append(cstr!("final"), row.is_final);
-    document.append(cstr!("epoch"), long(row.epoch));
-    document.append(cstr!("updated_at"), DateTime::from_millis(row.updated_at));
-    if document.as_bytes().len() > LARGEST {
+    into.bool("final", row.is_final);
+    into.long("epoch", long(row.epoch));
+    into.date("updated_at", row.updated_at);
+    let length = into.end(open);
+    if length > LARGEST {
         return Err(format!(
-            "a row of {} measures {} bytes, and a document holds {LARGEST}",
-            table.name,
-            document.as_bytes().len()
+            "a row of {} measures {length} bytes, and a document holds {LARGEST}",
+            table.name
         ));
     }
-    Ok(document)
+    Ok(())
 }
 
-fn append_fields(
-    document: &mut RawDocumentBuf,
+fn write_fields(
+    into: &mut Bytes,
     fields: &[Field],
     columns: &[Column],
     values: &[Value],
 ) -> Result<(), String> {
     for field in fields {
+        let name = field.name.as_str();
         match &field.content {
             Content::Nested(inner) => {
-                let mut nested = RawDocumentBuf::new();
-                append_fields(&mut nested, inner, columns, values)?;
-                document.append(&field.name, nested);
+                let nested = into.document(name);
+                write_fields(into, inner, columns, values)?;
+                into.end(nested);
             }
             Content::Column(number) => {
                 let (column, value) = (&columns[*number], &values[*number]);
@@ -71,21 +78,21 @@ fn append_fields(
                         value.kind().as_str()
                     ));
                 }
-                append_value(document, &field.name, value);
+                write_value(into, name, value);
             }
         }
     }
     Ok(())
 }
 
-fn append_value(document: &mut RawDocumentBuf, name: &CStr, value: &Value) {
+fn write_value(into: &mut Bytes, name: &str, value: &Value) {
     match value {
-        Value::Long(value) => document.append(name, *value),
-        Value::Double(value) => document.append(name, *value),
-        Value::Text(value) => document.append(name, value.as_str()),
-        Value::Date(millis) => document.append(name, DateTime::from_millis(*millis)),
+        Value::Long(value) => into.long(name, *value),
+        Value::Double(value) => into.double(name, *value),
+        Value::Text(value) => into.text(name, value),
+        Value::Date(millis) => into.date(name, *millis),
         Value::Decimal { unscaled, scale } => {
-            document.append(name, decimal::encode(*unscaled, *scale));
+            into.decimal(name, decimal::encode(*unscaled, *scale));
         }
     }
 }

@@ -50,9 +50,18 @@ fn a_row() -> Row {
     }
 }
 
-fn encode(row_: &Row) -> Result<RawDocumentBuf, String> {
+fn encode(row: &Row) -> Result<RawDocumentBuf, String> {
     let table = table();
-    row(&table, &Layout::of(&table).unwrap(), row_)
+    let mut bytes = Bytes::default();
+    let document = bytes.begin();
+    write_row(
+        &mut bytes,
+        document,
+        &table,
+        &Layout::of(&table).unwrap(),
+        row,
+    )?;
+    Ok(bytes.finish().unwrap())
 }
 
 fn document(raw: &RawDocument) -> Document {

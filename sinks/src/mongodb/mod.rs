@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `config` | the connection string, and what it must not leak |
 //! | `connection` | the client, its runtime, deadlines |
-//! | `layout`, `documents`, `decimal` | rows and dead letters as BSON, and back |
+//! | `bytes`, `layout`, `documents`, `decimal` | rows and dead letters as BSON, and back |
 //! | `standing`, `holder` | the document of `progress`: what it says, and who may change it |
 //! | `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
 //! | `lane` | transactions: commands that are sent again, that come late, or from a run that was replaced |
@@ -23,6 +23,7 @@
 //! It takes a replica set (or a sharded cluster), as anybody does who wants
 //! majorities; a single server works, and says at the start what it cannot do.
 
+mod bytes;
 mod commands;
 mod config;
 mod connection;
@@ -43,6 +44,7 @@ mod writer;
 
 use std::sync::Arc;
 
+pub use bytes::{Bytes, Open};
 pub use config::Timeouts;
 
 use crate::claim::{self, Held};

@@ -1,0 +1,181 @@
+//! Tidemark beside a bare consumer, a plain loop and its peers; see [`bench`].
+
+use bench::floor::{FOUR, SEVEN};
+use bench::log::Log;
+use bench::race::contestant::{Contestant, Place};
+use bench::race::documents::{Documents, Reader};
+use bench::race::measure::{self, Cost};
+use bench::race::report::Results;
+use clap::Parser;
+use rdkafka::consumer::Consumer;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// Runs contestants in turns on the same topics; compares their documents before any
+/// time counts.
+#[derive(Parser)]
+struct Options {
+    /// Kafka brokers
+    #[arg(long, env = "TIDEMARK_BROKERS")]
+    brokers: String,
+    /// MongoDB
+    #[arg(long, env = "TIDEMARK_MONGODB_URI")]
+    mongodb_uri: String,
+    /// Rounds of the generator: of three events each for the four views, of five for all
+    #[arg(long, default_value_t = 3_400_000)]
+    rounds: u64,
+    /// Runs of each
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// Who takes part
+    #[arg(long, value_delimiter = ',', default_value = "drain,floor,tidemark")]
+    who: Vec<Contestant>,
+    /// All seven views, and not the four original ones alone
+    #[arg(long)]
+    seven: bool,
+    /// Where the peers are
+    #[arg(long, default_value = "bench/peers")]
+    peers: PathBuf,
+    /// Where the results go, as JSON
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// Fail if Tidemark's events per CPU-second are fewer than this, of floor's
+    #[arg(long)]
+    at_least: Option<f64>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let program = std::env::current_exe()?;
+    let programs = program
+        .parent()
+        .ok_or("a program is in a folder")?
+        .to_owned();
+    let place = Place {
+        brokers: options.brokers.clone(),
+        prefix: format!("bench-{}-", options.rounds),
+        uri: options.mongodb_uri.clone(),
+        programs,
+        peers: options.peers.canonicalize().unwrap_or(options.peers),
+        seven: options.seven,
+    };
+    generate(&place, options.rounds)?;
+    let mut results = Results::default();
+    (results.events, results.bytes) = measure_topics(&place)?;
+    let views = if place.seven { "seven" } else { "four" };
+    println!(
+        "{} events of {} bytes, {views} views, {} runs of each",
+        results.events,
+        results.bytes / results.events.max(1),
+        options.runs
+    );
+
+    let reader = Reader::new(&place.uri)?;
+    let scratch = tempfile::tempdir()?;
+    let database = format!("bench_{}", std::process::id());
+    // What all others are compared with is what the plain loop writes.
+    let expected = expect(&place, &reader, &database)?;
+    results.rows = expected.len();
+    println!("{} rows\n", results.rows);
+
+    for _ in 0..options.runs {
+        for who in &options.who {
+            let folder = tempfile::tempdir_in(&scratch)?;
+            reader.drop(&database)?;
+            let before = reader.server_cpu()?;
+            let cost = measure::run(&mut who.command(&place, &database, folder.path()))?;
+            let cost = Cost {
+                database: reader.server_cpu()? - before,
+                ..cost
+            };
+            if who.writes() {
+                reader.compare(&database, &expected, who.estimates())?;
+            }
+            println!(
+                "{:26} {:>7.2} s CPU {:>7.2} s {:>6.0} MB, MongoDB {:>6.2} s CPU",
+                who.name(),
+                cost.cpu,
+                cost.wall,
+                cost.peak,
+                cost.database
+            );
+            results.add(*who, cost);
+        }
+    }
+    reader.drop(&database)?;
+    println!("\n{}", results.table(&options.who));
+    if let Some(output) = options.output {
+        std::fs::write(output, serde_json::to_vec_pretty(&results)?)?;
+    }
+    if let Some(least) = options.at_least {
+        let cpu = |who| results.median(who, |cost| cost.cpu);
+        let (Some(floor), Some(tidemark)) = (cpu(Contestant::Floor), cpu(Contestant::Tidemark))
+        else {
+            return Err("both floor and tidemark are needed for --at-least".into());
+        };
+        let ratio = floor / tidemark;
+        println!("events per CPU-second, tidemark / floor: {ratio:.2}, at least {least:.2}");
+        if ratio < least {
+            return Err("Tidemark has become slower".into());
+        }
+    }
+    Ok(())
+}
+
+/// Makes the topics, unless they are there from an earlier race: the same seed and start
+/// make the same events, to the byte.
+fn generate(place: &Place, rounds: u64) -> Result<(), Box<dyn Error>> {
+    if is_whole(place, rounds)? {
+        return Ok(());
+    }
+    let mut command = Command::new(place.programs.join("generator"));
+    command.args(["--brokers", &place.brokers, "--topic-prefix", &place.prefix]);
+    command.args(["--count", &rounds.to_string(), "--seed", "7"]);
+    command.args(["--start", "2026-10-01T00:00:00", "--partitions", "8"]);
+    match command.status()?.success() {
+        true => Ok(()),
+        false => Err("the generator failed".into()),
+    }
+}
+
+/// Whether as many log lines are there as rounds were made.
+fn is_whole(place: &Place, rounds: u64) -> Result<bool, Box<dyn Error>> {
+    let Ok(log) = Log::open(&place.brokers, &place.prefix, &["system_logs"]) else {
+        return Ok(false);
+    };
+    let topic = format!("{}system_logs", place.prefix);
+    let mut lines = 0;
+    for partition in 0..8 {
+        let client = log.client();
+        let (low, high) = client.fetch_watermarks(&topic, partition, Duration::from_secs(30))?;
+        lines += u64::try_from(high - low)?;
+    }
+    match lines {
+        0 => Ok(false),
+        lines if lines == rounds => Ok(true),
+        lines => Err(format!("{topic} has {lines} lines, and {rounds} rounds make as many").into()),
+    }
+}
+
+/// Events, and bytes of their values.
+fn measure_topics(place: &Place) -> Result<(u64, u64), Box<dyn Error>> {
+    let topics = if place.seven { SEVEN } else { FOUR };
+    let mut log = Log::open(&place.brokers, &place.prefix, topics)?;
+    let (mut events, mut bytes) = (0, 0);
+    while !log.is_read() {
+        log.read(|message| {
+            events += 1;
+            bytes += message.value.len() as u64;
+        })?;
+    }
+    Ok((events, bytes))
+}
+
+fn expect(place: &Place, reader: &Reader, database: &str) -> Result<Documents, Box<dyn Error>> {
+    let scratch = tempfile::tempdir()?;
+    reader.drop(database)?;
+    measure::run(&mut Contestant::FloorOnce.command(place, database, scratch.path()))?;
+    reader.read(database)
+}

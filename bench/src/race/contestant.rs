@@ -1,0 +1,186 @@
+//! Who takes part, and how each is started.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One that is measured.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contestant {
+    /// A bare consumer that touches every byte
+    Drain,
+    /// The plain loop, which writes what has changed every 100 ms
+    Floor,
+    /// The plain loop, which writes once, at the end
+    FloorOnce,
+    /// Tidemark, one worker, checkpoints on
+    Tidemark,
+    /// Tidemark, two workers, checkpoints on
+    TidemarkTwo,
+    /// Tidemark, one worker, without checkpoints
+    TidemarkBare,
+    /// Tidemark, two processes of one worker each, checkpoints on
+    TidemarkPair,
+    /// Spark Structured Streaming
+    Spark,
+    /// Flink SQL
+    Flink,
+    /// Pathway
+    Pathway,
+}
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Kafka.
+    pub brokers: String,
+    /// Before each topic's name.
+    pub prefix: String,
+    /// MongoDB.
+    pub uri: String,
+    /// Where the programs are.
+    pub programs: PathBuf,
+    /// Where the peers are.
+    pub peers: PathBuf,
+    /// All seven views, and not the four original ones alone.
+    pub seven: bool,
+}
+
+impl Contestant {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Contestant::Drain => "drain",
+            Contestant::Floor => "floor",
+            Contestant::FloorOnce => "floor, written once",
+            Contestant::Tidemark => "tidemark",
+            Contestant::TidemarkTwo => "tidemark, two workers",
+            Contestant::TidemarkBare => "tidemark, no checkpoints",
+            Contestant::TidemarkPair => "tidemark, two processes",
+            Contestant::Spark => "spark",
+            Contestant::Flink => "flink",
+            Contestant::Pathway => "pathway",
+        }
+    }
+
+    /// Whether it writes documents.
+    pub fn writes(self) -> bool {
+        self != Contestant::Drain
+    }
+
+    /// Fields that it only estimates.
+    pub fn estimates(self) -> &'static [&'static str] {
+        match self {
+            Contestant::Spark => &["unique_customers"],
+            _ => &[],
+        }
+    }
+
+    /// The command that does it once, into `database`. `scratch` is an empty folder.
+    pub fn command(self, place: &Place, database: &str, scratch: &Path) -> Command {
+        self.started(place, database, scratch, true)
+    }
+
+    /// The command that goes on until it is terminated, made for latency.
+    pub fn lasting(self, place: &Place, database: &str, scratch: &Path) -> Command {
+        self.started(place, database, scratch, false)
+    }
+
+    fn started(self, place: &Place, database: &str, scratch: &Path, ends: bool) -> Command {
+        let Place {
+            brokers,
+            prefix,
+            uri,
+            programs,
+            peers,
+            seven,
+        } = place;
+        let program = |name: &str| {
+            let mut command = Command::new(programs.join(name));
+            command.args(["--brokers", brokers, "--topic-prefix", prefix]);
+            command.stdout(Stdio::null());
+            command
+        };
+        let views = if *seven { "tidemark" } else { "original" };
+        let until = match ends {
+            true => &["--until-caught-up"][..],
+            false => &[],
+        };
+        let tidemark = |workers: &str, saves: bool| {
+            let mut command = program(views);
+            command.args(["--mongodb-uri", uri, "--database", database, "-w", workers]);
+            command.args(["--http", "off", "--log", "warn"]).args(until);
+            if saves {
+                command.arg("--checkpoint").arg(scratch.join("checkpoint"));
+            }
+            command
+        };
+        let floor = |every: &str| {
+            let mut command = program("floor");
+            command.args([
+                "--mongodb-uri",
+                uri,
+                "--database",
+                database,
+                "--every",
+                every,
+            ]);
+            if *seven {
+                command.arg("--seven");
+            }
+            command
+        };
+        let peer = |name: &str| {
+            let mut command = Command::new(peers.join(name).join("run"));
+            command.env("TIDEMARK_BROKERS", brokers);
+            command.env("TIDEMARK_MONGODB_URI", uri);
+            command.env("BENCH_PREFIX", prefix);
+            command.env("BENCH_DATABASE", database);
+            command.env("BENCH_TUNED", if ends { "throughput" } else { "latency" });
+            command.env("BENCH_UNTIL", if ends { "caught-up" } else { "stopped" });
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        };
+        match self {
+            Contestant::Drain => {
+                let topics = if *seven {
+                    crate::floor::SEVEN
+                } else {
+                    crate::floor::FOUR
+                };
+                let mut command = program("drain");
+                command.args(["--topics", &topics.join(",")]);
+                command
+            }
+            Contestant::Floor => floor("100"),
+            Contestant::FloorOnce => floor("0"),
+            Contestant::Tidemark => tidemark("1", true),
+            Contestant::TidemarkTwo => tidemark("2", true),
+            Contestant::TidemarkBare => tidemark("1", false),
+            Contestant::TidemarkPair => {
+                let mut command = Command::new(programs.join(views));
+                command.args([
+                    "supervise",
+                    "-n",
+                    "2",
+                    "-w",
+                    "1",
+                    "--",
+                    "--brokers",
+                    brokers,
+                ]);
+                command.args(["--topic-prefix", prefix, "--mongodb-uri", uri]);
+                command.args(["--database", database, "--http", "off", "--log", "warn"]);
+                command.args(until).arg("--checkpoint");
+                command.arg(scratch.join("checkpoint"));
+                command.stdout(Stdio::null());
+                command
+            }
+            Contestant::Spark => peer("spark"),
+            Contestant::Flink => peer("flink"),
+            Contestant::Pathway => peer("pathway"),
+        }
+    }
+}

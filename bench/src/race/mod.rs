@@ -1,0 +1,6 @@
+//! Runs contestants in turns on the same topics, and tells what each has cost.
+
+pub mod contestant;
+pub mod documents;
+pub mod measure;
+pub mod report;

@@ -1,0 +1,127 @@
+//! Rows of several epochs, each as the last of them left it.
+//!
+//! When the database keeps up, there is one epoch at a time, and what it left is what is
+//! written. Only when it falls behind, several are put together: rows are then found by
+//! a table of their places, so that a row is moved once and its key never copied.
+
+use crate::views::key::Key;
+use crate::views::rows::Became;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+/// What rows became last.
+#[derive(Default)]
+pub(super) struct Newest {
+    /// Each row once; nothing where it was removed.
+    rows: Vec<Option<Became>>,
+    /// Places of the first `placed` of them, by the hash of the key.
+    places: HashTable<usize>,
+    placed: usize,
+}
+
+impl Newest {
+    /// What rows became in an epoch that is later than all before; of each row once.
+    pub(super) fn put(&mut self, epoch: Vec<Option<Became>>) {
+        if self.rows.is_empty() {
+            self.rows = epoch;
+            return;
+        }
+        for became in epoch.into_iter().flatten() {
+            match self.place(&became.key) {
+                Some(place) => self.rows[place] = Some(became),
+                None => self.rows.push(Some(became)),
+            }
+        }
+    }
+
+    /// Forgets a row.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let Some(place) = self.place(key) {
+            self.rows[place] = None;
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All of them.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = Became> {
+        self.rows.into_iter().flatten()
+    }
+
+    /// Where a row is.
+    fn place(&mut self, key: &Key) -> Option<usize> {
+        let Newest {
+            rows,
+            places,
+            placed,
+        } = self;
+        let hash_at = |place: &usize| rows[*place].as_ref().map_or(0, |row| hash(&row.key));
+        if *placed == 0 {
+            places.reserve(2 * rows.len(), hash_at);
+        }
+        for place in *placed..rows.len() {
+            places.insert_unique(hash_at(&place), place, hash_at);
+        }
+        *placed = rows.len();
+        let is_it = |place: &usize| rows[*place].as_ref().is_some_and(|row| row.key == *key);
+        places.find(hash(key), is_it).copied()
+    }
+}
+
+fn hash(key: &Key) -> u64 {
+    FixedState::default().hash_one(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::views::key::Slot;
+    use crate::views::sums::Sums;
+    use events::Id;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn became(group: u8, count: i64) -> Became {
+        Became {
+            key: Key {
+                slot: Slot::new(0, 0),
+                group: [Id::new(&group.to_string()), Id::default()],
+            },
+            epoch: 0,
+            sums: Sums {
+                count,
+                ..Sums::default()
+            },
+            is_final: false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn each_row_is_as_the_last_epoch_left_it(
+            epochs in prop::collection::vec(
+                (prop::collection::btree_map(0u8..6, 0i64..9, 0..6), prop::option::of(0u8..6)),
+                0..6,
+            ),
+        ) {
+            let (mut newest, mut expected) = (Newest::default(), BTreeMap::new());
+            for (rows, removed) in epochs {
+                newest.put(rows.iter().map(|(group, count)| Some(became(*group, *count))).collect());
+                expected.extend(rows);
+                if let Some(group) = removed {
+                    newest.remove(&became(group, 0).key);
+                    expected.remove(&group);
+                }
+            }
+            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), row.sums.count)).collect();
+            let found: BTreeMap<_, _> = rows.iter().cloned().collect();
+            prop_assert_eq!(found.len(), rows.len(), "a row came twice");
+            let expected = expected.into_iter().map(|(group, count)| (vec![group.to_string()], count));
+            prop_assert_eq!(found, expected.collect());
+        }
+    }
+}
