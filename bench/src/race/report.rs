@@ -61,6 +61,11 @@ impl Results {
         Some(self.spread(who, of)?.median)
     }
 
+    /// The least of something of who ran: other work on the machine only ever adds.
+    pub fn least(&self, who: Contestant, of: fn(&Cost) -> f64) -> Option<f64> {
+        Some(self.spread(who, of)?.least)
+    }
+
     fn spread(&self, who: Contestant, of: fn(&Cost) -> f64) -> Option<Spread> {
         Spread::of(self.runs.get(who.name())?.iter().map(of))
     }
