@@ -1,4 +1,4 @@
-//! Tidemark beside a bare consumer, a plain loop and its peers; see [`bench`].
+//! Tidemark beside a bare consumer, a plain loop and its peers: the crate tells more.
 
 use bench::floor::{FOUR, SEVEN};
 use bench::log::Log;
