@@ -155,12 +155,13 @@ async fn measure(
     load.args(["--rate", &rate.to_string(), "--quiet"]);
     let mut load = Running(load.stdout(Stdio::null()).spawn()?);
 
+    // A probe's row is new, so that its document comes along: nothing is looked up.
     let rows = database.collection::<Document>("product_views_analysis");
     let of_probes = doc! {"$match": {"fullDocument.product_id": {"$regex": format!("^{PROBE}")}}};
     let mut changes = rows
         .watch()
         .pipeline([of_probes])
-        .full_document(mongodb::options::FullDocumentType::UpdateLookup)
+        .max_await_time(Duration::from_millis(200))
         .await?;
 
     let begin = now() + 1_000 * i64::from(options.warm_up);
@@ -175,8 +176,8 @@ async fn measure(
     let is_over = || sending.is_finished().then(|| now() > end + LAST_MILLIS);
     let expected = u64::from(options.probes) * u64::from(options.seconds);
     while is_over().is_none_or(|late| !late && measured.len() < expected) {
-        let next = tokio::time::timeout(Duration::from_millis(200), changes.next_if_any());
-        let Ok(Ok(Some(change))) = next.await else {
+        // Never given up half way: what the server has sent by then would be lost.
+        let Some(change) = changes.next_if_any().await? else {
             continue;
         };
         let seen = now();
