@@ -5,7 +5,7 @@ use super::table::{Row, Table};
 use super::write::Database;
 use crate::log::Message;
 use events::{
-    Customers, Id, Malformed, ProductViews, Products, SystemLogs, Topic, Transactions,
+    Customers, Id, Malformed, ProductViews, Products, SystemLogs, TOPICS, Topic, Transactions,
     UserInteractions,
 };
 use mongodb::bson::Decimal128;
@@ -14,16 +14,9 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 /// The topics of the four original views,
-pub const FOUR: &[&str] = &["customers", "products", "transactions", "product_views"];
+pub const FOUR: &[&str] = TOPICS.split_at(4).0;
 /// and those of all seven.
-pub const SEVEN: &[&str] = &[
-    "customers",
-    "products",
-    "transactions",
-    "product_views",
-    "user_interactions",
-    "system_logs",
-];
+pub const SEVEN: &[&str] = &TOPICS;
 
 /// Microseconds.
 const HOUR: i64 = 3_600_000_000;

@@ -9,9 +9,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Messages taken from the client at once.
-const BATCH: usize = 1_024;
-
 /// One partition that this worker reads.
 pub(super) struct Partition {
     pub(super) topic: usize,
@@ -111,8 +108,7 @@ impl Partition {
         };
         let mut error = None;
         while read < budget && self.waiting.is_empty() && error.is_none() {
-            let most = (budget - read).min(BATCH);
-            let count = queue.take(most, |next| match next {
+            let count = queue.take(budget - read, |next| match next {
                 Next::Message(message) => {
                     if let Taken::Weighing(weight) = self.take(&message, each) {
                         read += weight;
@@ -309,7 +305,7 @@ mod tests {
             value: None,
         };
         partition.take(&message, &mut |_| Taken::Later);
-        // Another partition has been read to its end, and the client is asked where it is.
+        // The client tells where it has got to while the message waits.
         partition.pass_to(18);
         let mut taken = Vec::new();
         partition.take_waiting(10, &mut |message| {

@@ -22,12 +22,12 @@ pub(super) struct Newest {
 
 impl Newest {
     /// What rows became in an epoch that is later than all before; of each row once.
-    pub(super) fn put(&mut self, epoch: Vec<Option<Became>>) {
+    pub(super) fn put(&mut self, epoch: Vec<Became>) {
         if self.rows.is_empty() {
-            self.rows = epoch;
+            self.rows = epoch.into_iter().map(Some).collect();
             return;
         }
-        for became in epoch.into_iter().flatten() {
+        for became in epoch {
             match self.place(&became.key) {
                 Some(place) => self.rows[place] = Some(became),
                 None => self.rows.push(Some(became)),
@@ -110,7 +110,7 @@ mod tests {
         ) {
             let (mut newest, mut expected) = (Newest::default(), BTreeMap::new());
             for (rows, removed) in epochs {
-                newest.put(rows.iter().map(|(group, count)| Some(became(*group, *count))).collect());
+                newest.put(rows.iter().map(|(group, count)| became(*group, *count)).collect());
                 expected.extend(rows);
                 if let Some(group) = removed {
                     newest.remove(&became(group, 0).key);

@@ -47,7 +47,7 @@ pub(super) struct Pending {
 
 #[derive(Default)]
 struct Changes {
-    rows: Vec<Option<Became>>,
+    rows: Vec<Became>,
     letters: Vec<DeadLetter>,
 }
 
@@ -124,7 +124,7 @@ impl Pending {
     pub(super) fn rows(&mut self, changes: impl Iterator<Item = Became>) {
         for became in changes {
             let changes = self.epochs.entry(became.epoch).or_default();
-            changes.rows.push(Some(became));
+            changes.rows.push(became);
         }
     }
 
