@@ -69,10 +69,10 @@ impl Watcher {
     /// # Panics
     /// When the database cannot be followed.
     pub fn follow(mongo: &Mongo) -> Watcher {
+        keep_what_progress_becomes(mongo);
         let stream = block_on(async {
             let watch = mongo.database().watch();
-            // Of `progress`, which is not replaced as a whole; rows are.
-            let watch = watch.full_document(FullDocumentType::UpdateLookup);
+            let watch = watch.full_document(FullDocumentType::WhenAvailable);
             watch.await.expect("a change stream")
         });
         let mut promises = Promises::of(mongo);
@@ -120,6 +120,25 @@ impl Watcher {
     }
 }
 
+/// Has MongoDB keep what each change of `progress` made of it. Rows are replaced as a
+/// whole, and come with it. Of a document that is looked up, a change says what it is by
+/// then, which may be newer than what the next change says.
+fn keep_what_progress_becomes(mongo: &Mongo) {
+    let database = mongo.database();
+    let images = doc! {"changeStreamPreAndPostImages": {"enabled": true}};
+    let mut change = doc! {"collMod": "progress"};
+    change.extend(images.clone());
+    let mut create = doc! {"create": "progress"};
+    create.extend(images);
+    block_on(async {
+        let changed = database.run_command(change).await;
+        if changed.is_err() {
+            let created = database.run_command(create).await;
+            created.expect("a collection that keeps what it becomes");
+        }
+    });
+}
+
 type Changes = ChangeStream<ChangeStreamEvent<Document>>;
 
 /// Follows a database on from where another stream of changes has failed.
@@ -127,7 +146,7 @@ fn again(mongo: &Mongo, failed: &Changes) -> Changes {
     let token = failed.resume_token();
     eventually("the changes can be followed on", PATIENCE, || {
         let watch = mongo.database().watch().resume_after(token.clone());
-        let watch = watch.full_document(FullDocumentType::UpdateLookup);
+        let watch = watch.full_document(FullDocumentType::WhenAvailable);
         block_on(async { watch.await }).map_err(|fault| fault.to_string())
     })
 }

@@ -123,18 +123,13 @@ pub(crate) fn load<'scope>(
             capability.downgrade(&first);
         }
         let finals_written = loading.finals_written;
-        let blocks = match read(loading, worker, peers, wake) {
-            Ok(blocks) => Some(blocks),
-            Err(error) => {
-                failed(error);
-                None
-            }
-        };
-        let mut open = blocks.map(|blocks| (blocks, capabilities));
+        let reading = read(loading, worker, peers, wake);
+        let mut open = reading.map_err(&failed).ok();
         let mut records = 0;
 
         move |_| {
-            let Some((blocks, capabilities)) = &mut open else {
+            // Where it failed, the capabilities stay: nothing may seem complete.
+            let Some(blocks) = &open else {
                 return;
             };
             let mut take = |Block { entry, payload }: Block| {
@@ -144,7 +139,7 @@ pub(crate) fn load<'scope>(
                     capability.downgrade(&at);
                 }
                 records += u64::from(entry.records);
-                let to = &*capabilities;
+                let to = &capabilities;
                 let payload = &payload;
                 match entry.section {
                     Section::Rows => send(&mut sums, to, payload, |(key, sums): (Key, Sums)| {
@@ -181,12 +176,14 @@ pub(crate) fn load<'scope>(
                         }
                     }
                     Ok(Err(error)) => {
-                        // The capabilities stay: nothing may seem complete.
+                        // The thread ends next, which is not the end of the blocks.
+                        open = None;
                         return failed(error.into());
                     }
                     Err(TryRecvError::Empty) => return,
                     Err(TryRecvError::Disconnected) => {
                         open = None;
+                        capabilities.clear();
                         return;
                     }
                 }
@@ -269,4 +266,70 @@ fn read_share(
     }
     fail_point("load.done");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::write;
+    use super::*;
+    use crate::views::key::Slot;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+    use timely::dataflow::operators::Probe;
+
+    /// The frontier of what is loaded when nothing more happens, and what failed.
+    fn loaded(damaged: bool) -> (Option<Epoch>, Vec<String>) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
+        let key = Key {
+            slot: Slot::new(0, 1),
+            group: Default::default(),
+        };
+        let run = vec![(key, Sums::default())];
+        let entry = write(&store, "one", Section::Rows, &[run]);
+        if damaged {
+            let block = store.blocks(&entry).unwrap()[0];
+            let path = directory.path().join("files/one");
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[usize::try_from(block.offset).unwrap()] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let loading = Loading {
+            store: Arc::new(store),
+            files: Arc::from([entry]),
+            finals_written: 0,
+            first: 1,
+            restored: 3,
+        };
+        timely::execute_directly(move |worker| {
+            let failures = Rc::new(RefCell::new(Vec::new()));
+            let probe = worker.dataflow(|scope| {
+                let failures = failures.clone();
+                let failed = move |error: SaveError| failures.borrow_mut().push(error.to_string());
+                load(scope.clone(), loading, failed).sums.probe().0
+            });
+            // Longer than the thread takes to end, which wakes the operator once more.
+            for _ in 0..20 {
+                worker.step_or_park(Some(Duration::from_millis(10)));
+            }
+            // The worker would wait for the dataflow that does not end.
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+            let reached = probe.with_frontier(|frontier| frontier.first().copied());
+            (reached, failures.take())
+        })
+    }
+
+    #[test]
+    fn what_is_read_is_complete_and_what_cannot_be_read_never_is() {
+        assert_eq!(loaded(false), (None, vec![]));
+        let (reached, failures) = loaded(true);
+        assert_eq!(reached, Some(1));
+        assert!(
+            failures.len() == 1 && failures[0].contains("is damaged"),
+            "{failures:?}"
+        );
+    }
 }
