@@ -26,6 +26,9 @@ use crate::topics;
 const FAREWELL: Duration = Duration::from_secs(10);
 /// The longest wait without a look at whether it was stopped.
 const GLANCE: Duration = Duration::from_millis(50);
+/// The shortest wait: a thread that slept for each event of thousands a second would do
+/// little else.
+const LEAST: Duration = Duration::from_millis(1);
 /// Between two updates of the progress.
 const UPDATE: Duration = Duration::from_millis(200);
 
@@ -202,7 +205,7 @@ impl Run<'_> {
             if left.is_zero() {
                 return true;
             }
-            self.sender.wait(left.min(GLANCE));
+            self.sender.wait(left.clamp(LEAST, GLANCE));
         }
     }
 }
