@@ -21,13 +21,15 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    /// What rows became in an epoch that is later than all before; of each row once.
-    pub(super) fn put(&mut self, epoch: Vec<Became>) {
+    /// What rows became in an epoch that is later than all before, in parts; of each row
+    /// once.
+    pub(super) fn put(&mut self, epoch: Vec<Vec<Became>>) {
         if self.rows.is_empty() {
-            self.rows = epoch.into_iter().map(Some).collect();
+            self.rows.reserve_exact(epoch.iter().map(Vec::len).sum());
+            self.rows.extend(epoch.into_iter().flatten().map(Some));
             return;
         }
-        for became in epoch {
+        for became in epoch.into_iter().flatten() {
             match self.place(&became.key) {
                 Some(place) => self.rows[place] = Some(became),
                 None => self.rows.push(Some(became)),
@@ -45,6 +47,11 @@ impl Newest {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// How many there are at most.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// All of them.
@@ -110,7 +117,7 @@ mod tests {
         ) {
             let (mut newest, mut expected) = (Newest::default(), BTreeMap::new());
             for (rows, removed) in epochs {
-                newest.put(rows.iter().map(|(group, count)| became(*group, *count)).collect());
+                newest.put(rows.iter().map(|(group, count)| vec![became(*group, *count)]).collect());
                 expected.extend(rows);
                 if let Some(group) = removed {
                     newest.remove(&became(group, 0).key);

@@ -154,7 +154,7 @@ pub fn write<'scope>(
         let mut background = background.map_err(&failed).ok();
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
-            rows.for_each(|_, changes| pending.rows(changes.drain(..)));
+            rows.for_each(|_, changes| pending.rows(std::mem::take(changes)));
             finals.for_each(|capability, rows| {
                 if let Some(epoch) = capability.least() {
                     pending.finals(*epoch, rows.drain(..));

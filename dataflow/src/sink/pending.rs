@@ -47,7 +47,8 @@ pub(super) struct Pending {
 
 #[derive(Default)]
 struct Changes {
-    rows: Vec<Became>,
+    /// As they came.
+    rows: Vec<Vec<Became>>,
     letters: Vec<DeadLetter>,
 }
 
@@ -121,10 +122,13 @@ impl Pending {
     }
 
     /// Takes in what rows became. Of a row and an epoch there is one change.
-    pub(super) fn rows(&mut self, changes: impl Iterator<Item = Became>) {
-        for became in changes {
-            let changes = self.epochs.entry(became.epoch).or_default();
-            changes.rows.push(became);
+    pub(super) fn rows(&mut self, mut changes: Vec<Became>) {
+        // Most often all are of one epoch, and are kept as a whole.
+        while let Some(&Became { epoch, .. }) = changes.first() {
+            let same = changes.iter().take_while(|became| became.epoch == epoch);
+            let later = changes.split_off(same.count());
+            self.epochs.entry(epoch).or_default().rows.push(changes);
+            changes = later;
         }
     }
 
@@ -189,6 +193,7 @@ impl Pending {
             last.remove(&row.key);
             self.put_final(&row, definitions, &mut due);
         }
+        due.rows.reserve(last.len());
         for became in last.into_rows() {
             let slot = became.key.slot;
             let definition = &definitions[usize::from(slot.view())];
@@ -313,7 +318,7 @@ mod tests {
     #[test]
     fn final_rows_wait_until_they_are_durable() {
         let mut pending = Pending::new(Left::default());
-        pending.rows(std::iter::once(became(0, 1, 7)));
+        pending.rows(vec![became(0, 1, 7)]);
         pending.finals(1, std::iter::once(last(0, 1)));
         let at = |durable| Through {
             complete: Some(2),
@@ -338,7 +343,7 @@ mod tests {
     #[test]
     fn a_row_that_is_final_at_once_is_written_once() {
         let mut pending = Pending::new(Left::default());
-        pending.rows(std::iter::once(became(0, 1, 7)));
+        pending.rows(vec![became(0, 1, 7)]);
         pending.finals(1, std::iter::once(last(0, 1)));
         let batch = take(&mut pending, ALL, &definitions(), 5).unwrap();
         assert_eq!(batch.puts.len(), 1);
@@ -367,10 +372,10 @@ mod tests {
             kafka: 0,
             views: Vec::new(),
         };
-        pending.rows([became(0, 1, 1), became(1, 1, 1)].into_iter());
+        pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);
         pending.marks(1, &[mark(9)]);
         assert_eq!(take(&mut pending, at(2), &definitions(), 0), None);
-        pending.rows([became(0, 2, 2), became(1, 2, 0)].into_iter());
+        pending.rows(vec![became(0, 2, 2), became(1, 2, 0)]);
         pending.marks(2, &[mark(11)]);
         let batch = take(&mut pending, at(3), &definitions(), 0).unwrap();
         assert_eq!((batch.puts.len(), batch.puts[0].epoch), (1, 2));
@@ -388,7 +393,7 @@ mod tests {
                 final_until,
                 ..Left::default()
             });
-            pending.rows(std::iter::once(became(0, 1, 1)));
+            pending.rows(vec![became(0, 1, 1)]);
             take(&mut pending, ALL, &definitions(), 0).is_some()
         };
         // Its window ends at 3,600,000.
@@ -417,7 +422,7 @@ mod tests {
             let puts = batch.unwrap_or_default().puts.into_iter();
             puts.map(|row| (row.id, row.is_final)).collect::<Vec<_>>()
         };
-        pending.rows([became(0, 1, 1), became(1, 1, 1)].into_iter());
+        pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);
         pending.finals(2, [last(0, 2), last(1, 2)].into_iter());
         assert_eq!(
             written(&mut pending, 2),
@@ -445,7 +450,7 @@ mod tests {
                 }
                 for (&group, &new) in &now {
                     if before.get(&group).copied().unwrap_or(0) != new {
-                        pending.rows(std::iter::once(became(group, epoch, new)));
+                        pending.rows(vec![became(group, epoch, new)]);
                     }
                 }
             }

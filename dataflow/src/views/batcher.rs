@@ -2,11 +2,11 @@
 //!
 //! Differential's own batcher takes updates of any partially ordered times, in
 //! small sorted chunks that it merges again and again. Epochs are totally ordered
-//! and become complete one after the other, so here each keeps its updates in one
-//! vector, which is sorted and consolidated once, when the epoch is complete: of
-//! each update fewer comparisons, and far fewer moves. (While an epoch is long,
-//! its vector is also consolidated whenever it has doubled, so that it does not
-//! hold what cancels out.)
+//! and become complete one after the other, so here each keeps its updates as they
+//! came, and puts them in one vector, which is sorted and consolidated once, when the
+//! epoch is complete: of each update fewer comparisons, and far fewer moves. (While an
+//! epoch is long, they are also consolidated whenever they have doubled, so that it
+//! does not hold what cancels out.)
 
 use crate::Epoch;
 use crate::epochs::take_before;
@@ -34,9 +34,39 @@ pub(super) struct EpochBatcher<D, R, B> {
 }
 
 struct Pending<D, R> {
-    updates: Updates<D, R>,
+    /// As they came. A vector that grew with them would be moved again and again, each
+    /// time to memory that is had from the system.
+    parts: Vec<Updates<D, R>>,
+    count: usize,
     /// Consolidated next when there are so many.
     limit: usize,
+}
+
+impl<D, R> Default for Pending<D, R> {
+    fn default() -> Self {
+        Pending {
+            parts: Vec::new(),
+            count: 0,
+            limit: SMALL,
+        }
+    }
+}
+
+impl<D: Ord, R: Semigroup> Pending<D, R> {
+    fn add(&mut self, part: Updates<D, R>) {
+        self.count += part.len();
+        self.parts.push(part);
+        if self.count >= self.limit {
+            let mut all = Vec::with_capacity(self.count);
+            self.parts
+                .drain(..)
+                .for_each(|mut part| all.append(&mut part));
+            consolidate_updates(&mut all);
+            self.count = all.len();
+            self.limit = SMALL.max(2 * self.count);
+            self.parts.push(all);
+        }
+    }
 }
 
 impl<D, R, B> EpochBatcher<D, R, B> {
@@ -54,24 +84,13 @@ impl<D, R, B> EpochBatcher<D, R, B> {
 
 impl<D: Ord, R: Semigroup, B> Batcher<Updates<D, R>> for EpochBatcher<D, R, B> {
     fn insert(&mut self, container: &mut Updates<D, R>) {
-        let EpochBatcher { epochs, spare, .. } = self;
-        // Most often all of a container are of one epoch, and are moved as a whole.
+        // Most often all of a container are of one epoch, and are kept as a whole.
         while let Some(&(_, epoch, _)) = container.first() {
             let same = |update: &&(D, Epoch, R)| update.1 == epoch;
             let run = container.iter().take_while(same).count();
-            let pending = epochs.entry(epoch).or_insert_with(|| Pending {
-                updates: std::mem::take(spare),
-                limit: SMALL,
-            });
-            if run == container.len() {
-                pending.updates.append(container);
-            } else {
-                pending.updates.extend(container.drain(..run));
-            }
-            if pending.updates.len() >= pending.limit {
-                consolidate_updates(&mut pending.updates);
-                pending.limit = SMALL.max(2 * pending.updates.len());
-            }
+            let later = container.split_off(run);
+            let part = std::mem::replace(container, later);
+            self.epochs.entry(epoch).or_default().add(part);
         }
     }
 }
@@ -88,13 +107,14 @@ impl<D: Ord, R: Semigroup, B> Extract for EpochBatcher<D, R, B> {
         self.earliest.clear();
         self.earliest.extend(self.epochs.keys().next().copied());
 
-        let parts = complete.into_values().map(|pending| pending.updates);
-        let Some(mut updates) = parts.reduce(|mut all, mut more| {
-            all.append(&mut more);
-            all
-        }) else {
+        if complete.is_empty() {
             return (None, self.earliest.borrow());
-        };
+        }
+        let mut updates = std::mem::take(&mut self.spare);
+        updates.reserve_exact(complete.values().map(|pending| pending.count).sum());
+        for mut part in complete.into_values().flat_map(|pending| pending.parts) {
+            updates.append(&mut part);
+        }
         consolidate_updates(&mut updates);
         // Not more than twice what was needed now: an epoch that was long once
         // shall not hold its memory for ever.
