@@ -37,6 +37,8 @@ environment:
                           another directory is another, private cluster
   TIDEMARK_CACHE          where downloads are kept (target/services/cache)
   TIDEMARK_MONGODB_NODES  members of the replica set (1)
+  TIDEMARK_MONGODB_CACHE  what each may keep in memory, in GB (0.25: enough for tests,
+                          far too little to measure by)
   TIDEMARK_MONGOD         a mongod to use instead of the downloaded one
   TIDEMARK_PROXIED=1      clients are told to come to other ports, where proxies
                           of a test's own have to listen that bring them to the

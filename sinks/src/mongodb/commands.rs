@@ -3,6 +3,12 @@
 //! Every command goes to one collection (servers before 8.0 know no other) and
 //! is bounded in operations and in bytes. The cut depends on the batch alone:
 //! sent again, the same batch makes the same commands.
+//!
+//! The rows of a command stand side by side in the order of their ids. Commands are
+//! transactions, of which several are under way at once, and where a server looks for an
+//! id that is not there yet it steps over all that others have inserted around it and
+//! not committed. With rows in any order that is every row of every other transaction;
+//! with ranges of their own it is none.
 
 use ::mongodb::bson::RawDocumentBuf;
 
@@ -55,7 +61,8 @@ pub(super) fn cut<'a>(tables: &Tables, batch: &'a Batch) -> Result<Vec<Chunk<'a>
     for row in &batch.puts {
         puts[known(row.id.table)?].push(row);
     }
-    for (number, rows) in puts.iter().enumerate() {
+    for (number, rows) in puts.iter_mut().enumerate() {
+        rows.sort_by(|one, other| one.id.id.cmp(&other.id.id));
         // Names count in every document.
         let names: usize = tables.tables[number]
             .columns
