@@ -5,6 +5,7 @@ use bench::log::Log;
 use bench::race::contestant::{Contestant, Place};
 use bench::race::documents::{Documents, Reader};
 use bench::race::measure::{self, Cost};
+use bench::race::plot;
 use bench::race::report::Results;
 use clap::Parser;
 use rdkafka::consumer::Consumer;
@@ -41,6 +42,9 @@ struct Options {
     /// Where the results go, as JSON
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Where a picture of them goes, as SVG
+    #[arg(long)]
+    plot: Option<PathBuf>,
     /// Fail if Tidemark's events per CPU-second are fewer than this, of floor's, the best run of each
     #[arg(long)]
     at_least: Option<f64>,
@@ -108,6 +112,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("\n{}", results.table(&options.who));
     if let Some(output) = options.output {
         std::fs::write(output, serde_json::to_vec_pretty(&results)?)?;
+    }
+    if let Some(file) = options.plot {
+        plot::draw(&results, &options.who, &file)?;
     }
     if let Some(least) = options.at_least {
         let cpu = |who| results.least(who, |cost| cost.cpu);

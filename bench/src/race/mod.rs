@@ -3,4 +3,5 @@
 pub mod contestant;
 pub mod documents;
 pub mod measure;
+pub mod plot;
 pub mod report;

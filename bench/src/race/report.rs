@@ -66,7 +66,8 @@ impl Results {
         Some(self.spread(who, of)?.least)
     }
 
-    fn spread(&self, who: Contestant, of: fn(&Cost) -> f64) -> Option<Spread> {
+    /// The median of something of who ran, and the least and the greatest.
+    pub fn spread(&self, who: Contestant, of: fn(&Cost) -> f64) -> Option<Spread> {
         Spread::of(self.runs.get(who.name())?.iter().map(of))
     }
 
