@@ -64,6 +64,8 @@ pub fn draw(results: &Results, order: &[Contestant], file: &Path) -> Result<(), 
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .x_labels(4)
+        .x_max_light_lines(1)
         .y_labels(2 * rates.len() + 1)
         .y_label_formatter(&name)
         .x_label_formatter(&|rate| thousands(*rate))

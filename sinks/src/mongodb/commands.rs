@@ -294,7 +294,8 @@ mod tests {
         for id in 0..6_000 {
             batch.puts.push(row(id % 2, id, 10));
         }
-        batch.puts.push(row(0, 6_000, MOST_BYTES));
+        // The last by its id.
+        batch.puts.push(row(0, 9_999, MOST_BYTES));
         batch.deletes = (0..10)
             .map(|id| RowId {
                 table: 1,
@@ -324,6 +325,12 @@ mod tests {
             ]
         );
         assert_eq!(chunks, cut(&tables, &batch).unwrap());
+
+        let ids = chunks.iter().filter_map(|chunk| match chunk {
+            Chunk::Puts(0, rows) => Some(rows.iter().map(|row| &row.id.id)),
+            _ => None,
+        });
+        assert!(ids.flatten().is_sorted(), "a chunk has a range of ids");
     }
 
     #[test]
