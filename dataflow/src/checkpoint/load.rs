@@ -307,7 +307,7 @@ mod tests {
             let probe = worker.dataflow(|scope| {
                 let failures = failures.clone();
                 let failed = move |error: SaveError| failures.borrow_mut().push(error.to_string());
-                load(scope.clone(), loading, failed).sums.probe().0
+                load(scope, loading, failed).sums.probe().0
             });
             // Longer than the thread takes to end, which wakes the operator once more.
             for _ in 0..20 {
