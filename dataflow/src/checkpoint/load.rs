@@ -309,9 +309,13 @@ mod tests {
                 let failed = move |error: SaveError| failures.borrow_mut().push(error.to_string());
                 load(scope, loading, failed).sums.probe().0
             });
-            // Longer than the thread takes to end, which wakes the operator once more.
+            let pause = Some(Duration::from_millis(10));
+            while !probe.done() && failures.borrow().is_empty() {
+                worker.step_or_park(pause);
+            }
+            // The thread that reads ends next, and wakes the operator once more.
             for _ in 0..20 {
-                worker.step_or_park(Some(Duration::from_millis(10)));
+                worker.step_or_park(pause);
             }
             // The worker would wait for the dataflow that does not end.
             for dataflow in worker.installed_dataflows() {
