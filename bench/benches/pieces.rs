@@ -134,6 +134,7 @@ fn rows(criterion: &mut Criterion) {
             epoch,
             sums,
             is_final: false,
+            is_new: true,
         })
         .collect();
     let definition = &catalog.definitions[2];

@@ -55,7 +55,7 @@ fn tables() -> Vec<Table> {
     }]
 }
 
-fn batches(writer: usize, rows: usize, round: i64) -> Vec<Batch> {
+fn batches(writer: usize, rows: usize, round: i64, is_new: bool) -> Vec<Batch> {
     let row = |number: usize| {
         let number = i64::try_from(number).unwrap_or(0);
         let start = 1_730_552_400_000 + number % 24 * HOUR;
@@ -74,6 +74,7 @@ fn batches(writer: usize, rows: usize, round: i64) -> Vec<Batch> {
                 Value::Long(number),
             ],
             is_final: false,
+            is_new,
             epoch: 1,
             updated_at: round,
         }
@@ -101,8 +102,9 @@ fn measure(name: &str, storage: &dyn Storage, writers: usize) -> Result<(), Box<
         patience: Duration::ZERO,
     })?;
     for (round, what) in [(1, "new"), (2, "replaced"), (3, "replaced")] {
+        let is_new = round == 1;
         let work: Vec<Vec<Batch>> = (0..writers)
-            .map(|writer| batches(writer, ROWS / writers, round))
+            .map(|writer| batches(writer, ROWS / writers, round, is_new))
             .collect();
         let (start, cpu) = (Instant::now(), cpu_time());
         std::thread::scope(|scope| {
@@ -137,7 +139,7 @@ fn latency(name: &str, storage: &dyn Storage) -> Result<(), Box<dyn Error>> {
     let mut writer = storage.writer()?;
     let mut times = Vec::new();
     for round in 10..10 + SMALL {
-        let batches = batches(0, 1, round);
+        let batches = batches(0, 1, round, false);
         let start = Instant::now();
         batches.iter().try_for_each(|batch| writer.write(batch))?;
         times.push(start.elapsed());

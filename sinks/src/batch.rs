@@ -53,6 +53,9 @@ pub struct Row {
     pub values: Vec<super::Value>,
     /// True when its window has closed and it will never change again.
     pub is_final: bool,
+    /// Whether it is believed not to be in the database yet: it is written sooner then,
+    /// and no less right if it is there after all.
+    pub is_new: bool,
     /// The epoch in which it changed.
     pub epoch: u64,
     /// When it changed, in milliseconds since the UNIX epoch. Part of the row, so

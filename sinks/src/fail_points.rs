@@ -43,12 +43,12 @@ pub const POINTS: &[(&str, &str)] = &[
     ),
     (
         "write.commit",
-        "rows are in a transaction: with MongoDB those of one command, with SQLite all of a \
+        "rows are in a transaction: with MongoDB those of one, with SQLite all of a \
          batch but for its progress; it is not committed",
     ),
     (
         "write.middle",
-        "MongoDB: a command of a batch is committed, and another one is not sent",
+        "MongoDB: a transaction of a batch is committed, and another one is not",
     ),
     (
         "write.after",

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::server::Database;
+use common::server::{Database, Server};
 use common::{
     HOUR, START, begin, claim, customers, id, interactions, letter, offsets, puts, tables, views,
 };
@@ -98,6 +98,72 @@ fn put_replace_and_delete() {
     assert_eq!(found[0].get_i64("total").unwrap(), -9);
     assert!(found[0].get_bool("final").unwrap());
     assert_eq!(database.documents("interaction_analysis").len(), 1);
+}
+
+/// What is said of rows to be new or not decides how they are written, and not what is there
+/// in the end.
+#[test]
+fn rows_that_are_not_as_new_as_believed() {
+    let database = Database::new("new");
+    let storage = open(&database);
+    let totals = || {
+        let found = database.documents("customer_analysis");
+        let total = |row: &mongodb::bson::Document| row.get_i64("total").unwrap();
+        found.iter().map(total).collect::<Vec<_>>()
+    };
+    let batch = |rows: [(i64, i64, bool); 3]| {
+        puts(
+            rows.map(|(window, total, is_new)| sinks::Row {
+                is_new,
+                ..customers(window, "x", total)
+            })
+            .to_vec(),
+        )
+    };
+    let mut writer = storage.writer().unwrap();
+    writer
+        .write(&batch([(0, 1, true), (1, 1, true), (2, 1, true)]))
+        .unwrap();
+    assert_eq!(totals(), [1, 1, 1]);
+    // Some are there, one is not, and of one it is not said.
+    writer
+        .write(&batch([(1, 2, true), (3, 2, true), (4, 2, false)]))
+        .unwrap();
+    assert_eq!(totals(), [1, 2, 1, 2, 2]);
+    // After a refusal the lane goes on.
+    writer
+        .write(&batch([(5, 3, true), (6, 3, true), (0, 3, false)]))
+        .unwrap();
+    assert_eq!(totals(), [3, 2, 1, 2, 2, 3, 3]);
+}
+
+/// The server is not asked to look for a row that is new.
+#[test]
+fn new_rows_are_inserted() {
+    let server = Server::start_with(&["--replSet", "own"]);
+    let database = Database::at(&server.uri(), "inserts");
+    let storage = open(&database);
+    let mut writer = storage.writer().unwrap();
+    let row = |window, is_new| sinks::Row {
+        is_new,
+        ..customers(window, "x", 1)
+    };
+    // The lanes' documents are made.
+    writer.write(&puts(vec![row(9_999, false)])).unwrap();
+    let counted = |what: &str| {
+        let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
+        let counters = status.get_document("opcounters").unwrap();
+        counters.get_i64(what).unwrap()
+    };
+    let before = (counted("insert"), counted("update"));
+    let mut batch = puts((0..50).map(|window| row(window, true)).collect());
+    batch.dead_letters = (0..20).map(letter).collect();
+    batch.puts.push(row(9_999, false));
+    writer.write(&batch).unwrap();
+    let inserted = counted("insert") - before.0;
+    let updated = counted("update") - before.1;
+    // One of the updates is the lane's own.
+    assert_eq!((inserted, updated), (70, 2));
 }
 
 #[test]

@@ -116,9 +116,23 @@ enum Step {
 }
 
 /// What changes the row or the letters, and the command that does so.
-fn batches() -> [(Batch, &'static str, &'static str); 4] {
+fn batches() -> [(Batch, &'static str, &'static str); 6] {
     let nothing = || puts(Vec::new());
     let put = puts(vec![row(2), other_row()]);
+    let new = |batch: Batch| Batch {
+        puts: batch
+            .puts
+            .into_iter()
+            .map(|row| sinks::Row {
+                is_new: true,
+                ..row
+            })
+            .collect(),
+        ..batch
+    };
+    // One that is new, and one that is not as new as believed.
+    let insert = new(puts(vec![other_row()]));
+    let put_after_all = new(put.clone());
     let delete = Batch {
         deletes: vec![row(0).id],
         ..nothing()
@@ -135,6 +149,8 @@ fn batches() -> [(Batch, &'static str, &'static str); 4] {
     };
     [
         (put, "update", "interaction_analysis"),
+        (insert, "insert", "interaction_analysis"),
+        (put_after_all, "update", "interaction_analysis"),
         (delete, "delete", "interaction_analysis"),
         (letters, "update", "dead_letters"),
         (letter_delete, "delete", "dead_letters"),

@@ -13,7 +13,7 @@ use common::{begin, claim, customers, puts, tables};
 use mongodb::bson::{Document, doc};
 use sinks::mongodb::{MongoDb, Timeouts};
 use sinks::retry::{Retrying, wait_for};
-use sinks::{Progress, SinkError, Storage, Writer};
+use sinks::{Progress, Row, SinkError, Storage, Writer};
 
 const REPLICATED: [&str; 2] = ["--replSet", "own"];
 
@@ -204,7 +204,17 @@ fn a_server_that_is_no_replica_set_works() {
     .unwrap();
     begin(&storage);
     let mut writer = storage.writer().unwrap();
-    writer.write(&puts(vec![customers(0, "x", 1)])).unwrap();
+    // Those of the last batch are not as new as believed.
+    for total in [1, 2] {
+        let row = |window| Row {
+            is_new: true,
+            ..customers(window, "x", total)
+        };
+        writer.write(&puts(vec![row(0), row(total)])).unwrap();
+    }
+    let rows = database.documents("customer_analysis");
+    let total = |row: &Document| row.get_i64("total").unwrap();
+    assert_eq!(rows.iter().map(total).collect::<Vec<_>>(), [2, 1, 2]);
     writer.publish(&Progress::default()).unwrap();
     let reader = storage.reader().unwrap();
     assert_eq!(reader.progress().unwrap(), Some(Progress::default()));

@@ -31,16 +31,16 @@ const ABREAST: usize = 2;
 
 const WRITING: &[At] = &[
     ("lane.made", 1),
-    ("lane.made", 3),
+    ("lane.made", 2),
     ("reach.before", 1),
     ("reach.before", 8),
     ("reach.after", 1),
     ("reach.after", 9),
     ("write.before", 1),
     ("write.before", 10),
-    ("write.begun", 20),
+    ("write.begun", 12),
     ("write.commit", 1),
-    ("write.commit", 35),
+    ("write.commit", 15),
     ("write.middle", 1),
     ("write.middle", 2),
     ("write.after", 1),
@@ -201,8 +201,10 @@ fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn(
             "start.entered" => ((1, 3), 60),
             // Catching up has to take more than one epoch.
             "catch_up.behind" => (shapes.next().expect("a circle"), 4),
-            // A batch has to have rows of many tables.
+            // A batch has to have more rows than fit a transaction.
             "write.middle" => (shapes.next().expect("a circle"), 600),
+            // And one for each of several lanes.
+            "lane.made" => (shapes.next().expect("a circle"), 6_000),
             _ => (shapes.next().expect("a circle"), 60),
         };
         let mut aborting = slowly(&pipeline, shape, in_flight).aborting_at(point, *passing);

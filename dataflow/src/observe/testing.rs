@@ -40,6 +40,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
             Value::Long(total),
         ],
         is_final: false,
+        is_new: false,
         epoch: 1,
         updated_at: 0,
     }

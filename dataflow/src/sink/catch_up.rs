@@ -29,6 +29,11 @@ impl CatchUp {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Takes in what is said of partitions at the end of an epoch.
     pub fn hear(&mut self, epoch: Epoch, marks: &[Mark]) {
         if !self.targets.is_empty() {

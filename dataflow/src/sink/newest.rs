@@ -1,5 +1,7 @@
 //! Rows of several epochs, each as the last of them left it.
 //!
+//! A row is new when it was in the first of them.
+//!
 //! When the database keeps up, there is one epoch at a time, and what it left is what is
 //! written. Only when it falls behind, several are put together: rows are then found by
 //! a table of their places, so that a row is moved once and its key never copied.
@@ -31,17 +33,20 @@ impl Newest {
         }
         for became in epoch.into_iter().flatten() {
             match self.place(&became.key) {
-                Some(place) => self.rows[place] = Some(became),
+                Some(place) => {
+                    let before = self.rows[place].as_ref();
+                    let is_new = before.map_or(became.is_new, |before| before.is_new);
+                    self.rows[place] = Some(Became { is_new, ..became });
+                }
                 None => self.rows.push(Some(became)),
             }
         }
     }
 
-    /// Forgets a row.
-    pub(super) fn remove(&mut self, key: &Key) {
-        if let Some(place) = self.place(key) {
-            self.rows[place] = None;
-        }
+    /// Takes a row out.
+    pub(super) fn remove(&mut self, key: &Key) -> Option<Became> {
+        let place = self.place(key)?;
+        self.rows[place].take()
     }
 
     /// Whether there are none.
@@ -104,6 +109,7 @@ mod tests {
                 ..Sums::default()
             },
             is_final: false,
+            is_new: true,
         }
     }
 

@@ -172,6 +172,9 @@ impl Pending {
             last.put(changes.rows);
         }
         let was_caught_up = self.caught_up;
+        // Of what an earlier run has written, this one knows which rows there are when it
+        // has caught up with it, and has told each that it was in doubt about.
+        let is_known = was_caught_up || self.left.targets.is_empty();
         self.caught_up = self.caught_up || self.left.targets.is_reached(through.complete);
         if !self.caught_up {
             self.kept = last;
@@ -190,8 +193,9 @@ impl Pending {
             .into_values()
             .flatten()
         {
-            last.remove(&row.key);
-            self.put_final(&row, definitions, &mut due);
+            let open = last.remove(&row.key);
+            let is_new = is_known && open.is_some_and(|open| open.is_new);
+            self.put_final(&row, is_new, definitions, &mut due);
         }
         due.rows.reserve(last.len());
         for became in last.into_rows() {
@@ -203,8 +207,9 @@ impl Pending {
             if became.sums.is_zero() {
                 due.batch.deletes.push(row_id(definition, &became.key));
             } else {
+                let is_new = is_known && became.is_new;
                 due.rows.push(Put {
-                    became,
+                    became: Became { is_new, ..became },
                     updated_at: made_at,
                 });
             }
@@ -217,7 +222,7 @@ impl Pending {
         self.left.letters.is_empty() || !self.left.letters.remove(&letter.id())
     }
 
-    fn put_final(&self, row: &Final, definitions: &[Definition], due: &mut Due) {
+    fn put_final(&self, row: &Final, is_new: bool, definitions: &[Definition], due: &mut Due) {
         let slot = row.key.slot;
         let definition = &definitions[usize::from(slot.view())];
         if self.was_final(definition, slot) {
@@ -228,6 +233,7 @@ impl Pending {
             epoch: row.epoch,
             sums: row.sums,
             is_final: true,
+            is_new,
         };
         if !self.is_left_final(definition, &became.key) {
             due.batch.epoch = due.batch.epoch.max(became.epoch);
@@ -285,6 +291,7 @@ mod tests {
             epoch,
             sums,
             is_final: false,
+            is_new: true,
         }
     }
 
@@ -347,7 +354,7 @@ mod tests {
         pending.finals(1, std::iter::once(last(0, 1)));
         let batch = take(&mut pending, ALL, &definitions(), 5).unwrap();
         assert_eq!(batch.puts.len(), 1);
-        assert!(batch.puts[0].is_final);
+        assert!(batch.puts[0].is_final && batch.puts[0].is_new);
     }
 
     #[test]
@@ -379,8 +386,13 @@ mod tests {
         pending.marks(2, &[mark(11)]);
         let batch = take(&mut pending, at(3), &definitions(), 0).unwrap();
         assert_eq!((batch.puts.len(), batch.puts[0].epoch), (1, 2));
+        assert!(!batch.puts[0].is_new, "the earlier run may have written it");
         assert_eq!(batch.deletes.len(), 1);
         assert_eq!(batch.letter_deletes, ["gone"]);
+
+        pending.rows(vec![became(2, 3, 1)]);
+        let batch = take(&mut pending, at(4), &definitions(), 0).unwrap();
+        assert!(batch.puts[0].is_new);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
         epoch,
         sums,
         is_final,
+        is_new,
     } = became;
     let index = key.slot.index();
     let window = definition.window;
@@ -32,6 +33,7 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
         id,
         values,
         is_final: *is_final,
+        is_new: *is_new,
         epoch: *epoch,
         updated_at,
     }
@@ -212,6 +214,7 @@ mod tests {
             epoch: 7,
             sums,
             is_final: true,
+            is_new: false,
         };
         let row = row(&sales().1, &became, 99);
         assert_eq!(

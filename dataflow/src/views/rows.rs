@@ -17,7 +17,7 @@ use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
 use crate::time::Advanced;
-use differential_dataflow::difference::{Abelian, Semigroup};
+use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::KeySpine;
@@ -38,6 +38,8 @@ pub struct Became {
     pub sums: Sums,
     /// Whether its window has closed: then it never changes again.
     pub is_final: bool,
+    /// Whether there was none before.
+    pub is_new: bool,
 }
 
 /// Every row that changed in an epoch, as it is at the end of it. In the first round
@@ -68,12 +70,12 @@ pub(super) fn rows<'scope>(
                             cursor.map_times(batch, |_, change| sums.plus_equals(change));
                         }
                     }
-                    let is_final = false;
                     give(Became {
                         key,
                         epoch,
                         sums,
-                        is_final,
+                        is_final: false,
+                        is_new: false,
                     });
                 }
             }
@@ -88,12 +90,14 @@ pub(super) fn rows<'scope>(
                             cursor.map_times(batch, |_, change| sums.plus_equals(change));
                         }
                     }
+                    let is_new = sums.is_zero();
                     new.map_times(&storage, |_, change| sums.plus_equals(change));
                     give(Became {
                         key: key.clone(),
                         epoch,
                         sums,
                         is_final: false,
+                        is_new,
                     });
                 }
                 new.step_key(&storage);
@@ -107,6 +111,7 @@ pub(super) fn rows<'scope>(
                     epoch,
                     sums,
                     is_final: true,
+                    is_new: false,
                 });
             });
         },

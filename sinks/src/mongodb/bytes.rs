@@ -46,22 +46,14 @@ impl Bytes {
 
     /// Begins a document that is number `place` of an array.
     pub fn item(&mut self, place: usize) -> Open {
-        let mut digits = [0; 20];
-        let mut first = digits.len();
-        let mut rest = place;
-        loop {
-            first -= 1;
-            // What is left of a division by ten is a digit.
-            digits[first] = b'0' + (rest % 10).to_le_bytes()[0];
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.bytes.push(0x03);
-        self.bytes.extend_from_slice(&digits[first..]);
-        self.bytes.push(0);
+        self.place(place);
         self.begin()
+    }
+
+    /// A document that has been built otherwise, number `place` of an array.
+    pub fn raw_item(&mut self, place: usize, document: &RawDocumentBuf) {
+        self.place(place);
+        self.bytes.extend_from_slice(document.as_bytes());
     }
 
     /// Ends what was begun last. Returns its length in bytes.
@@ -123,6 +115,25 @@ impl Bytes {
     /// When it has not.
     pub fn finish(self) -> Result<RawDocumentBuf, error::Error> {
         RawDocumentBuf::from_bytes(self.bytes)
+    }
+
+    /// The name of a document that is number `place` of an array.
+    fn place(&mut self, place: usize) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        let mut rest = place;
+        loop {
+            first -= 1;
+            // What is left of a division by ten is a digit.
+            digits[first] = b'0' + (rest % 10).to_le_bytes()[0];
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.bytes.push(0x03);
+        self.bytes.extend_from_slice(&digits[first..]);
+        self.bytes.push(0);
     }
 
     /// `name` holds no NUL: all names are this project's own, or were checked when a table

@@ -267,6 +267,13 @@ pub(super) struct Failure {
     pub(super) error: SinkError,
 }
 
+impl Failure {
+    /// Whether a document that was to be made is there already.
+    pub(super) fn is_duplicate_id(&self) -> bool {
+        self.code == Some(errors::DUPLICATE_KEY) && self.error.is_temporary()
+    }
+}
+
 /// One that no code of the server belongs to.
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Failure {

@@ -45,6 +45,7 @@ fn a_row() -> Row {
             },
         ],
         is_final: true,
+        is_new: false,
         epoch: 42,
         updated_at: 1_700_000_001_234,
     }

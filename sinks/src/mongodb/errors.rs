@@ -67,8 +67,8 @@ pub(super) fn is_held_up(code: i32) -> bool {
     matches!(code, 24 | 50 | 112 | 246 | 251 | 267)
 }
 
-/// DuplicateKey. Where the key is `_id`, two upserts of it met, and the next
-/// finds the document; where it is another, the collection has a unique index
+/// DuplicateKey. Where the key is `_id`, the document was not as new as believed, or two
+/// upserts of it met, and the next finds it; where it is another, the collection has a unique index
 /// that the rows do not fit.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 

@@ -61,9 +61,8 @@
 //!
 //! # What it costs
 //!
-//! Two more round trips a command. A transaction has one command with rows, and not more,
-//! because the server keeps in memory what it has changed ([`super::commands`]), and
-//! ends it after a minute.
+//! Two more round trips a transaction. It has no more than about a thousand rows, because the
+//! server keeps in memory what it has changed ([`super::cut`]), and ends it after a minute.
 //!
 //! A server that is no replica set has no transactions. There, commands are sent as they
 //! are: that a write replaces whole documents makes sending it again harmless, but one
@@ -77,7 +76,7 @@ use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use ::mongodb::bson::{Document, RawBson, rawdoc};
 use ::mongodb::options::TransactionOptions;
 
-use super::commands::{Chunk, Tables};
+use super::commands::{Chunk, New, Tables};
 use super::connection::{Connection, Failure};
 use super::documents::long;
 use super::{errors, holder, replies};
@@ -127,23 +126,27 @@ impl Lane {
         })
     }
 
-    /// Does all operations of a chunk or none, and returns when a majority has them.
+    /// Does all operations of some chunks or none, and returns when a majority has them.
     pub(super) async fn write(
         &mut self,
         to: To<'_>,
-        chunk: Option<&Chunk<'_>>,
+        chunks: &[Chunk<'_>],
     ) -> Result<(), SinkError> {
         if !to.connection.is_replicated().await? {
-            return plainly(to, chunk).await;
+            return plainly(to, chunks).await;
         }
-        let mut tries = 0;
+        let (mut tries, mut new) = (0, New::Believed);
         loop {
-            let Err(failure) = self.transaction(to, chunk).await else {
+            let Err(failure) = self.transaction(to, chunks, new).await else {
                 self.unsettled = false;
                 return Ok(());
             };
             self.unsettled = true;
             self.abort().await;
+            if new == New::Believed && failure.is_duplicate_id() {
+                new = New::Doubted;
+                continue;
+            }
             tries += 1;
             if tries == TRIES || !failure.code.is_some_and(errors::is_held_up) {
                 return Err(failure.error);
@@ -155,12 +158,17 @@ impl Lane {
     /// Makes the server refuse whatever of this lane may still be on its way.
     pub(super) async fn settle(&mut self, to: To<'_>) -> Result<(), SinkError> {
         match self.unsettled {
-            true => self.write(to, None).await,
+            true => self.write(to, &[]).await,
             false => Ok(()),
         }
     }
 
-    async fn transaction(&mut self, to: To<'_>, chunk: Option<&Chunk<'_>>) -> Result<(), Failure> {
+    async fn transaction(
+        &mut self,
+        to: To<'_>,
+        chunks: &[Chunk<'_>],
+        new: New,
+    ) -> Result<(), Failure> {
         let connection = to.connection;
         let own = match self.own {
             Some(own) => own,
@@ -175,10 +183,12 @@ impl Lane {
             let detail = format!("a document of {COLLECTION} is gone");
             return Err(SinkError::unavailable(connection.describe(), detail).into());
         }
-        if let Some(chunk) = chunk {
+        if !chunks.is_empty() {
             fail_point("write.begun");
-            let reply = self.run(connection, command(to, chunk)?).await?;
-            replies::check(connection.describe(), to.tables, chunk, &reply)?;
+            for chunk in chunks {
+                let reply = self.run(connection, command(to, chunk, new)?).await?;
+                replies::check(connection.describe(), to.tables, chunk, &reply)?;
+            }
             fail_point("write.commit");
         }
         self.commit(connection).await
@@ -266,21 +276,28 @@ async fn write(connection: &Connection, mut command: RawDocumentBuf) -> Result<(
     replies::count(connection.describe(), COLLECTION, &reply).map(drop)
 }
 
-fn command(to: To<'_>, chunk: &Chunk<'_>) -> Result<RawDocumentBuf, SinkError> {
+fn command(to: To<'_>, chunk: &Chunk<'_>, new: New) -> Result<RawDocumentBuf, SinkError> {
     chunk
-        .command(to.tables)
+        .command(to.tables, new)
         .map_err(|problem| SinkError::refused(to.connection.describe(), problem))
 }
 
-/// Does a chunk on a server that has no transactions.
-async fn plainly(to: To<'_>, chunk: Option<&Chunk<'_>>) -> Result<(), SinkError> {
-    let (connection, Some(chunk)) = (to.connection, chunk) else {
-        return Ok(());
-    };
-    let mut command = command(to, chunk)?;
+/// Does chunks on a server that has no transactions.
+async fn plainly(to: To<'_>, chunks: &[Chunk<'_>]) -> Result<(), SinkError> {
+    for chunk in chunks {
+        match plain(to, chunk, New::Believed).await {
+            Err(failure) if failure.is_duplicate_id() => plain(to, chunk, New::Doubted).await,
+            result => result,
+        }
+        .map_err(|failure| failure.error)?;
+    }
+    Ok(())
+}
+
+async fn plain(to: To<'_>, chunk: &Chunk<'_>, new: New) -> Result<(), Failure> {
+    let connection = to.connection;
+    let mut command = command(to, chunk, new)?;
     command.append(cstr!("writeConcern"), connection.write_concern(false));
-    let reply = connection.run_code(command).await;
-    reply
-        .and_then(|reply| replies::check(connection.describe(), to.tables, chunk, &reply))
-        .map_err(|failure| failure.error)
+    let reply = connection.run_code(command).await?;
+    replies::check(connection.describe(), to.tables, chunk, &reply)
 }

@@ -1,10 +1,10 @@
 //! MongoDB: a collection a view, a document a row.
 //!
 //! ```text
-//!   Batch ─▶ commands (cut by collection, count and bytes) ─▶ documents (raw BSON)
-//!                  │
+//!   Batch ─▶ transactions (cut by count and bytes) ─▶ commands (by collection) ─▶ documents
+//!                  │                                                             (raw BSON)
 //!                  ▼
-//!   writer: four lanes, transactions, majority ─▶ replies (every part checked)
+//!   writer: four lanes, majority ─▶ replies (every part checked)
 //! ```
 //!
 //! | file | subject |
@@ -13,7 +13,7 @@
 //! | `connection` | the client, its runtime, deadlines |
 //! | `bytes`, `layout`, `documents`, `decimal` | rows and dead letters as BSON, and back |
 //! | `standing`, `holder` | the document of `progress`: what it says, and who may change it |
-//! | `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
+//! | `cut`, `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
 //! | `lane` | transactions: commands that are sent again, that come late, or from a run that was replaced |
 //! | `eviction` | how a run that takes over stops the older ones |
 //! | `errors` | which errors pass with time |
@@ -27,6 +27,7 @@ mod bytes;
 mod commands;
 mod config;
 mod connection;
+mod cut;
 mod decimal;
 mod documents;
 mod errors;

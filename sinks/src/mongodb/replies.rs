@@ -20,7 +20,7 @@ pub(super) fn check(
     // finds or makes its document.
     let least = match chunk {
         Chunk::Deletes(..) | Chunk::LetterDeletes(_) => 0,
-        Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
+        Chunk::Inserts(..) | Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
     };
     check_all(database, collection, reply, least, |place| {
         chunk.subject(place)

@@ -1,18 +1,20 @@
 //! Writes batches: whole documents, unordered, a few commands at a time, each
 //! acknowledged by a majority.
 //!
-//! The commands of a batch are dealt out to four lanes, and a lane sends its commands one
-//! after another, each in a transaction of its own; so at most four are in flight.
+//! The transactions of a batch are dealt out to four lanes, and a lane does its own one
+//! after another; so at most four commands are in flight.
 //! [`super::lane`] says why nothing of a run that was replaced, and nothing that comes
 //! late, can change a row.
 //!
 //! A batch that failed half way goes on, when it is sent again, with what has not been
 //! committed.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use super::commands::{self, Chunk, Tables};
+use super::commands::{Chunk, Tables};
 use super::connection::Connection;
+use super::cut::cut;
 use super::holder;
 use super::lane::{Lane, To};
 use crate::{Batch, Progress, Reaching, SinkError, Writer, fail_point};
@@ -90,7 +92,7 @@ impl Writer for MongoWriter {
                 "rows and progress are not written in one transaction here",
             ));
         }
-        let chunks = commands::cut(&self.tables, batch)
+        let transactions = cut(&self.tables, batch, LANES)
             .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
         let to = To {
             connection,
@@ -108,13 +110,18 @@ impl Writer for MongoWriter {
             }
             self.unfinished = Some(fingerprint);
         }
+        let done = self.lanes.iter().map(|part| part.done).sum::<usize>();
+        let work = Work {
+            transactions: &transactions,
+            left: Cell::new(transactions.len() - done),
+        };
         let [a, b, c, d] = &mut self.lanes;
         let results = connection.block_on(async {
             let (a, b, c, d) = tokio::join!(
-                a.send(0, to, &chunks),
-                b.send(1, to, &chunks),
-                c.send(2, to, &chunks),
-                d.send(3, to, &chunks)
+                a.send(0, to, &work),
+                b.send(1, to, &work),
+                c.send(2, to, &work),
+                d.send(3, to, &work)
             );
             [a, b, c, d]
         });
@@ -149,11 +156,18 @@ impl Writer for MongoWriter {
     }
 }
 
+/// A batch that is written.
+struct Work<'a> {
+    transactions: &'a [Vec<Chunk<'a>>],
+    /// How many of them are not committed yet.
+    left: Cell<usize>,
+}
+
 /// A lane, and how far it has come in a batch.
 #[derive(Debug)]
 struct Part {
     lane: Lane,
-    /// How many of this batch's commands are committed.
+    /// How many of its transactions of this batch are committed.
     done: usize,
 }
 
@@ -163,19 +177,16 @@ impl Part {
         Ok(Part { lane, done: 0 })
     }
 
-    /// Sends every fourth chunk from `first` on, except those that are done.
-    async fn send(
-        &mut self,
-        first: usize,
-        to: To<'_>,
-        chunks: &[Chunk<'_>],
-    ) -> Result<(), SinkError> {
-        for chunk in chunks.iter().skip(first).step_by(LANES).skip(self.done) {
-            if self.done > 0 {
+    /// Does every fourth transaction from `first` on, except those that are done.
+    async fn send(&mut self, first: usize, to: To<'_>, work: &Work<'_>) -> Result<(), SinkError> {
+        let own = work.transactions.iter().skip(first).step_by(LANES);
+        for chunks in own.skip(self.done) {
+            self.lane.write(to, chunks).await?;
+            self.done += 1;
+            work.left.update(|left| left - 1);
+            if work.left.get() > 0 {
                 fail_point("write.middle");
             }
-            self.lane.write(to, Some(chunk)).await?;
-            self.done += 1;
         }
         // Of a try before this one, something may still be on its way.
         self.lane.settle(to).await

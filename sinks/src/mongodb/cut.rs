@@ -1,0 +1,334 @@
+//! A batch, cut into transactions.
+//!
+//! ```text
+//!   batch ──▶ for each table: rows that are new, rows that were there, rows that go ──┐
+//!             dead letters ───────────────────────────────────────────────────────────┤
+//!                                                                                     ▼
+//!   transactions of about the same size:  [a a a b]   [b b c]   [c c letters]   …
+//! ```
+//!
+//! A transaction is bounded in operations and in bytes, and a batch of more than a few rows
+//! has one for each of the commands that are in flight at once, so that all have as much
+//! to do; a small one has a single commit to wait for. The cut depends on the batch
+//! alone: sent again, the same batch makes the same transactions.
+//!
+//! The rows of a command stand side by side in the order of their ids, which is the order
+//! of the index that finds them. Where a server looks for an id that is not there, it steps
+//! over all that other transactions have inserted around it and not committed: with rows in
+//! any order that is every row of every one of them. (Rows that are known to be new are
+//! inserted without a look, see [`super::commands`].)
+
+use super::commands::{Chunk, Tables};
+use crate::{Batch, DeadLetter, Row, Value};
+
+/// Operations in a transaction. The server keeps in memory what it has not committed yet,
+/// about a kilobyte a row.
+pub(super) const MOST_OPERATIONS: usize = 1_000;
+
+/// Bytes in a transaction, roughly, for the same reason; only a single larger document
+/// exceeds it.
+pub(super) const MOST_BYTES: usize = 2 * 1024 * 1024;
+
+/// Operations that are not worth a second transaction: they take the server no longer than
+/// a commit.
+pub(super) const FEW_OPERATIONS: usize = 100;
+
+/// Cuts `batch` for so many `lanes`; an error names a row of a table that there is not.
+pub(super) fn cut<'a>(
+    tables: &Tables,
+    batch: &'a Batch,
+    lanes: usize,
+) -> Result<Vec<Vec<Chunk<'a>>>, String> {
+    let count = tables.tables.len();
+    let known = |number: usize| match number < count {
+        true => Ok(number),
+        false => Err(format!("a row of table {number}, and there are {count}")),
+    };
+    let mut new: Vec<Vec<&Row>> = vec![Vec::new(); count];
+    let mut old = new.clone();
+    for row in &batch.puts {
+        let rows = if row.is_new { &mut new } else { &mut old };
+        rows[known(row.id.table)?].push(row);
+    }
+    let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); count];
+    for id in &batch.deletes {
+        deletes[known(id.table)?].push(&id.id);
+    }
+
+    let operations = batch.puts.len()
+        + batch.deletes.len()
+        + batch.dead_letters.len()
+        + batch.letter_deletes.len();
+    let mut cutter = Cutter {
+        share: operations
+            .div_ceil(lanes)
+            .clamp(FEW_OPERATIONS, MOST_OPERATIONS),
+        transactions: Vec::new(),
+        operations: 0,
+        bytes: 0,
+    };
+    for (number, table) in tables.tables.iter().enumerate() {
+        // Names count in every document.
+        let names: usize = table
+            .columns
+            .iter()
+            .map(|column| column.name.len() + 24)
+            .sum();
+        let bytes = |row: &&Row| 160 + names + row_bytes(row);
+        for rows in [&mut new[number], &mut old[number]] {
+            rows.sort_unstable_by(|one, other| one.id.id.cmp(&other.id.id));
+        }
+        cutter.add(&new[number], bytes, |rows| {
+            Chunk::Inserts(number, rows.to_vec())
+        });
+        cutter.add(&old[number], bytes, |rows| {
+            Chunk::Puts(number, rows.to_vec())
+        });
+        cutter.add(
+            &deletes[number],
+            |id| 64 + id.len(),
+            |ids| Chunk::Deletes(number, ids.to_vec()),
+        );
+    }
+    cutter.add(&batch.dead_letters, letter_bytes, Chunk::Letters);
+    cutter.add(
+        &batch.letter_deletes,
+        |id| 64 + id.len(),
+        Chunk::LetterDeletes,
+    );
+    Ok(cutter.transactions)
+}
+
+/// Fills one transaction after another.
+struct Cutter<'a> {
+    /// Operations in each.
+    share: usize,
+    transactions: Vec<Vec<Chunk<'a>>>,
+    /// In the last of them.
+    operations: usize,
+    bytes: usize,
+}
+
+impl<'a> Cutter<'a> {
+    /// Adds operations, as one chunk in each transaction that they come into.
+    fn add<'i, T>(
+        &mut self,
+        items: &'i [T],
+        bytes: impl Fn(&T) -> usize,
+        chunk: impl Fn(&'i [T]) -> Chunk<'a>,
+    ) {
+        let mut start = 0;
+        for (place, item) in items.iter().enumerate() {
+            let size = bytes(item);
+            let has_room = self.operations < self.share && self.bytes + size <= MOST_BYTES;
+            let is_empty = self.operations == 0;
+            if self.transactions.is_empty() || !(has_room || is_empty) {
+                self.push(&items[start..place], &chunk);
+                start = place;
+                self.transactions.push(Vec::new());
+                (self.operations, self.bytes) = (0, 0);
+            }
+            self.operations += 1;
+            self.bytes += size;
+        }
+        self.push(&items[start..], &chunk);
+    }
+
+    fn push<'i, T>(&mut self, items: &'i [T], chunk: &impl Fn(&'i [T]) -> Chunk<'a>) {
+        if let Some(last) = self.transactions.last_mut()
+            && !items.is_empty()
+        {
+            last.push(chunk(items));
+        }
+    }
+}
+
+fn row_bytes(row: &Row) -> usize {
+    let texts = row.values.iter().map(|value| match value {
+        Value::Text(text) => text.len(),
+        _ => 0,
+    });
+    // The id stands in the document and in the filter that finds it.
+    2 * row.id.id.len() + texts.sum::<usize>()
+}
+
+fn letter_bytes(letter: &DeadLetter) -> usize {
+    let key = letter.key.as_ref().map_or(0, Vec::len);
+    let view = letter.view.as_ref().map_or(0, String::len);
+    512 + 3 * (letter.topic.len() + view) + letter.detail.len() + key + letter.value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mongodb::commands::New;
+    use crate::mongodb::layout::Layout;
+    use crate::{Column, Kind, Reason, Role, RowId, Table};
+
+    fn tables() -> Tables {
+        let table = |name: &str| Table {
+            name: name.into(),
+            columns: vec![Column {
+                name: "text".into(),
+                kind: Kind::Text,
+                role: Role::Group,
+            }],
+        };
+        let tables = vec![table("a"), table("b")];
+        Tables {
+            layouts: tables.iter().map(|t| Layout::of(t).unwrap()).collect(),
+            tables,
+        }
+    }
+
+    fn row(table: usize, id: usize, text: usize) -> Row {
+        Row {
+            id: RowId {
+                table,
+                id: id.to_string(),
+            },
+            values: vec![Value::Text("x".repeat(text))],
+            is_final: false,
+            is_new: false,
+            epoch: 0,
+            updated_at: 0,
+        }
+    }
+
+    fn letter(bytes: usize) -> DeadLetter {
+        DeadLetter {
+            topic: "t".into(),
+            partition: 0,
+            offset: 0,
+            timestamp: 0,
+            reason: Reason::Malformed,
+            detail: String::new(),
+            view: None,
+            key: None,
+            value: vec![0; bytes],
+            epoch: 0,
+        }
+    }
+
+    /// Collection and operations of each chunk of each transaction.
+    fn shape<'t>(
+        tables: &'t Tables,
+        transactions: &[Vec<Chunk<'_>>],
+    ) -> Vec<Vec<(&'t str, usize)>> {
+        let shape = |chunk: &Chunk<'_>| (chunk.collection(tables), chunk.len());
+        let shapes = transactions.iter();
+        shapes
+            .map(|chunks| chunks.iter().map(shape).collect())
+            .collect()
+    }
+
+    #[test]
+    fn large_batches_are_cut_at_the_bounds() {
+        let mut batch = Batch::default();
+        for id in 0..6_000 {
+            batch.puts.push(row(id % 2, id, 10));
+        }
+        // The last by its id.
+        batch.puts.push(row(0, 9_999, MOST_BYTES));
+        batch.deletes = (0..10)
+            .map(|id| RowId {
+                table: 1,
+                id: format!("d{id}"),
+            })
+            .collect();
+        batch.dead_letters = vec![letter(1_500_000), letter(1_500_000), letter(1)];
+        let tables = tables();
+        let transactions = cut(&tables, &batch, 4).unwrap();
+        assert_eq!(
+            shape(&tables, &transactions),
+            [
+                vec![("a", 1_000)],
+                vec![("a", 1_000)],
+                vec![("a", 1_000)],
+                vec![("a", 1)],
+                vec![("b", 1_000)],
+                vec![("b", 1_000)],
+                vec![("b", 1_000)],
+                vec![("b", 10), ("dead_letters", 1)],
+                vec![("dead_letters", 2)]
+            ]
+        );
+        assert_eq!(transactions, cut(&tables, &batch, 4).unwrap());
+
+        let ids = transactions
+            .iter()
+            .flatten()
+            .filter_map(|chunk| match chunk {
+                Chunk::Puts(0, rows) => Some(rows.iter().map(|row| &row.id.id)),
+                _ => None,
+            });
+        assert!(ids.flatten().is_sorted(), "a chunk has a range of ids");
+    }
+
+    #[test]
+    fn lanes_have_as_much_to_do() {
+        let tables = tables();
+        let mut batch = Batch {
+            puts: (0..500).map(|id| row(id % 2, id, 1)).collect(),
+            dead_letters: (0..20).map(|_| letter(1)).collect(),
+            ..Batch::default()
+        };
+        for row in &mut batch.puts[..100] {
+            row.is_new = true;
+        }
+        assert_eq!(
+            shape(&tables, &cut(&tables, &batch, 4).unwrap()),
+            [
+                vec![("a", 50), ("a", 80)],
+                vec![("a", 120), ("b", 10)],
+                vec![("b", 40), ("b", 90)],
+                vec![("b", 110), ("dead_letters", 20)]
+            ]
+        );
+
+        batch.puts.truncate(FEW_OPERATIONS - 20);
+        assert_eq!(
+            shape(&tables, &cut(&tables, &batch, 4).unwrap()),
+            [[("a", 40), ("b", 40), ("dead_letters", 20)]],
+            "one commit"
+        );
+    }
+
+    #[test]
+    fn commands_are_not_larger_than_estimated() {
+        let tables = tables();
+        let batch = Batch {
+            puts: (0..100).map(|id| row(0, id, id)).collect(),
+            dead_letters: (0..100).map(letter).collect(),
+            ..Batch::default()
+        };
+        let transactions = cut(&tables, &batch, 4).unwrap();
+        for chunk in transactions.iter().flatten() {
+            let estimate: usize = match chunk {
+                Chunk::Puts(_, rows) => rows.iter().map(|row| 188 + row_bytes(row)).sum(),
+                Chunk::Letters(letters) => letters.iter().map(letter_bytes).sum(),
+                _ => unreachable!("there are no others"),
+            };
+            for new in [New::Believed, New::Doubted] {
+                let command = chunk.command(&tables, new).unwrap();
+                let size = command.as_bytes().len();
+                assert!(size < estimate + 100, "{size} {estimate}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_no_table_is_an_error() {
+        let put = Batch {
+            puts: vec![row(2, 0, 0)],
+            ..Batch::default()
+        };
+        let delete = Batch {
+            deletes: vec![row(2, 0, 0).id],
+            ..Batch::default()
+        };
+        for batch in [put, delete] {
+            assert!(cut(&tables(), &batch, 4).is_err());
+        }
+    }
+}
