@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use events::Timestamp;
+use events::{TOPICS, Timestamp};
 
 /// Where to send, how much, and of what kind.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +68,10 @@ pub struct Options {
     /// Put before the name of each topic
     #[arg(long, value_name = "PREFIX", default_value = "")]
     pub topic_prefix: String,
+
+    /// Topics to fill, without the prefix; the others are created and stay empty [default: all]
+    #[arg(long, value_name = "TOPIC,…", value_delimiter = ',', value_parser = TOPICS)]
+    pub topics: Vec<String>,
 
     /// Show no progress, only the result
     #[arg(long)]
@@ -137,8 +141,14 @@ impl Options {
             partitions: 4,
             replication: 1,
             topic_prefix: String::new(),
+            topics: Vec::new(),
             quiet: false,
         }
+    }
+
+    /// Whether a topic is to be filled.
+    pub fn fills(&self, topic: &str) -> bool {
+        self.topics.is_empty() || self.topics.iter().any(|filled| filled == topic)
     }
 
     /// Rounds of a batch; `None` is without end.

@@ -125,6 +125,7 @@ fn wrong_usage_exits_with_two() {
         &["--brokers", "b:1", "--start", "2024-11-02"],
         &["--brokers", "b:1", "-X", "linger"],
         &["--brokers", "b:1", "--partitions", "0"],
+        &["--brokers", "b:1", "--topics", "customers,no_such"],
         &["--brokers", "b:1", "--nonsense"],
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_generator"))
@@ -134,6 +135,25 @@ fn wrong_usage_exits_with_two() {
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     }
+}
+
+#[test]
+fn only_some_topics_are_filled() {
+    let broker = Broker::start();
+    let filled = ["customers", "transactions"];
+    let options = Options {
+        count: Some(50),
+        topics: filled.map(str::to_owned).into(),
+        ..options(&broker.address())
+    };
+    let stop = AtomicBool::new(false);
+    let report = run(&options, Control::new(&stop)).unwrap();
+    assert!(report.is_complete(), "{report}");
+    for topic in &report.topics {
+        let is_filled = filled.contains(&topic.topic.as_str());
+        assert_eq!(topic.sent > 0, is_filled, "{report}");
+    }
+    assert_eq!(broker.arrived(&events::TOPICS), broker.arrived(&filled));
 }
 
 #[test]
