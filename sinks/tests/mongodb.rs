@@ -167,6 +167,29 @@ fn new_rows_are_inserted() {
 }
 
 #[test]
+fn what_is_sent_is_compressed_if_the_uri_says_so() {
+    let server = Server::start_with(&["--replSet", "own"]);
+    for compressor in ["zstd", "snappy"] {
+        let database = Database::at(&server.uri(), compressor);
+        let uri = format!("{}&compressors={compressor}", server.uri());
+        let storage = sinks::mongodb::open(&uri, &database.name, tables()).unwrap();
+        storage.prepare().unwrap();
+        begin(&storage);
+        let rows = (0..50).map(|window| customers(window, "x", 1)).collect();
+        storage.writer().unwrap().write(&puts(rows)).unwrap();
+        assert_eq!(database.documents("customer_analysis").len(), 50);
+
+        let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
+        let network = status.get_document("network").unwrap();
+        let of_it = network.get_document("compression").unwrap();
+        let got = of_it.get_document(compressor).unwrap();
+        let got = got.get_document("decompressor").unwrap();
+        let bytes = got.get_i64("bytesOut").unwrap();
+        assert!(bytes > 50 * 200, "{of_it}");
+    }
+}
+
+#[test]
 fn rows_move_from_group_to_group_and_back() {
     let database = Database::new("move");
     let storage = open(&database);

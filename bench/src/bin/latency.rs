@@ -143,8 +143,6 @@ async fn measure(
 
     let mut contestant = who.lasting(&place, database.name(), scratch.path());
     let mut contestant = Running(contestant.spawn()?);
-    // Two of a round's five events go to topics that are not read here.
-    let rate = f64::from(options.rate) * 5.0 / 3.0;
     let mut load = Command::new(place.programs.join("generator"));
     load.args([
         "--brokers",
@@ -152,7 +150,8 @@ async fn measure(
         "--topic-prefix",
         &place.prefix,
     ]);
-    load.args(["--rate", &rate.to_string(), "--quiet"]);
+    load.args(["--topics", &bench::floor::FOUR.join(",")]);
+    load.args(["--rate", &options.rate.to_string(), "--quiet"]);
     let mut load = Running(load.stdout(Stdio::null()).spawn()?);
 
     // A probe's row is new, so that its document comes along: nothing is looked up.

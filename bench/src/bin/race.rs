@@ -91,22 +91,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         for who in &options.who {
             let folder = tempfile::tempdir_in(&scratch)?;
             reader.drop(&database)?;
-            let before = reader.server_cpu()?;
+            let before = reader.served()?;
             let cost = measure::run(&mut who.command(&place, &database, folder.path()))?;
             let cost = Cost {
-                database: reader.server_cpu()? - before,
+                database: reader.served()? - before,
                 ..cost
             };
             if who.writes() {
                 reader.compare(&database, &expected, who.estimates())?;
             }
             println!(
-                "{:26} {:>7.2} s CPU {:>7.2} s {:>6.0} MB, MongoDB {:>6.2} s CPU",
+                "{:26} {:>7.2} s CPU {:>7.2} s {:>6.0} MB, MongoDB {:>6.2} s CPU {:>6.0} commands {:>6.1} MB",
                 who.name(),
                 cost.cpu,
                 cost.wall,
                 cost.peak,
-                cost.database
+                cost.database.cpu,
+                cost.database.commands,
+                cost.database.bytes / 1e6
             );
             results.add(*who, cost);
         }

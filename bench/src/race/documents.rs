@@ -5,6 +5,7 @@
 //! digits, since some round a mean twice. What each side has for itself (`_id`, `final`,
 //! `epoch`, `updated_at`) is left out.
 
+use super::measure::Served;
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use mongodb::{Client, Database};
 use std::collections::HashMap;
@@ -94,18 +95,27 @@ impl Reader {
         Ok(self.runtime.block_on(database.drop().into_future())?)
     }
 
-    /// Processor time that MongoDB has used so far, in seconds.
+    /// What MongoDB has spent and got since its start.
     ///
     /// # Errors
     /// When MongoDB does not say.
-    pub fn server_cpu(&self) -> Result<f64, Box<dyn Error>> {
+    pub fn served(&self) -> Result<Served, Box<dyn Error>> {
         let admin = self.client.database("admin");
         let status = admin.run_command(doc! {"serverStatus": 1});
         let status = self.runtime.block_on(status.into_future())?;
         let extra = status.get_document("extra_info")?;
         let micros = extra.get_i64("user_time_us")? + extra.get_i64("system_time_us")?;
-        #[allow(clippy::cast_precision_loss, reason = "hours are far below 2^52 µs")]
-        Ok(micros as f64 / 1e6)
+        let network = status.get_document("network")?;
+        let bytes = network.get_i64("physicalBytesIn")? + network.get_i64("physicalBytesOut")?;
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "hours and terabytes are far below 2^52"
+        )]
+        Ok(Served {
+            cpu: micros as f64 / 1e6,
+            commands: network.get_i64("numRequests")? as f64,
+            bytes: bytes as f64,
+        })
     }
 
     /// All documents of a database.

@@ -24,8 +24,32 @@ pub struct Cost {
     pub wall: f64,
     /// The most memory that was resident at a time, in megabytes.
     pub peak: f64,
-    /// Processor time of MongoDB meanwhile, in seconds.
-    pub database: f64,
+    /// What MongoDB has spent and got meanwhile.
+    pub database: Served,
+}
+
+/// What a database has spent and got.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Served {
+    /// Processor time, in seconds.
+    pub cpu: f64,
+    /// Commands.
+    pub commands: f64,
+    /// Bytes that have come and gone over the network, as they were there: compressed, if
+    /// they were.
+    pub bytes: f64,
+}
+
+impl std::ops::Sub for Served {
+    type Output = Served;
+
+    fn sub(self, before: Served) -> Served {
+        Served {
+            cpu: self.cpu - before.cpu,
+            commands: self.commands - before.commands,
+            bytes: self.bytes - before.bytes,
+        }
+    }
 }
 
 /// One process, as `/proc` tells it.
@@ -102,6 +126,6 @@ pub fn run(command: &mut Command) -> Result<Cost, Box<dyn Error>> {
         cpu: watched.max(told),
         wall,
         peak,
-        database: 0.0,
+        database: Served::default(),
     })
 }

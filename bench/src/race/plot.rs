@@ -91,7 +91,7 @@ fn thousands(rate: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measure::Cost;
+    use super::super::measure::{Cost, Served};
     use super::*;
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
             cpu,
             wall: 1.0,
             peak: 1.0,
-            database: 1.0,
+            database: Served::default(),
         };
         results.add(Contestant::Drain, cost(0.5));
         results.add(Contestant::Tidemark, cost(2.0));

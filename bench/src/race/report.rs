@@ -74,17 +74,20 @@ impl Results {
     /// A table in Markdown of all who ran, in their order.
     pub fn table(&self, order: &[Contestant]) -> String {
         let mut table = String::from(
-            "| | CPU, s | wall, s | peak, MB | MongoDB's CPU, s | events per CPU-second | of floor's |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+            "| | CPU, s | wall, s | peak, MB | MongoDB's CPU, s | its commands | to and from it, MB \
+             | events per CPU-second | of floor's |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         );
         let floor = self.median(Contestant::Floor, |cost| cost.cpu);
         for who in order {
             let spread = |of| self.spread(*who, of);
-            let (Some(cpu), Some(wall), Some(peak), Some(database)) = (
+            let (Some(cpu), Some(wall), Some(peak), Some(database), Some(commands), Some(bytes)) = (
                 spread(|cost| cost.cpu),
                 spread(|cost| cost.wall),
                 spread(|cost| cost.peak),
-                spread(|cost| cost.database),
+                spread(|cost| cost.database.cpu),
+                spread(|cost| cost.database.commands),
+                spread(|cost| cost.database.bytes / 1e6),
             ) else {
                 continue;
             };
@@ -94,12 +97,14 @@ impl Results {
             // Writing to a string does not fail.
             let _ = writeln!(
                 table,
-                "| {} | {} | {} | {:.0} | {} | {:.0} k | {ratio} |",
+                "| {} | {} | {} | {:.0} | {} | {:.0} | {:.0} | {:.0} k | {ratio} |",
                 who.name(),
                 shown(cpu),
                 shown(wall),
                 peak.median,
                 shown(database),
+                commands.median,
+                bytes.median,
                 rate / 1e3,
             );
         }
