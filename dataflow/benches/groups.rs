@@ -11,8 +11,7 @@
 //! ```
 
 use cpu_time::ProcessTime;
-use events::Transactions;
-use events::{Timestamp, Topic};
+use events::{Timestamp, Topic, Transactions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use differential_dataflow::difference::IsZero;
 use events::Topic;
 use proptest::prelude::*;
 use serde_json::json;
@@ -139,6 +140,9 @@ impl Outcome for Seen {
     fn row(&self, row: &Became) {
         let mut rows = self.rows.lock().unwrap();
         let before = rows.insert(row.key.clone(), row.clone());
+        // Its windows stay open.
+        let was_there = before.as_ref().is_some_and(|before| !before.sums.is_zero());
+        assert_eq!(row.is_new, !was_there, "{before:?} {row:?}");
         // A row lives on one worker, and its epochs come in order.
         let earlier = before.is_none_or(|before| before.epoch < row.epoch);
         assert!(earlier, "twice in an epoch");

@@ -41,7 +41,7 @@ impl Clock {
         Timestamp(self.start.as_micros().saturating_add(micros))
     }
 
-    /// An event was made.
+    /// An event was handed over.
     pub(crate) fn tick(&mut self) {
         self.events += 1;
     }

@@ -105,10 +105,12 @@ pub struct Profile {
     pub duplicates: f64,
     /// Share of events that cannot be read: 0 to 1.
     pub malformed: f64,
+    /// Of which topics there are records, in the order of [`TOPICS`].
+    pub fills: [bool; TOPICS.len()],
 }
 
 impl Profile {
-    /// Good events only, live.
+    /// Good events only, live, of all topics.
     pub fn new(seed: u64, start: Timestamp) -> Profile {
         Profile {
             seed,
@@ -118,6 +120,7 @@ impl Profile {
             late: 0.0,
             duplicates: 0.0,
             malformed: 0.0,
+            fills: [true; TOPICS.len()],
         }
     }
 }
@@ -147,7 +150,7 @@ impl Options {
     }
 
     /// Whether a topic is to be filled.
-    pub fn fills(&self, topic: &str) -> bool {
+    fn fills(&self, topic: &str) -> bool {
         self.topics.is_empty() || self.topics.iter().any(|filled| filled == topic)
     }
 
@@ -175,6 +178,7 @@ impl Options {
             late: self.late,
             duplicates: self.duplicates,
             malformed: self.malformed,
+            fills: TOPICS.map(|topic| self.fills(topic)),
         }
     }
 }

@@ -80,7 +80,6 @@ pub fn run(options: &Options, control: Control<'_>) -> Result<Report, Error> {
     let mut run = Run {
         control,
         sender,
-        fills: events::TOPICS.map(|topic| options.fills(topic)),
         progress,
         step: clock::step(options.rate),
         pace: Pace::new(),
@@ -120,8 +119,6 @@ fn later(time: Timestamp, pause: Duration) -> Timestamp {
 struct Run<'a> {
     control: Control<'a>,
     sender: Sender,
-    /// Which topics are filled, in the order of [`events::TOPICS`].
-    fills: [bool; events::TOPICS.len()],
     progress: Progress,
     step: Option<Duration>,
     pace: Pace,
@@ -186,7 +183,7 @@ impl Run<'_> {
 
     /// Sends a record in its time. After a stop or an error, no more.
     fn record(&mut self, record: &Record<'_>) {
-        if self.refused.is_some() || !self.fills[record.number] {
+        if self.refused.is_some() {
             return;
         }
         if let Some(step) = self.step {

@@ -252,15 +252,17 @@ impl Shop {
         if !good {
             damage(&mut self.value, &mut self.rng);
         }
-        each(Record {
-            number,
-            topic: events::TOPICS[number],
-            key: Some(self.key.as_bytes()),
-            value: &self.value,
-            timestamp_ms: self.clock.now().as_millis(),
-        });
-        self.clock.tick();
-        if self.profile.duplicates > 0.0 {
+        if self.profile.fills[number] {
+            each(Record {
+                number,
+                topic: events::TOPICS[number],
+                key: Some(self.key.as_bytes()),
+                value: &self.value,
+                timestamp_ms: self.clock.now().as_millis(),
+            });
+            self.clock.tick();
+        }
+        if self.profile.duplicates > 0.0 && self.profile.fills[number] {
             if good {
                 self.recent.keep(number, &self.key, &self.value);
             }

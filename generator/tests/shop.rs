@@ -140,6 +140,7 @@ fn profiles() -> impl Strategy<Value = Profile> {
                 late,
                 duplicates,
                 malformed,
+                fills: [true; events::TOPICS.len()],
             },
         )
 }
@@ -157,6 +158,19 @@ proptest! {
         prop_assume!(seed != profile.seed);
         let made = make(&profile, 20);
         prop_assert_ne!(made, make(&Profile { seed, ..profile }, 20));
+    }
+
+    /// Of some topics alone, with the clock that the others do not move.
+    #[test]
+    fn only_some_topics_are_filled(profile in profiles(), fills in any::<[bool; 6]>()) {
+        let step = profile.rate.map_or(5.0, |rate| 1e6 / rate);
+        let profile = Profile { fills, ..profile };
+        for (place, made) in make(&profile, 50).into_iter().enumerate() {
+            let number = TOPICS.iter().position(|topic| *topic == made.topic).unwrap();
+            prop_assert!(fills[number]);
+            let since = (made.timestamp_ms - profile.start.as_millis()) as f64;
+            prop_assert!((since - place as f64 * step / 1e3).abs() <= 2.0, "{since} {place}");
+        }
     }
 
     #[test]

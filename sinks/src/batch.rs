@@ -17,6 +17,9 @@ pub struct Batch {
     pub deletes: Vec<RowId>,
     /// Events that could not be used.
     pub dead_letters: Vec<DeadLetter>,
+    /// Whether these are believed not to be in the database yet, as [`Row::is_new`] says it
+    /// of a row.
+    pub letters_are_new: bool,
     /// Ids of dead letters that are none after all.
     pub letter_deletes: Vec<String>,
     /// What to publish in the same transaction, where the storage
@@ -53,8 +56,8 @@ pub struct Row {
     pub values: Vec<super::Value>,
     /// True when its window has closed and it will never change again.
     pub is_final: bool,
-    /// Whether it is believed not to be in the database yet: it is written sooner then,
-    /// and no less right if it is there after all.
+    /// Whether it is believed not to be in the database yet: then it is written with less
+    /// work, and no less right if it is there after all.
     pub is_new: bool,
     /// The epoch in which it changed.
     pub epoch: u64,

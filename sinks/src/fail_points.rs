@@ -43,7 +43,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ),
     (
         "write.commit",
-        "rows are in a transaction: with MongoDB those of one, with SQLite all of a \
+        "rows are in a transaction: with MongoDB a part of a batch, with SQLite all of a \
          batch but for its progress; it is not committed",
     ),
     (

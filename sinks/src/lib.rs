@@ -14,7 +14,7 @@
 //!   Reader::page  ◀── HTTP, tests, people
 //! ```
 //!
-//! Writes are idempotent: a row is always replaced as a whole under a
+//! Writes are idempotent: a row is always written as a whole under a
 //! deterministic id, so that the same [`Batch`] may be sent any number of times.
 
 mod alive;

@@ -158,6 +158,7 @@ fn new_rows_are_inserted() {
     let before = (counted("insert"), counted("update"));
     let mut batch = puts((0..50).map(|window| row(window, true)).collect());
     batch.dead_letters = (0..20).map(letter).collect();
+    batch.letters_are_new = true;
     batch.puts.push(row(9_999, false));
     writer.write(&batch).unwrap();
     let inserted = counted("insert") - before.0;
@@ -181,11 +182,11 @@ fn what_is_sent_is_compressed_if_the_uri_says_so() {
 
         let status = Database::admin(&server.uri()).command(doc! {"serverStatus": 1});
         let network = status.get_document("network").unwrap();
-        let of_it = network.get_document("compression").unwrap();
-        let got = of_it.get_document(compressor).unwrap();
-        let got = got.get_document("decompressor").unwrap();
-        let bytes = got.get_i64("bytesOut").unwrap();
-        assert!(bytes > 50 * 200, "{of_it}");
+        let compression = network.get_document("compression").unwrap();
+        let done = compression.get_document(compressor).unwrap();
+        let received = done.get_document("decompressor").unwrap();
+        let bytes = received.get_i64("bytesOut").unwrap();
+        assert!(bytes > 50 * 200, "{compression}");
     }
 }
 

@@ -17,7 +17,7 @@ use mongodb::bson::Document;
 use mongodb::change_stream::event::{ChangeStreamEvent, OperationType};
 use sinks::mongodb::Timeouts;
 use sinks::retry::Retrying;
-use sinks::{Batch, SinkError, Storage, Writer};
+use sinks::{Batch, Row, SinkError, Storage, Writer};
 
 const ROWS: usize = 300;
 
@@ -31,7 +31,11 @@ fn is_there(number: usize, round: i64) -> bool {
 }
 
 fn batch(round: i64) -> Batch {
-    let row = |number: usize| interactions(0, &format!("p{number}"), "review", round);
+    let row = |number: usize| Row {
+        // It went in the round before, or there was none.
+        is_new: number.is_multiple_of(3) || round == 1,
+        ..interactions(0, &format!("p{number}"), "review", round)
+    };
     let (there, gone): (Vec<_>, Vec<_>) = (0..ROWS).partition(|number| is_there(*number, round));
     Batch {
         epoch: u64::try_from(round).unwrap(),

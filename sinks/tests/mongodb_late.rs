@@ -53,10 +53,17 @@ impl Scene {
             count.fetch_add(1, Ordering::Relaxed);
         });
         let mut writer = Retrying::new(writer, observer, Arc::default());
+        let before = self.lanes();
         self.proxy.hold(command, "interaction_analysis");
         writer.write(batch).unwrap();
         assert!(failures.load(Ordering::Relaxed) > 0);
+        assert_eq!(self.lanes() - before, 2);
         writer
+    }
+
+    /// How many have been used.
+    fn lanes(&self) -> usize {
+        self.database.documents("tidemark_writers").len()
     }
 
     fn totals(&self) -> Vec<i64> {
@@ -75,17 +82,30 @@ fn row(total: i64) -> Row {
     interactions(0, "p", "review", total)
 }
 
-/// Something for the first lane, so that the row's command is the second's. A
-/// batch of nothing but the row's goes through the first, and leaves the second
-/// as it is.
-fn other() -> Row {
-    customers(0, "x", 1)
+/// As much for the first lane as makes a second transaction of what comes after, so that the
+/// row's command is the second lane's. A batch of nothing but the row's goes through the
+/// first, and leaves the second as it is.
+fn others() -> Vec<Row> {
+    (0..100).map(|window| customers(window, "x", 1)).collect()
+}
+
+fn put_of(row: Row) -> Batch {
+    let mut rows = others();
+    rows.push(row);
+    puts(rows)
+}
+
+fn delete() -> Batch {
+    Batch {
+        deletes: vec![row(0).id],
+        ..puts(Vec::new())
+    }
 }
 
 fn deletes() -> Batch {
     Batch {
-        deletes: vec![row(0).id],
-        ..puts(vec![other()])
+        puts: others(),
+        ..delete()
     }
 }
 
@@ -113,7 +133,7 @@ fn a_delete_that_comes_late_leaves_the_new_row() {
 #[test]
 fn a_put_that_comes_late_leaves_the_new_row() {
     let scene = Scene::new("late_put", Server::start_with(&REPLICATED));
-    let batch = puts(vec![other(), row(1)]);
+    let batch = put_of(row(1));
     scene.storage.writer().unwrap().write(&batch).unwrap();
     // As a process does that starts again.
     let writer = scene.storage.writer().unwrap();
@@ -121,6 +141,21 @@ fn a_put_that_comes_late_leaves_the_new_row() {
     writer.write(&puts(vec![row(2)])).unwrap();
     let reply = scene.proxy.deliver(scene.server.port());
     assert_eq!(scene.totals(), [2], "{reply}");
+    is_refused(&reply);
+}
+
+#[test]
+fn an_insert_that_comes_late_does_not_bring_the_row_back() {
+    let scene = Scene::new("late_insert", Server::start_with(&REPLICATED));
+    let batch = put_of(Row {
+        is_new: true,
+        ..row(1)
+    });
+    let writer = scene.storage.writer().unwrap();
+    let mut writer = scene.write_twice(writer, "insert", &batch);
+    writer.write(&delete()).unwrap();
+    let reply = scene.proxy.deliver(scene.server.port());
+    assert_eq!(scene.totals(), [0; 0], "{reply}");
     is_refused(&reply);
 }
 
@@ -164,6 +199,7 @@ fn a_delete_of_a_batch_that_was_given_up_leaves_the_new_row() {
     scene.proxy.hold("delete", "interaction_analysis");
     let error = writer.write(&deletes()).unwrap_err();
     assert!(error.is_temporary(), "{error}");
+    assert_eq!(scene.lanes(), 2);
     writer.write(&puts(vec![row(1)])).unwrap();
     let reply = scene.proxy.deliver(scene.server.port());
     assert_eq!(scene.totals(), [1], "{reply}");

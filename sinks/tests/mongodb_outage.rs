@@ -204,7 +204,7 @@ fn a_server_that_is_no_replica_set_works() {
     .unwrap();
     begin(&storage);
     let mut writer = storage.writer().unwrap();
-    // Those of the last batch are not as new as believed.
+    // One of the last batch is not as new as believed.
     for total in [1, 2] {
         let row = |window| Row {
             is_new: true,

@@ -201,10 +201,8 @@ fn go_through(case: &Case, number: usize, pipeline: &Pipeline, written: &dyn Fn(
             "start.entered" => ((1, 3), 60),
             // Catching up has to take more than one epoch.
             "catch_up.behind" => (shapes.next().expect("a circle"), 4),
-            // A batch has to have more rows than fit a transaction.
-            "write.middle" => (shapes.next().expect("a circle"), 600),
-            // And one for each of several lanes.
-            "lane.made" => (shapes.next().expect("a circle"), 6_000),
+            // A batch has to have more rows than are worth but one transaction.
+            "write.middle" | "lane.made" => (shapes.next().expect("a circle"), 6_000),
             _ => (shapes.next().expect("a circle"), 60),
         };
         let mut aborting = slowly(&pipeline, shape, in_flight).aborting_at(point, *passing);

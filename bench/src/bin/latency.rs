@@ -11,6 +11,7 @@
 //! A change stream tells of what a majority has, and of nothing earlier.
 
 use bench::race::contestant::{Contestant, Place};
+use bench::race::running::Running;
 use clap::Parser;
 use hdrhistogram::Histogram;
 use mongodb::Client;
@@ -23,7 +24,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -63,25 +64,6 @@ const PROBE: &str = "probe-";
 /// How long the last probes are waited for.
 const LAST: Duration = Duration::from_secs(60);
 const LAST_MILLIS: i64 = 60_000;
-
-/// A process that is stopped when it is not needed any more.
-struct Running(Child);
-
-impl Running {
-    fn stop(&mut self) -> Result<(), Box<dyn Error>> {
-        let id = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
-        self.0.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.stop();
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
@@ -142,7 +124,7 @@ async fn measure(
     let scratch = tempfile::tempdir()?;
 
     let mut contestant = who.lasting(&place, database.name(), scratch.path());
-    let mut contestant = Running(contestant.spawn()?);
+    let mut contestant = Running::start(&mut contestant)?;
     let mut load = Command::new(place.programs.join("generator"));
     load.args([
         "--brokers",
@@ -152,7 +134,7 @@ async fn measure(
     ]);
     load.args(["--topics", &bench::floor::FOUR.join(",")]);
     load.args(["--rate", &options.rate.to_string(), "--quiet"]);
-    let mut load = Running(load.stdout(Stdio::null()).spawn()?);
+    let mut load = Running::start(load.stdout(Stdio::null()))?;
 
     // A probe's row is new, so that its document comes along: nothing is looked up.
     let rows = database.collection::<Document>("product_views_analysis");

@@ -158,30 +158,37 @@ fn generate(place: &Place, rounds: u64) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Whether all rounds were made: each makes a customer or a product.
+/// Whether all rounds were made. Each makes a customer or a product first, and then, from
+/// the first rounds on, one event of each of the other topics.
 fn is_whole(place: &Place, rounds: u64) -> Result<bool, Box<dyn Error>> {
-    let Ok(log) = Log::open(&place.brokers, &place.prefix, &["customers", "products"]) else {
+    let Ok(log) = Log::open(&place.brokers, &place.prefix, FOUR) else {
         return Ok(false);
     };
-    let mut made = 0;
-    for name in ["customers", "products"] {
-        let topic = format!("{}{name}", place.prefix);
-        for partition in 0..8 {
-            let client = log.client();
-            let (low, high) =
-                client.fetch_watermarks(&topic, partition, Duration::from_secs(30))?;
-            made += u64::try_from(high - low)?;
+    let count = |names: &[&str]| -> Result<u64, Box<dyn Error>> {
+        let mut count = 0;
+        for name in names {
+            let topic = format!("{}{name}", place.prefix);
+            for partition in 0..8 {
+                let client = log.client();
+                let patience = Duration::from_secs(30);
+                let (low, high) = client.fetch_watermarks(&topic, partition, patience)?;
+                count += u64::try_from(high - low)?;
+            }
         }
+        Ok(count)
+    };
+    let made = count(&["customers", "products"])?;
+    if made == 0 {
+        return Ok(false);
     }
-    match made {
-        0 => Ok(false),
-        made if made == rounds => Ok(true),
-        made => Err(format!(
-            "{}customers and …products have {made} events, and {rounds} rounds make as many",
-            place.prefix
-        )
-        .into()),
+    if made == rounds && count(&["transactions"])? == count(&["product_views"])? {
+        return Ok(true);
     }
+    Err(format!(
+        "the topics {}… hold another number of events than {rounds} rounds make",
+        place.prefix
+    )
+    .into())
 }
 
 /// Events, and bytes of their values.

@@ -6,12 +6,13 @@
 
 use bench::race::contestant::{Contestant, Place};
 use bench::race::report::Spread;
+use bench::race::running::Running;
 use clap::Parser;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReadConcern;
 use mongodb::{Client, Collection};
 use std::error::Error;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Measures the time from the start of a process to its first document.
@@ -35,17 +36,6 @@ struct Options {
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a first document is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process that is ended when it is not needed any more.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
@@ -108,7 +98,7 @@ async fn first_document(
 
     let mut command = who.lasting(place, database.name(), scratch.path());
     let started = Instant::now();
-    let running = Running(command.spawn()?);
+    let mut running = Running::start(&mut command)?;
     loop {
         let find = rows.find_one(doc! {});
         if find.read_concern(ReadConcern::majority()).await?.is_some() {
@@ -120,7 +110,7 @@ async fn first_document(
         tokio::time::sleep(LOOK).await;
     }
     let took = started.elapsed();
-    drop(running);
+    running.stop()?;
     database.drop().await?;
     Ok(took)
 }

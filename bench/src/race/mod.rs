@@ -5,3 +5,4 @@ pub mod documents;
 pub mod measure;
 pub mod plot;
 pub mod report;
+pub mod running;

@@ -34,9 +34,10 @@ impl Newest {
         for became in epoch.into_iter().flatten() {
             match self.place(&became.key) {
                 Some(place) => {
-                    let before = self.rows[place].as_ref();
-                    let is_new = before.map_or(became.is_new, |before| before.is_new);
-                    self.rows[place] = Some(Became { is_new, ..became });
+                    if let Some(before) = &mut self.rows[place] {
+                        let is_new = before.is_new;
+                        *before = Became { is_new, ..became };
+                    }
                 }
                 None => self.rows.push(Some(became)),
             }
@@ -109,7 +110,8 @@ mod tests {
                 ..Sums::default()
             },
             is_final: false,
-            is_new: true,
+            // Whatever it is: who comes first says it.
+            is_new: count % 2 == 0,
         }
     }
 
@@ -124,16 +126,19 @@ mod tests {
             let (mut newest, mut expected) = (Newest::default(), BTreeMap::new());
             for (rows, removed) in epochs {
                 newest.put(rows.iter().map(|(group, count)| vec![became(*group, *count)]).collect());
-                expected.extend(rows);
+                for (group, count) in rows {
+                    let is_new = became(group, count).is_new;
+                    expected.entry(group).or_insert((count, is_new)).0 = count;
+                }
                 if let Some(group) = removed {
                     newest.remove(&became(group, 0).key);
                     expected.remove(&group);
                 }
             }
-            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), row.sums.count)).collect();
+            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), (row.sums.count, row.is_new))).collect();
             let found: BTreeMap<_, _> = rows.iter().cloned().collect();
             prop_assert_eq!(found.len(), rows.len(), "a row came twice");
-            let expected = expected.into_iter().map(|(group, count)| (vec![group.to_string()], count));
+            let expected = expected.into_iter().map(|(group, row)| (vec![group.to_string()], row));
             prop_assert_eq!(found, expected.collect());
         }
     }

@@ -159,9 +159,13 @@ impl Pending {
         definitions: &[Definition],
         made_at: i64,
     ) -> Option<Due> {
+        // Of what an earlier run has written, this one knows what there is when it has caught
+        // up with it, and has told each row that it was in doubt about.
+        let is_known = self.caught_up || self.left.targets.is_empty();
         let mut due = Due::default();
         let batch = &mut due.batch;
         batch.made_at = made_at;
+        batch.letters_are_new = is_known;
         let mut last = std::mem::take(&mut self.kept);
         for (epoch, changes) in take_before(&mut self.epochs, through.complete) {
             batch.epoch = epoch;
@@ -172,9 +176,6 @@ impl Pending {
             last.put(changes.rows);
         }
         let was_caught_up = self.caught_up;
-        // Of what an earlier run has written, this one knows which rows there are when it
-        // has caught up with it, and has told each that it was in doubt about.
-        let is_known = was_caught_up || self.left.targets.is_empty();
         self.caught_up = self.caught_up || self.left.targets.is_reached(through.complete);
         if !self.caught_up {
             self.kept = last;

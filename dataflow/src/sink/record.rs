@@ -1,6 +1,6 @@
 //! How far rows may reach, written down before they are.
 //!
-//! Rows of an epoch are written in many commands, and a run may end in their
+//! Rows of an epoch are written in many transactions, and a run may end in their
 //! middle. Whoever goes on has to know which offsets may have had an effect. So
 //! worker 0 records the offsets of an epoch first, and no worker writes a row of it
 //! before that is acknowledged: the frontier of this operator's output is a gate.

@@ -38,7 +38,7 @@ pub struct Became {
     pub sums: Sums,
     /// Whether its window has closed: then it never changes again.
     pub is_final: bool,
-    /// Whether there was none before.
+    /// Whether it is known that there was none before.
     pub is_new: bool,
 }
 

@@ -27,13 +27,15 @@ pub(super) struct Tables {
 /// The operations of one command.
 #[derive(Debug, PartialEq)]
 pub(super) enum Chunk<'a> {
-    /// Rows to put into the table of this number, which are not there yet.
+    /// Rows to put into the table of this number, which are believed not to be there yet.
     Inserts(usize, Vec<&'a Row>),
     /// Rows to put into the table of this number.
     Puts(usize, Vec<&'a Row>),
     /// Ids to delete from the table of this number.
     Deletes(usize, Vec<&'a str>),
-    /// Dead letters to put, which are not there yet.
+    /// Dead letters to put, which are believed not to be there yet.
+    NewLetters(&'a [DeadLetter]),
+    /// Dead letters to put.
     Letters(&'a [DeadLetter]),
     /// Ids of dead letters to delete.
     LetterDeletes(&'a [String]),
@@ -55,7 +57,7 @@ impl Chunk<'_> {
             Chunk::Inserts(number, _) | Chunk::Puts(number, _) | Chunk::Deletes(number, _) => {
                 &tables.tables[*number].name
             }
-            Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
+            Chunk::NewLetters(_) | Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
         }
     }
 
@@ -64,7 +66,7 @@ impl Chunk<'_> {
         match self {
             Chunk::Inserts(_, rows) | Chunk::Puts(_, rows) => rows.len(),
             Chunk::Deletes(_, ids) => ids.len(),
-            Chunk::Letters(letters) => letters.len(),
+            Chunk::NewLetters(letters) | Chunk::Letters(letters) => letters.len(),
             Chunk::LetterDeletes(ids) => ids.len(),
         }
     }
@@ -77,27 +79,26 @@ impl Chunk<'_> {
             }
             Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
             Chunk::LetterDeletes(ids) => ids.get(place).map(|id| format!("dead letter {id:?}")),
-            Chunk::Letters(letters) => letters.get(place).map(|letter| {
-                format!(
-                    "dead letter of topic {}, partition {}, offset {}",
-                    letter.topic, letter.partition, letter.offset
-                )
-            }),
+            Chunk::NewLetters(letters) | Chunk::Letters(letters) => {
+                letters.get(place).map(|letter| {
+                    format!(
+                        "dead letter of topic {}, partition {}, offset {}",
+                        letter.topic, letter.partition, letter.offset
+                    )
+                })
+            }
         };
         subject.unwrap_or_else(|| format!("operation {place}"))
     }
 
     /// The command, but for its write concern.
     pub(super) fn command(&self, tables: &Tables, new: New) -> Result<RawDocumentBuf, String> {
-        let inserts = match self {
-            Chunk::Inserts(..) | Chunk::Letters(_) => new == New::Believed,
-            Chunk::Puts(..) | Chunk::Deletes(..) | Chunk::LetterDeletes(_) => false,
+        let (verb, operations) = match (self, new) {
+            (Chunk::Inserts(..) | Chunk::NewLetters(_), New::Believed) => ("insert", "documents"),
+            (Chunk::Deletes(..) | Chunk::LetterDeletes(_), _) => ("delete", "deletes"),
+            _ => ("update", "updates"),
         };
-        let (verb, operations) = match self {
-            _ if inserts => ("insert", "documents"),
-            Chunk::Deletes(..) | Chunk::LetterDeletes(_) => ("delete", "deletes"),
-            Chunk::Inserts(..) | Chunk::Puts(..) | Chunk::Letters(_) => ("update", "updates"),
-        };
+        let inserts = verb == "insert";
         let mut bytes = Bytes::with_capacity(self.len() * USUAL_BYTES);
         let command = bytes.begin();
         bytes.text(verb, self.collection(tables));
@@ -107,21 +108,18 @@ impl Chunk<'_> {
             Chunk::Inserts(number, rows) | Chunk::Puts(number, rows) => {
                 let (table, layout) = (&tables.tables[*number], &tables.layouts[*number]);
                 for (place, row) in rows.iter().enumerate() {
-                    let write = |bytes: &mut Bytes, document| {
-                        documents::write_row(bytes, document, table, layout, row)
-                    };
                     if inserts {
                         let document = bytes.item(place);
-                        write(&mut bytes, document)?;
+                        documents::write_row(&mut bytes, document, table, layout, row)?;
                     } else {
                         replace(&mut bytes, place, &row.id.id, |bytes| {
                             let document = bytes.document("u");
-                            write(bytes, document)
+                            documents::write_row(bytes, document, table, layout, row)
                         })?;
                     }
                 }
             }
-            Chunk::Letters(letters) => {
+            Chunk::NewLetters(letters) | Chunk::Letters(letters) => {
                 for (place, letter) in letters.iter().enumerate() {
                     let document = documents::dead_letter(letter, documents::LARGEST);
                     if inserts {

@@ -268,7 +268,8 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Whether a document that was to be made is there already.
+    /// Whether a document that was to be made is there already. (That the key which is there
+    /// twice is `_id` is what makes the error one that passes.)
     pub(super) fn is_duplicate_id(&self) -> bool {
         self.code == Some(errors::DUPLICATE_KEY) && self.error.is_temporary()
     }

@@ -8,9 +8,11 @@
 //! ```
 //!
 //! A transaction is bounded in operations and in bytes, and a batch of more than a few rows
-//! has one for each of the commands that are in flight at once, so that all have as much
-//! to do; a small one has a single commit to wait for. The cut depends on the batch
-//! alone: sent again, the same batch makes the same transactions.
+//! has as many for each of the lanes that do them side by side, so that all have as much to
+//! do. A small one is a single transaction: one commit instead of one for each collection,
+//! which costs a server less, though its commands follow one another, each a round trip.
+//! The cut depends on the batch alone: sent again, the same batch makes the same
+//! transactions.
 //!
 //! The rows of a command stand side by side in the order of their ids, which is the order
 //! of the index that finds them. Where a server looks for an id that is not there, it steps
@@ -23,15 +25,15 @@ use crate::{Batch, DeadLetter, Row, Value};
 
 /// Operations in a transaction. The server keeps in memory what it has not committed yet,
 /// about a kilobyte a row.
-pub(super) const MOST_OPERATIONS: usize = 1_000;
+const MOST_OPERATIONS: usize = 1_000;
 
 /// Bytes in a transaction, roughly, for the same reason; only a single larger document
 /// exceeds it.
-pub(super) const MOST_BYTES: usize = 2 * 1024 * 1024;
+const MOST_BYTES: usize = 2 * 1024 * 1024;
 
-/// Operations that are not worth a second transaction: they take the server no longer than
-/// a commit.
-pub(super) const FEW_OPERATIONS: usize = 100;
+/// Operations for which a second transaction is not worth while: they take the server no
+/// longer than a commit.
+const FEW_OPERATIONS: usize = 100;
 
 /// Cuts `batch` for so many `lanes`; an error names a row of a table that there is not.
 pub(super) fn cut<'a>(
@@ -39,18 +41,18 @@ pub(super) fn cut<'a>(
     batch: &'a Batch,
     lanes: usize,
 ) -> Result<Vec<Vec<Chunk<'a>>>, String> {
-    let count = tables.tables.len();
-    let known = |number: usize| match number < count {
+    let there = tables.tables.len();
+    let known = |number: usize| match number < there {
         true => Ok(number),
-        false => Err(format!("a row of table {number}, and there are {count}")),
+        false => Err(format!("a row of table {number}, and there are {there}")),
     };
-    let mut new: Vec<Vec<&Row>> = vec![Vec::new(); count];
+    let mut new: Vec<Vec<&Row>> = vec![Vec::new(); there];
     let mut old = new.clone();
     for row in &batch.puts {
         let rows = if row.is_new { &mut new } else { &mut old };
         rows[known(row.id.table)?].push(row);
     }
-    let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); count];
+    let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); there];
     for id in &batch.deletes {
         deletes[known(id.table)?].push(&id.id);
     }
@@ -59,10 +61,13 @@ pub(super) fn cut<'a>(
         + batch.deletes.len()
         + batch.dead_letters.len()
         + batch.letter_deletes.len();
+    let least = operations.div_ceil(MOST_OPERATIONS);
+    let count = match least > lanes {
+        true => least.next_multiple_of(lanes),
+        false => operations.div_ceil(FEW_OPERATIONS).clamp(1, lanes),
+    };
     let mut cutter = Cutter {
-        share: operations
-            .div_ceil(lanes)
-            .clamp(FEW_OPERATIONS, MOST_OPERATIONS),
+        share: operations.div_ceil(count),
         transactions: Vec::new(),
         operations: 0,
         bytes: 0,
@@ -90,7 +95,11 @@ pub(super) fn cut<'a>(
             |ids| Chunk::Deletes(number, ids.to_vec()),
         );
     }
-    cutter.add(&batch.dead_letters, letter_bytes, Chunk::Letters);
+    let letters = match batch.letters_are_new {
+        true => Chunk::NewLetters,
+        false => Chunk::Letters,
+    };
+    cutter.add(&batch.dead_letters, letter_bytes, letters);
     cutter.add(
         &batch.letter_deletes,
         |id| 64 + id.len(),
@@ -242,14 +251,17 @@ mod tests {
         assert_eq!(
             shape(&tables, &transactions),
             [
-                vec![("a", 1_000)],
-                vec![("a", 1_000)],
-                vec![("a", 1_000)],
+                vec![("a", 752)],
+                vec![("a", 752)],
+                vec![("a", 752)],
+                vec![("a", 744)],
+                // The one that fills a transaction by itself.
                 vec![("a", 1)],
-                vec![("b", 1_000)],
-                vec![("b", 1_000)],
-                vec![("b", 1_000)],
-                vec![("b", 10), ("dead_letters", 1)],
+                vec![("b", 752)],
+                vec![("b", 752)],
+                vec![("b", 752)],
+                vec![("b", 744), ("b", 8)],
+                vec![("b", 2), ("dead_letters", 1)],
                 vec![("dead_letters", 2)]
             ]
         );
@@ -286,6 +298,23 @@ mod tests {
             ]
         );
 
+        for (operations, transactions) in [(101, 2), (399, 4), (4_000, 4), (4_001, 8), (16_384, 20)]
+        {
+            let batch = Batch {
+                puts: (0..operations).map(|id| row(id % 2, id, 1)).collect(),
+                ..Batch::default()
+            };
+            let cut = cut(&tables, &batch, 4).unwrap();
+            let sizes = cut
+                .iter()
+                .map(|chunks| chunks.iter().map(Chunk::len).sum::<usize>());
+            let sizes: Vec<_> = sizes.collect();
+            let whole = &sizes[..sizes.len() - 1];
+            assert_eq!(sizes.len(), transactions, "of {operations}");
+            assert!(whole.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+            assert!(sizes[0] <= MOST_OPERATIONS);
+        }
+
         batch.puts.truncate(FEW_OPERATIONS - 20);
         assert_eq!(
             shape(&tables, &cut(&tables, &batch, 4).unwrap()),
@@ -297,22 +326,31 @@ mod tests {
     #[test]
     fn commands_are_not_larger_than_estimated() {
         let tables = tables();
-        let batch = Batch {
+        let mut batch = Batch {
             puts: (0..100).map(|id| row(0, id, id)).collect(),
             dead_letters: (0..100).map(letter).collect(),
+            letters_are_new: true,
             ..Batch::default()
         };
+        for row in &mut batch.puts[..50] {
+            row.is_new = true;
+        }
         let transactions = cut(&tables, &batch, 4).unwrap();
         for chunk in transactions.iter().flatten() {
             let estimate: usize = match chunk {
-                Chunk::Puts(_, rows) => rows.iter().map(|row| 188 + row_bytes(row)).sum(),
-                Chunk::Letters(letters) => letters.iter().map(letter_bytes).sum(),
+                Chunk::Inserts(_, rows) | Chunk::Puts(_, rows) => {
+                    rows.iter().map(|row| 188 + row_bytes(row)).sum()
+                }
+                Chunk::NewLetters(letters) => letters.iter().map(letter_bytes).sum(),
                 _ => unreachable!("there are no others"),
             };
+            let is_new = !matches!(chunk, Chunk::Puts(..));
             for new in [New::Believed, New::Doubted] {
                 let command = chunk.command(&tables, new).unwrap();
                 let size = command.as_bytes().len();
                 assert!(size < estimate + 100, "{size} {estimate}");
+                let inserts = command.get_str("insert").is_ok();
+                assert_eq!(inserts, is_new && new == New::Believed);
             }
         }
     }

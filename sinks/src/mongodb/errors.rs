@@ -68,8 +68,8 @@ pub(super) fn is_held_up(code: i32) -> bool {
 }
 
 /// DuplicateKey. Where the key is `_id`, the document was not as new as believed, or two
-/// upserts of it met, and the next finds it; where it is another, the collection has a unique index
-/// that the rows do not fit.
+/// upserts of it met, and the next finds it; where it is another, the collection has a
+/// unique index that the rows do not fit.
 pub(super) const DUPLICATE_KEY: i32 = 11000;
 
 /// The code of an error that the server sent, if it is one.

@@ -16,11 +16,11 @@ pub(super) fn check(
     reply: &Document,
 ) -> Result<(), Failure> {
     let collection = chunk.collection(tables);
-    // A delete finds nothing where the row is gone already; an upsert always
-    // finds or makes its document.
+    // A delete finds nothing where the row is gone already; an insert makes its document,
+    // and an upsert finds it or makes it.
     let least = match chunk {
         Chunk::Deletes(..) | Chunk::LetterDeletes(_) => 0,
-        Chunk::Inserts(..) | Chunk::Puts(..) | Chunk::Letters(_) => chunk.len(),
+        _ => chunk.len(),
     };
     check_all(database, collection, reply, least, |place| {
         chunk.subject(place)

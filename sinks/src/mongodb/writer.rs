@@ -1,4 +1,4 @@
-//! Writes batches: whole documents, unordered, a few commands at a time, each
+//! Writes batches: whole documents, unordered, in a few transactions at a time, each
 //! acknowledged by a majority.
 //!
 //! The transactions of a batch are dealt out to four lanes, and a lane does its own one

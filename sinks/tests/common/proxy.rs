@@ -30,6 +30,8 @@ struct State {
     held: VecDeque<Vec<u8>>,
     /// How the command begins that is to be paused.
     to_pause: Option<Vec<u8>>,
+    /// How many like it go on before.
+    before: usize,
     /// Whether that command waits to go on.
     paused: bool,
 }
@@ -67,6 +69,12 @@ impl Proxy {
     pub fn pause(&self, command: &str, collection: &str) {
         let beginning = to_collection(command, collection);
         self.shared.state.lock().unwrap().to_pause = Some(beginning);
+    }
+
+    /// The same, when so many of them have gone on.
+    pub fn pause_after(&self, before: usize, command: &str, collection: &str) {
+        self.pause(command, collection);
+        self.shared.state.lock().unwrap().before = before;
     }
 
     /// Pauses before the next commit of a transaction.
@@ -149,13 +157,15 @@ fn serve(mut client: TcpStream, port: u16, shared: &Shared) {
 impl Shared {
     fn pause_at(&self, message: &[u8]) {
         let mut state = self.state.lock().unwrap();
-        if state
-            .to_pause
-            .take_if(|wanted| begins(message, wanted))
-            .is_none()
-        {
+        let wanted = state.to_pause.as_ref();
+        if !wanted.is_some_and(|wanted| begins(message, wanted)) {
             return;
         }
+        if state.before > 0 {
+            state.before -= 1;
+            return;
+        }
+        state.to_pause = None;
         state.paused = true;
         self.changed.notify_all();
         drop(
