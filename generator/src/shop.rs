@@ -252,17 +252,18 @@ impl Shop {
         if !good {
             damage(&mut self.value, &mut self.rng);
         }
-        if self.profile.fills[number] {
-            each(Record {
-                number,
-                topic: events::TOPICS[number],
-                key: Some(self.key.as_bytes()),
-                value: &self.value,
-                timestamp_ms: self.clock.now().as_millis(),
-            });
-            self.clock.tick();
+        if !self.profile.fills[number] {
+            return good;
         }
-        if self.profile.duplicates > 0.0 && self.profile.fills[number] {
+        each(Record {
+            number,
+            topic: events::TOPICS[number],
+            key: Some(self.key.as_bytes()),
+            value: &self.value,
+            timestamp_ms: self.clock.now().as_millis(),
+        });
+        self.clock.tick();
+        if self.profile.duplicates > 0.0 {
             if good {
                 self.recent.keep(number, &self.key, &self.value);
             }

@@ -10,7 +10,7 @@
 //!
 //! A change stream tells of what a majority has, and of nothing earlier.
 
-use bench::race::contestant::{Contestant, Place};
+use bench::race::contestant::{Contestant, Services};
 use bench::race::running::Running;
 use clap::Parser;
 use hdrhistogram::Histogram;
@@ -23,7 +23,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use std::error::Error;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,12 +30,8 @@ use std::time::{Duration, Instant};
 /// Measures the time from Kafka to a reader of MongoDB.
 #[derive(Parser)]
 struct Options {
-    /// Kafka brokers
-    #[arg(long, env = "TIDEMARK_BROKERS")]
-    brokers: String,
-    /// MongoDB
-    #[arg(long, env = "TIDEMARK_MONGODB_URI")]
-    mongodb_uri: String,
+    #[command(flatten)]
+    services: Services,
     /// Who is measured
     #[arg(long, value_delimiter = ',', default_value = "tidemark")]
     who: Vec<Contestant>,
@@ -52,9 +47,6 @@ struct Options {
     /// Seconds before that, under the same load
     #[arg(long, default_value_t = 15)]
     warm_up: u32,
-    /// Where the peers are
-    #[arg(long, default_value = "bench/peers")]
-    peers: PathBuf,
 }
 
 /// Partitions of each topic.
@@ -99,39 +91,20 @@ async fn measure(
     who: Contestant,
     name: &str,
 ) -> Result<Histogram<u64>, Box<dyn Error>> {
-    let programs = std::env::current_exe()?;
-    let place = Place {
-        brokers: options.brokers.clone(),
-        prefix: format!("{name}-"),
-        uri: options.mongodb_uri.clone(),
-        programs: programs
-            .parent()
-            .ok_or("a program is in a folder")?
-            .to_owned(),
-        peers: options
-            .peers
-            .canonicalize()
-            .unwrap_or(options.peers.clone()),
-        seven: false,
-    };
+    let place = options.services.place(format!("{name}-"), false)?;
     let topics: Vec<String> = bench::floor::SEVEN
         .iter()
         .map(|topic| format!("{}{topic}", place.prefix))
         .collect();
-    create(&options.brokers, &topics).await?;
-    let client = Client::with_uri_str(&options.mongodb_uri).await?;
+    create(&place.brokers, &topics).await?;
+    let client = Client::with_uri_str(&place.uri).await?;
     let database = client.database(&name.replace('-', "_"));
     let scratch = tempfile::tempdir()?;
 
     let mut contestant = who.lasting(&place, database.name(), scratch.path());
     let mut contestant = Running::start(&mut contestant)?;
     let mut load = Command::new(place.programs.join("generator"));
-    load.args([
-        "--brokers",
-        &options.brokers,
-        "--topic-prefix",
-        &place.prefix,
-    ]);
+    load.args(["--brokers", &place.brokers, "--topic-prefix", &place.prefix]);
     load.args(["--topics", &bench::floor::FOUR.join(",")]);
     load.args(["--rate", &options.rate.to_string(), "--quiet"]);
     let mut load = Running::start(load.stdout(Stdio::null()))?;
@@ -152,7 +125,7 @@ async fn measure(
         every: Duration::from_secs(1) / options.probes,
         counted: begin..end,
     };
-    let sending = sending.start(&options.brokers)?;
+    let sending = sending.start(&place.brokers)?;
     let mut measured = Histogram::<u64>::new(3)?;
     let is_over = || sending.is_finished().then(|| now() > end + LAST_MILLIS);
     let expected = u64::from(options.probes) * u64::from(options.seconds);

@@ -2,7 +2,7 @@
 
 use bench::floor::{FOUR, SEVEN};
 use bench::log::Log;
-use bench::race::contestant::{Contestant, Place};
+use bench::race::contestant::{Contestant, Place, Services};
 use bench::race::documents::{Documents, Reader};
 use bench::race::measure::{self, Cost};
 use bench::race::plot;
@@ -18,12 +18,8 @@ use std::time::Duration;
 /// time counts.
 #[derive(Parser)]
 struct Options {
-    /// Kafka brokers
-    #[arg(long, env = "TIDEMARK_BROKERS")]
-    brokers: String,
-    /// MongoDB
-    #[arg(long, env = "TIDEMARK_MONGODB_URI")]
-    mongodb_uri: String,
+    #[command(flatten)]
+    services: Services,
     /// Rounds of the generator: of three events each for the four views, of five for all
     #[arg(long, default_value_t = 3_400_000)]
     rounds: u64,
@@ -36,9 +32,6 @@ struct Options {
     /// All seven views, and not the four original ones alone
     #[arg(long)]
     seven: bool,
-    /// Where the peers are
-    #[arg(long, default_value = "bench/peers")]
-    peers: PathBuf,
     /// Where the results go, as JSON
     #[arg(long)]
     output: Option<PathBuf>,
@@ -52,22 +45,11 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let program = std::env::current_exe()?;
-    let programs = program
-        .parent()
-        .ok_or("a program is in a folder")?
-        .to_owned();
-    let place = Place {
-        brokers: options.brokers.clone(),
-        prefix: match options.seven {
-            true => format!("bench-{}-", options.rounds),
-            false => format!("bench-four-{}-", options.rounds),
-        },
-        uri: options.mongodb_uri.clone(),
-        programs,
-        peers: options.peers.canonicalize().unwrap_or(options.peers),
-        seven: options.seven,
+    let prefix = match options.seven {
+        true => format!("bench-{}-", options.rounds),
+        false => format!("bench-four-{}-", options.rounds),
     };
+    let place = options.services.place(prefix, options.seven)?;
     generate(&place, options.rounds)?;
     let mut results = Results::default();
     (results.events, results.bytes) = measure_topics(&place)?;

@@ -4,7 +4,7 @@
 //! The plain loop does no more than connect, fetch and write: what Kafka and MongoDB
 //! themselves take.
 
-use bench::race::contestant::{Contestant, Place};
+use bench::race::contestant::{Contestant, Place, Services};
 use bench::race::report::Spread;
 use bench::race::running::Running;
 use clap::Parser;
@@ -18,12 +18,8 @@ use std::time::{Duration, Instant};
 /// Measures the time from the start of a process to its first document.
 #[derive(Parser)]
 struct Options {
-    /// Kafka brokers
-    #[arg(long, env = "TIDEMARK_BROKERS")]
-    brokers: String,
-    /// MongoDB
-    #[arg(long, env = "TIDEMARK_MONGODB_URI")]
-    mongodb_uri: String,
+    #[command(flatten)]
+    services: Services,
     /// Who is measured
     #[arg(long, value_delimiter = ',', default_value = "floor,tidemark")]
     who: Vec<Contestant>,
@@ -42,19 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let programs = std::env::current_exe()?;
     let name = format!("bench-start-{}", std::process::id());
-    let place = Place {
-        brokers: options.brokers.clone(),
-        prefix: format!("{name}-"),
-        uri: options.mongodb_uri.clone(),
-        programs: programs
-            .parent()
-            .ok_or("a program is in a folder")?
-            .to_owned(),
-        peers: "bench/peers".into(),
-        seven: false,
-    };
+    let place = options.services.place(format!("{name}-"), false)?;
     let mut generator = Command::new(place.programs.join("generator"));
     generator.args(["--brokers", &place.brokers, "--topic-prefix", &place.prefix]);
     generator.args(["--quiet", "--partitions", "8"]);

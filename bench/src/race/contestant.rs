@@ -1,5 +1,6 @@
 //! Who takes part, and how each is started.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -29,6 +30,39 @@ pub enum Contestant {
     Flink,
     /// Pathway
     Pathway,
+}
+
+/// Where things are, as the command line says it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Services {
+    /// Kafka brokers
+    #[arg(long, env = "TIDEMARK_BROKERS")]
+    pub brokers: String,
+    /// MongoDB
+    #[arg(long, env = "TIDEMARK_MONGODB_URI")]
+    pub mongodb_uri: String,
+    /// Where the peers are
+    #[arg(long, default_value = "bench/peers")]
+    pub peers: PathBuf,
+}
+
+impl Services {
+    /// With topics of this prefix, and the programs that lie beside this one.
+    ///
+    /// # Errors
+    /// When it is not known where this one lies.
+    pub fn place(&self, prefix: String, seven: bool) -> Result<Place, Box<dyn Error>> {
+        let program = std::env::current_exe()?;
+        let programs = program.parent().ok_or("a program is in a folder")?;
+        Ok(Place {
+            brokers: self.brokers.clone(),
+            prefix,
+            uri: self.mongodb_uri.clone(),
+            programs: programs.to_owned(),
+            peers: self.peers.canonicalize().unwrap_or(self.peers.clone()),
+            seven,
+        })
+    }
 }
 
 /// Where things are.
