@@ -57,11 +57,6 @@ impl Connection {
         ])
     }
 
-    /// The configuration of a consumer that only asks questions.
-    pub fn prober(&self) -> ClientConfig {
-        self.consumer(&[])
-    }
-
     fn consumer(&self, defaults: &[(&str, String)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
@@ -86,13 +81,29 @@ impl Connection {
         config
     }
 
-    /// Checks the properties that the user gave, one by one and all together.
+    /// The configuration of a consumer that only asks questions.
+    pub fn asker(&self) -> ClientConfig {
+        self.consumer(&[])
+    }
+
+    /// A consumer that only asks questions. It connects by itself, without being asked
+    /// anything yet.
     ///
     /// # Errors
-    /// The first property that does not exist, does not take its value, or may
-    /// not be changed; its value, which may be a secret, is not told. Else what
-    /// is wrong with all of them together, by the words of the client.
-    pub fn check(&self) -> Result<(), PropertyError> {
+    /// The first property of those that the user gave that does not exist, does not take
+    /// its value, or may not be changed; its value, which may be a secret, is not told.
+    /// Else what is wrong with all of them together, by the words of the client.
+    pub fn prober(&self) -> Result<BaseConsumer<Context>, PropertyError> {
+        self.check()?;
+        let consumer = self.asker().create_with_context(Context::default());
+        consumer.map_err(|error| PropertyError {
+            name: "values".to_owned(),
+            problem: format!("they do not fit together: {error}"),
+        })
+    }
+
+    /// Checks the properties that the user gave, one by one.
+    fn check(&self) -> Result<(), PropertyError> {
         for (name, value) in &self.properties {
             let wrong = |problem: String| PropertyError {
                 name: name.clone(),
@@ -116,15 +127,7 @@ impl Connection {
                 }
             }
         }
-        let whole = self.prober().create_with_context(Context::default());
-        let consumer: Result<BaseConsumer<Context>, _> = whole;
-        match consumer {
-            Ok(_) => Ok(()),
-            Err(error) => Err(PropertyError {
-                name: "values".to_owned(),
-                problem: format!("they do not fit together: {error}"),
-            }),
-        }
+        Ok(())
     }
 }
 
@@ -311,8 +314,8 @@ mod tests {
             properties,
         };
         connection
-            .check()
-            .map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+            .prober()
+            .map_or_else(|error| error.to_string(), |_| "fine".to_owned())
     }
 
     #[test]

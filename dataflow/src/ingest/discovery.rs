@@ -4,7 +4,7 @@
 //! that all of them share ([`owner`]); so a partition that is added while the
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
-use super::client::{Connection, Context, serve};
+use super::client::{Connection, Context, PropertyError, serve};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::fmt;
@@ -77,9 +77,6 @@ pub enum DiscoveryError {
         /// What the client said last.
         detail: String,
     },
-    /// The client does not take its configuration.
-    #[error("the Kafka client does not take its configuration: {0}")]
-    Configuration(KafkaError),
 }
 
 impl Discovery {
@@ -126,12 +123,9 @@ impl Prober {
     /// A prober for `topics`, given by their full names.
     ///
     /// # Errors
-    /// When the client does not take its configuration.
-    pub fn new(connection: &Connection, topics: Arc<[String]>) -> Result<Prober, DiscoveryError> {
-        let consumer = connection
-            .prober()
-            .create_with_context(Context::default())
-            .map_err(DiscoveryError::Configuration)?;
+    /// When the client does not take its properties.
+    pub fn new(connection: &Connection, topics: Arc<[String]>) -> Result<Prober, PropertyError> {
+        let consumer = connection.prober()?;
         let (known, said_missing) = (vec![0; topics.len()], vec![false; topics.len()]);
         Ok(Prober {
             consumer,

@@ -20,7 +20,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::scheduling::SyncActivator;
@@ -29,6 +29,8 @@ use timely::scheduling::SyncActivator;
 const TURN: usize = 1_024;
 /// How long Kafka may take to say which offsets it has.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long it may take to say who leads partitions, of which it has just been told.
+const LEADERS: Duration = Duration::from_secs(1);
 
 /// What to do when Kafka has deleted messages before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +112,19 @@ impl KafkaSource {
     pub fn waking(mut self, wake: SyncActivator) -> KafkaSource {
         self.wake = Some(wake);
         self
+    }
+
+    /// Lets the client know who leads the partitions from number `first` on. One that is
+    /// assigned without its leader being known is looked at again after half a second.
+    fn learn_leaders(&self, first: usize) {
+        let topics: BTreeSet<_> = self.partitions[first..].iter().map(|p| p.topic).collect();
+        for topic in topics {
+            let topic = &self.share.topics[topic];
+            if let Err(error) = self.consumer.fetch_metadata(Some(topic), LEADERS) {
+                // Without it, the client finds out by itself.
+                return tracing::debug!("who leads the partitions of {topic}: {error}");
+            }
+        }
     }
 
     /// Reads all partitions from where they stand.
@@ -254,6 +269,7 @@ impl Source for KafkaSource {
             }
         }
         if self.partitions.len() > before {
+            self.learn_leaders(before);
             self.assign()
         } else {
             Ok(())

@@ -69,16 +69,17 @@ fn operate(
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let kafka = setup::connection(&settings.source);
-    if let Some(connection) = &kafka {
-        connection.check()?;
-    }
-
     let catalog = Arc::new(setup::catalog(settings, views)?);
     let names = catalog.routes.iter().map(|route| route.topic());
     let topics: Arc<[String]> = names
         .map(|name| format!("{}{name}", settings.topic_prefix))
         .collect();
+    // It connects while the database is made ready.
+    let kafka = setup::connection(&settings.source);
+    let prober = kafka
+        .as_ref()
+        .map(|kafka| Prober::new(kafka, Arc::clone(&topics)));
+    let prober = prober.transpose()?;
     let tables: Vec<_> = catalog
         .definitions
         .iter()
@@ -126,7 +127,10 @@ fn operate(
     };
     board.set_waiting(format!("Kafka at {}", connection.brokers));
     let discovery = Arc::new(Discovery::default());
-    let mut prober = Prober::new(&connection, Arc::clone(&topics))?;
+    let mut prober = match prober {
+        Some(prober) => prober,
+        None => Prober::new(&connection, Arc::clone(&topics))?,
+    };
     if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
     }

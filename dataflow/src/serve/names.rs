@@ -87,7 +87,7 @@ impl Shared {
 
 /// Reads until nobody asks any more.
 fn read(connection: &Connection, topic: &str, shared: &Weak<Shared>) -> Result<(), KafkaError> {
-    let mut config = connection.prober();
+    let mut config = connection.asker();
     config.set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;

@@ -13,6 +13,7 @@
 //! neither.
 
 use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use futures_util::future::try_join_all;
 
 use super::connection::Connection;
 use super::{lane, standing};
@@ -61,15 +62,22 @@ pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result
     let letters = ("dead_letters", of_dead_letters());
     let progress = (standing::COLLECTION, Vec::new());
     let writers = (lane::COLLECTION, Vec::new());
-    for (collection, keys) in views.chain([letters, progress, writers]) {
-        if !there.iter().any(|name| name == collection) {
-            create(connection, collection, replicated).await?;
+    let all = views.chain([letters, progress, writers]);
+    // Each of them waits for the server's disk: all at the same time.
+    let made = all.map(|(collection, keys)| {
+        let is_there = there.iter().any(|name| name == collection);
+        async move {
+            if !keys.is_empty() {
+                // Makes the collection as well, where it is not there.
+                index(connection, collection, &keys, replicated).await
+            } else if !is_there {
+                create(connection, collection, replicated).await
+            } else {
+                Ok(())
+            }
         }
-        if !keys.is_empty() {
-            index(connection, collection, &keys, replicated).await?;
-        }
-    }
-    Ok(())
+    });
+    try_join_all(made).await.map(drop)
 }
 
 async fn create(
