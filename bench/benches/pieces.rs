@@ -1,7 +1,7 @@
 //! The inner pieces, each by itself: what an event or a row costs there.
 //!
 //! ```text
-//! cargo bench -p bench --bench pieces
+//! cargo bench --workspace --bench pieces
 //! ```
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

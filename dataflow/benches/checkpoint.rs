@@ -6,7 +6,7 @@
 //! processors, of all threads: waiting for the disk is not in it.
 //!
 //! ```text
-//! cargo bench -p tidemark --bench checkpoint -- [RECORDS]
+//! cargo bench --workspace --bench checkpoint -- [RECORDS]
 //! ```
 
 use cpu_time::ProcessTime;

@@ -5,7 +5,7 @@
 //! that it changes, and not the sales that are open.
 //!
 //! ```text
-//! cargo bench -p tidemark --bench corrections -- [SALES] [CHANGES]
+//! cargo bench --workspace --bench corrections -- [SALES] [CHANGES]
 //! ```
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@
 //! event must grow with their logarithm at most.
 //!
 //! ```text
-//! cargo bench -p tidemark --bench groups -- [EVENTS] [RUNS]
+//! cargo bench --workspace --bench groups -- [EVENTS] [RUNS]
 //! ```
 
 use cpu_time::ProcessTime;

@@ -7,7 +7,7 @@
 //! all of it must be level.
 //!
 //! ```text
-//! cargo bench -p tidemark --bench soak -- [EVENTS] [WORKERS]
+//! cargo bench --workspace --bench soak -- [EVENTS] [WORKERS]
 //! ```
 
 use cpu_time::ProcessTime;
@@ -25,8 +25,9 @@ use tidemark::views::{Catalog, catalog};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Hours of event time.
-const HOURS: u64 = 1_100;
+/// Events an hour of event time has: with the default, more than a thousand hourly
+/// windows open and close.
+const AN_HOUR: u64 = 18_000;
 /// Partitions of each topic.
 const PARTITIONS: usize = 4;
 const PRODUCTS: u64 = 1_000;
@@ -54,7 +55,8 @@ fn main() {
     let samples = Arc::new(Mutex::new(vec![Sample::now(&board)]));
     let closed = Arc::<Closed>::default();
 
-    println!("{events} events, {HOURS} hours of event time, {workers} workers\n");
+    let hours = events / AN_HOUR;
+    println!("{events} events, {hours} hours of event time, {workers} workers\n");
     let (of, at, to) = (
         Arc::clone(&catalog),
         Arc::clone(&board),
@@ -82,10 +84,13 @@ fn main() {
     let samples = samples.lock().expect("no worker panics");
     let ok = report(&samples);
     let finals = closed.finals.load(Ordering::Relaxed);
+    let spent = samples.last().zip(samples.first());
+    let spent = spent.map_or(Duration::ZERO, |(last, first)| last.cpu - first.cpu);
     println!(
-        "\n{finals} final rows, {} rows written in all; {:.0} events/s",
+        "\n{finals} final rows, {} rows written in all; {:.0} events/s, {:.2} µs of CPU an event",
         closed.rows.load(Ordering::Relaxed),
         events as f64 / seconds,
+        spent.as_secs_f64() * 1e6 / events as f64,
     );
     if !ok {
         std::process::exit(1);
@@ -205,6 +210,8 @@ struct Share {
     partitions: Vec<(usize, &'static str, i32)>,
     /// Events that the share has in all.
     events: u64,
+    /// Of which an hour has so many.
+    an_hour: u64,
 }
 
 impl Share {
@@ -227,6 +234,7 @@ impl Share {
         Share {
             partitions,
             events: events / peers as u64,
+            an_hour: AN_HOUR / peers as u64,
         }
     }
 }
@@ -333,7 +341,7 @@ impl Source for Stream {
                 return Ok(Turn::Finished);
             }
             let (topic, name, partition) = self.share.partitions[self.turn];
-            let time = START + self.made * HOURS * 3_600_000 / self.share.events;
+            let time = START + self.made * 3_600_000 / self.share.an_hour;
             self.write(name, time);
             let offset = self.offset(topic, partition);
             let taken = each(Message {

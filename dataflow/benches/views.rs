@@ -8,7 +8,7 @@
 //! stay.
 //!
 //! ```text
-//! cargo bench -p tidemark --bench views -- [EVENTS] [RUNS]
+//! cargo bench --workspace --bench views -- [EVENTS] [RUNS]
 //! ```
 
 use cpu_time::ProcessTime;

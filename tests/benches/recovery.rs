@@ -11,7 +11,7 @@
 //! ```
 //!
 //! ```text
-//! cargo bench -p end-to-end --bench recovery -- [MEGABYTES] [RUNS]
+//! cargo bench --workspace --bench recovery -- [MEGABYTES] [RUNS]
 //! ```
 
 use end_to_end::checkpoint::Folder;

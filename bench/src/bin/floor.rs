@@ -36,21 +36,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let topics = if options.seven { SEVEN } else { FOUR };
     let mut log = Log::open(&options.brokers, &options.topic_prefix, topics)?;
-    let mut database = Database::open(&options.mongodb_uri, &options.database)?;
+    let open = || Database::open(&options.mongodb_uri, &options.database);
+    let every = Duration::from_millis(options.every);
+    // One that nothing is written to for long takes the connection for broken.
+    let mut database = match every.is_zero() {
+        true => None,
+        false => Some(open()?),
+    };
     let mut shop = Shop::new(options.seven);
     let (mut events, mut malformed) = (0_u64, 0_u64);
-    let every = Duration::from_millis(options.every);
     let mut last = Instant::now();
     while !log.is_read() {
         log.read(|message| {
             events += 1;
             malformed += u64::from(shop.take(message).is_err());
         })?;
-        if !every.is_zero() && last.elapsed() >= every {
-            shop.write(&mut database)?;
+        if let Some(database) = database.as_mut().filter(|_| last.elapsed() >= every) {
+            shop.write(database)?;
             last = Instant::now();
         }
     }
+    let mut database = match database {
+        Some(database) => database,
+        None => open()?,
+    };
     shop.write(&mut database)?;
     let written = database.written;
     println!("{events} events, {malformed} of them malformed; {written} rows written");

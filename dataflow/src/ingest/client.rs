@@ -43,15 +43,26 @@ const STATISTICS: (&str, &str) = ("statistics.interval.ms", "1000");
 const AHEAD_KBYTES: usize = 128 * 1_024;
 const AHEAD_MESSAGES: usize = 400_000;
 
+/// How many bytes a broker waits for before it answers, if they come soon enough. By the
+/// client's default one is enough, so that a reader that keeps up asks and is answered for
+/// every few messages, which costs the brokers more than all else that they do for it.
+const WORTH_AN_ANSWER: usize = 256 * 1_024;
+/// The longest that a broker may wait for them.
+const LONGEST_WAIT: Duration = Duration::from_millis(25);
+
 impl Connection {
     /// The configuration of a consumer that reads so many partitions, and is
-    /// polled all the time.
-    pub fn reader(&self, partitions: usize) -> ClientConfig {
+    /// polled all the time, by one whose epochs are so long.
+    pub fn reader(&self, partitions: usize, epoch: Duration) -> ClientConfig {
+        // What is read is passed on at the end of the epoch.
+        let wait = (epoch / 4).clamp(Duration::from_millis(1), LONGEST_WAIT);
         let share = |all: usize, least, most| (all / partitions.max(1)).clamp(least, most);
         let kbytes = share(AHEAD_KBYTES, 256, 32_768);
         let messages = share(AHEAD_MESSAGES, 1_000, 100_000);
         self.consumer(&[
             (STATISTICS.0, STATISTICS.1.to_owned()),
+            ("fetch.min.bytes", WORTH_AN_ANSWER.to_string()),
+            ("fetch.wait.max.ms", wait.as_millis().to_string()),
             ("queued.max.messages.kbytes", kbytes.to_string()),
             ("queued.min.messages", messages.to_string()),
         ])
@@ -63,7 +74,6 @@ impl Connection {
             .set("client.id", "tidemark")
             // Needed by the client, though no group is ever joined.
             .set("group.id", "tidemark")
-            .set("fetch.wait.max.ms", "100")
             .set("fetch.error.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
             .set("allow.auto.create.topics", "false");

@@ -54,6 +54,8 @@ pub struct Share {
     pub worker: usize,
     /// Workers in all processes.
     pub peers: usize,
+    /// How often an epoch ends.
+    pub epoch: Duration,
     /// Finish at the end that each partition had when it was found.
     pub until_caught_up: bool,
     /// What to do about deleted messages.
@@ -92,9 +94,10 @@ impl KafkaSource {
     /// When the client does not take its configuration.
     pub fn new(share: Share) -> Result<KafkaSource, SourceError> {
         let found = share.discovery.found();
+        let partitions = found.iter().filter(|found| share.has(found)).count();
         let consumer = share
             .connection
-            .reader(found.iter().filter(|found| share.has(found)).count())
+            .reader(partitions, share.epoch)
             .create_with_context(Context::default())
             .map_err(|error| SourceError::Client(error.to_string()))?;
         Ok(KafkaSource {

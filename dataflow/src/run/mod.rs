@@ -247,6 +247,7 @@ fn operate(
                 discovery,
                 worker: 0,
                 peers: 1,
+                epoch: settings.epoch,
                 until_caught_up: settings.until_caught_up,
                 on_expired: setup::on_expired(settings),
                 idle_timeout: settings.idle_timeout,
