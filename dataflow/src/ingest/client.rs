@@ -47,15 +47,19 @@ const AHEAD_MESSAGES: usize = 400_000;
 /// client's default one is enough, so that a reader that keeps up asks and is answered for
 /// every few messages, which costs the brokers more than all else that they do for it.
 const WORTH_AN_ANSWER: usize = 256 * 1_024;
-/// The longest that a broker may wait for them.
-const LONGEST_WAIT: Duration = Duration::from_millis(25);
+/// The longest that a broker may wait for them: so that little is added to what an event
+/// waits for the end of its epoch.
+const WAIT: Duration = Duration::from_millis(25);
+/// A request names each partition, so that many of them are asked for less often: longer
+/// by so much for each, up to so much.
+const WAIT_A_PARTITION: Duration = Duration::from_micros(200);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 impl Connection {
     /// The configuration of a consumer that reads so many partitions, and is
     /// polled all the time, by one whose epochs are so long.
     pub fn reader(&self, partitions: usize, epoch: Duration) -> ClientConfig {
-        // What is read is passed on at the end of the epoch.
-        let wait = (epoch / 4).clamp(Duration::from_millis(1), LONGEST_WAIT);
+        let wait = wait(partitions, epoch);
         let share = |all: usize, least, most| (all / partitions.max(1)).clamp(least, most);
         let kbytes = share(AHEAD_KBYTES, 256, 32_768);
         let messages = share(AHEAD_MESSAGES, 1_000, 100_000);
@@ -139,6 +143,15 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// How long a broker may wait for what is worth an answer.
+fn wait(partitions: usize, epoch: Duration) -> Duration {
+    let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+    let of_partitions = WAIT_A_PARTITION.saturating_mul(partitions);
+    // Without any, it would answer with nothing, again and again.
+    let of_epoch = (epoch / 4).clamp(Duration::from_millis(1), WAIT);
+    of_epoch.max(of_partitions).min(LONGEST_WAIT)
 }
 
 /// A property of the Kafka client that cannot be set.
@@ -326,6 +339,18 @@ mod tests {
         connection
             .prober()
             .map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+    }
+
+    #[test]
+    fn brokers_wait_for_less_than_an_epoch_unless_partitions_are_many() {
+        let millis = |partitions, epoch| wait(partitions, Duration::from_millis(epoch)).as_millis();
+        assert_eq!(millis(24, 100), 25);
+        assert_eq!(millis(24, 1_000), 25);
+        assert_eq!(millis(1, 10), 2);
+        assert_eq!(millis(1, 1), 1);
+        assert_eq!(millis(250, 100), 50);
+        assert_eq!(millis(10_000, 100), 100);
+        assert_eq!(millis(usize::MAX, 100), 100);
     }
 
     #[test]
