@@ -39,7 +39,8 @@ impl Bash {
             // What configures the tests is not there for a reader; and cargo within cargo
             // is to be as it is without.
             let is_ours = name.starts_with("TIDEMARK_") && name != "TIDEMARK_SERVICES_DIR";
-            if is_ours || name.starts_with("CARGO_") && name != "CARGO_HOME" {
+            let is_kept = ["CARGO_HOME", "CARGO_INCREMENTAL"].contains(&&*name);
+            if is_ours || name.starts_with("CARGO_") && !is_kept {
                 command.env_remove(variable);
             }
         }
@@ -52,13 +53,14 @@ impl Bash {
             .expect("bash");
         let mut input = child.stdin.take().expect("its input");
         // Numbered jobs, as in a shell that people type into. Cargo has to know the project
-        // by its own path, or it would compile all of it again.
+        // by its own path, and to be asked for what the tests are built with, or it would
+        // compile all of it again.
         let project = workspace();
         let project = project.display();
         let prelude = format!(
             "set -meu -o pipefail\n\
              trap 'jobs=$(jobs -p); [ -z \"$jobs\" ] || kill -KILL $jobs 2>/dev/null' EXIT\n\
-             cargo() {{ here=$PWD; (cd '{project}' && command cargo \"$@\"); }}\n"
+             cargo() {{ here=$PWD; (cd '{project}' && command cargo \"$@\" --bins --example decode); }}\n"
         );
         input.write_all(prelude.as_bytes()).expect("it is taken");
         Bash {
