@@ -148,7 +148,8 @@ async fn measure(
     let sent = sending
         .join()
         .map_err(|_| "the sender of probes has panicked")??;
-    if measured.len() != sent {
+    // By the rounding of its clock one more may count than is waited for.
+    if measured.len() < sent.min(expected) {
         return Err(format!("{} of {sent} probes came into MongoDB", measured.len()).into());
     }
     load.stop()?;
