@@ -125,31 +125,31 @@ async fn measure(
         every: Duration::from_secs(1) / options.probes,
         counted: begin..end,
     };
-    let sending = sending.start(&place.brokers)?;
+    let mut sending = Some(sending.start(&place.brokers)?);
     let mut measured = Histogram::<u64>::new(3)?;
-    let is_over = || sending.is_finished().then(|| now() > end + LAST_MILLIS);
-    let expected = u64::from(options.probes) * u64::from(options.seconds);
-    while is_over().is_none_or(|late| !late && measured.len() < expected) {
+    let mut sent = None;
+    while sent.is_none_or(|sent| measured.len() < sent && now() <= end + LAST_MILLIS) {
+        if let Some(over) = sending.take_if(|sending| sending.is_finished()) {
+            let count = over.join();
+            sent = Some(count.map_err(|_| "the sender of probes has panicked")??);
+        }
         // Never given up half way: what the server has sent by then would be lost.
         let Some(change) = changes.next_if_any().await? else {
             continue;
         };
         let seen = now();
         let document = change.full_document.ok_or("a change has its document")?;
-        let sent = document
+        let sent_at = document
             .get_str("product_id")?
             .strip_prefix(PROBE)
             .and_then(|text| text.split('-').next()?.parse::<i64>().ok())
             .ok_or("a probe says when it was sent")?;
-        if (begin..end).contains(&sent) {
-            measured.record(u64::try_from(seen - sent).unwrap_or(0))?;
+        if (begin..end).contains(&sent_at) {
+            measured.record(u64::try_from(seen - sent_at).unwrap_or(0))?;
         }
     }
-    let sent = sending
-        .join()
-        .map_err(|_| "the sender of probes has panicked")??;
-    // By the rounding of its clock one more may count than is waited for.
-    if measured.len() < sent.min(expected) {
+    let sent = sent.unwrap_or_default();
+    if measured.len() != sent {
         return Err(format!("{} of {sent} probes came into MongoDB", measured.len()).into());
     }
     load.stop()?;
