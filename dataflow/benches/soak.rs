@@ -80,12 +80,13 @@ fn main() {
         .run_sources(&catalog, source, &board, &closed)
         .expect("memory does not fail");
     let seconds = started.elapsed().as_secs_f64();
+    // With what was still under way when the last event was read: in a short run, half
+    // of it.
+    let spent = ProcessTime::now().as_duration();
 
     let samples = samples.lock().expect("no worker panics");
     let ok = report(&samples);
     let finals = closed.finals.load(Ordering::Relaxed);
-    let spent = samples.last().zip(samples.first());
-    let spent = spent.map_or(Duration::ZERO, |(last, first)| last.cpu - first.cpu);
     println!(
         "\n{finals} final rows, {} rows written in all; {:.0} events/s, {:.2} µs of CPU an event",
         closed.rows.load(Ordering::Relaxed),
