@@ -80,8 +80,8 @@ fn main() {
         .run_sources(&catalog, source, &board, &closed)
         .expect("memory does not fail");
     let seconds = started.elapsed().as_secs_f64();
-    // With what was still under way when the last event was read: in a short run, half
-    // of it.
+    // With what was still under way when the last event was read: a good part of a short
+    // run.
     let spent = ProcessTime::now().as_duration();
 
     let samples = samples.lock().expect("no worker panics");
