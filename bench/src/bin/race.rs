@@ -2,11 +2,12 @@
 
 use bench::floor::{FOUR, SEVEN};
 use bench::log::Log;
-use bench::race::contestant::{Contestant, Place, Services};
+use bench::race::contestant::{Contestant, Place, Services, Written};
 use bench::race::documents::{Documents, Reader};
 use bench::race::measure::{self, Cost};
 use bench::race::plot;
 use bench::race::report::Results;
+use bench::race::sqlite;
 use clap::Parser;
 use rdkafka::consumer::Consumer;
 use std::error::Error;
@@ -79,8 +80,14 @@ fn main() -> Result<(), Box<dyn Error>> {
                 database: reader.served()? - before,
                 ..cost
             };
-            if who.writes() {
-                reader.compare(&database, &expected, who.estimates())?;
+            match who.writes(folder.path()) {
+                Some(Written::MongoDb) => {
+                    reader.compare(&database, &expected, who.estimates())?;
+                }
+                Some(Written::Sqlite(file)) => {
+                    sqlite::compare(&file, &expected)?;
+                }
+                None => {}
             }
             println!(
                 "{:26} {:>7.2} s CPU {:>7.2} s {:>6.0} MB, MongoDB {:>6.2} s CPU {:>6.0} commands {:>6.1} MB",

@@ -22,6 +22,8 @@ pub enum Contestant {
     TidemarkTwo,
     /// Tidemark, one worker, without checkpoints
     TidemarkBare,
+    /// Tidemark, one worker, checkpoints on, into an SQLite file instead of MongoDB
+    TidemarkSqlite,
     /// Tidemark, two processes of one worker each, checkpoints on
     TidemarkPair,
     /// Spark Structured Streaming
@@ -30,6 +32,14 @@ pub enum Contestant {
     Flink,
     /// Pathway
     Pathway,
+}
+
+/// Where documents, or rows, are.
+pub enum Written {
+    /// In the database of the race.
+    MongoDb,
+    /// In this file.
+    Sqlite(PathBuf),
 }
 
 /// Where things are, as the command line says it.
@@ -92,6 +102,7 @@ impl Contestant {
             Contestant::Tidemark => "tidemark",
             Contestant::TidemarkTwo => "tidemark, two workers",
             Contestant::TidemarkBare => "tidemark, no checkpoints",
+            Contestant::TidemarkSqlite => "tidemark, SQLite",
             Contestant::TidemarkPair => "tidemark, two processes",
             Contestant::Spark => "spark",
             Contestant::Flink => "flink",
@@ -99,9 +110,13 @@ impl Contestant {
         }
     }
 
-    /// Whether it writes documents.
-    pub fn writes(self) -> bool {
-        self != Contestant::Drain
+    /// Where it writes, with this `scratch`; `None` if nowhere.
+    pub fn writes(self, scratch: &Path) -> Option<Written> {
+        match self {
+            Contestant::Drain => None,
+            Contestant::TidemarkSqlite => Some(Written::Sqlite(scratch.join("rows.sqlite"))),
+            _ => Some(Written::MongoDb),
+        }
     }
 
     /// Fields that it only estimates.
@@ -144,8 +159,12 @@ impl Contestant {
         };
         let tidemark = |workers: &str, saves: bool| {
             let mut command = program(views);
-            command.args(["--mongodb-uri", uri, "--database", database, "-w", workers]);
-            command.args(["--http", "off", "--log", "warn"]).args(until);
+            match self.writes(scratch) {
+                Some(Written::Sqlite(file)) => command.arg("--sqlite").arg(file),
+                _ => command.args(["--mongodb-uri", uri, "--database", database]),
+            };
+            command.args(["-w", workers, "--http", "off", "--log", "warn"]);
+            command.args(until);
             if saves {
                 command.arg("--checkpoint").arg(scratch.join("checkpoint"));
             }
@@ -193,6 +212,7 @@ impl Contestant {
             Contestant::Tidemark => tidemark("1", true),
             Contestant::TidemarkTwo => tidemark("2", true),
             Contestant::TidemarkBare => tidemark("1", false),
+            Contestant::TidemarkSqlite => tidemark("1", true),
             Contestant::TidemarkPair => {
                 let mut command = Command::new(programs.join(views));
                 command.args([

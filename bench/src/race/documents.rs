@@ -4,6 +4,8 @@
 //! is compared. Whole numbers, texts, dates and decimals must be equal; doubles to twelve
 //! digits, since some round a mean twice. What each side has for itself (`_id`, `final`,
 //! `epoch`, `updated_at`) is left out.
+//!
+//! Rows of an SQLite file are compared as the documents that they would be (`sqlite.rs`).
 
 use super::measure::Served;
 use mongodb::bson::{RawBsonRef, RawDocument, RawDocumentBuf, doc};
@@ -14,7 +16,7 @@ use std::fmt::Write as _;
 use tokio::runtime::{Builder, Runtime};
 
 /// Collections, and the columns that each groups by.
-const VIEWS: [(&str, &[&str]); 7] = [
+pub(super) const VIEWS: [(&str, &[&str]); 7] = [
     ("customer_analysis", &["gender"]),
     ("product_analysis", &["category"]),
     ("sales_analysis", &["product_id"]),
@@ -25,13 +27,14 @@ const VIEWS: [(&str, &[&str]); 7] = [
 ];
 
 /// Fields that each side has for itself.
-const OWN: [&str; 4] = ["_id", "final", "epoch", "updated_at"];
+pub(super) const OWN: [&str; 4] = ["_id", "final", "epoch", "updated_at"];
 
 /// Two doubles may differ by this share.
 const ROUNDING: f64 = 1e-12;
 
+/// What a field holds.
 #[derive(Debug, PartialEq)]
-enum Value {
+pub(super) enum Value {
     Whole(i64),
     Double(f64),
     Date(i64),
@@ -61,7 +64,10 @@ impl Value {
 }
 
 /// Fields by their names, in the order of these.
-type Fields = Box<[(Box<str>, Value)]>;
+pub(super) type Fields = Box<[(Box<str>, Value)]>;
+
+/// What is done with each document, by its key.
+pub(super) type Each<'a> = dyn FnMut(Box<str>, Fields) -> Result<(), Box<dyn Error>> + 'a;
 
 /// The documents of a database.
 pub struct Documents(HashMap<Box<str>, Fields>);
@@ -123,12 +129,7 @@ impl Reader {
     /// # Errors
     /// When they cannot be read, or one has a field of a kind that no view has.
     pub fn read(&self, database: &str) -> Result<Documents, Box<dyn Error>> {
-        let mut all = HashMap::new();
-        self.each(database, |key, fields| {
-            all.insert(key, fields);
-            Ok(())
-        })?;
-        Ok(Documents(all))
+        Documents::gather(|each| self.each(database, each))
     }
 
     /// Whether a database holds just what is `expected`, but for some fields.
@@ -141,35 +142,10 @@ impl Reader {
         expected: &Documents,
         without: &[&str],
     ) -> Result<usize, Box<dyn Error>> {
-        let mut count = 0;
-        self.each(database, |key, fields| {
-            count += 1;
-            let Some(wanted) = expected.0.get(&key) else {
-                return Err(format!("{database}: {key} should not be there").into());
-            };
-            let same = wanted.len() == fields.len()
-                && wanted
-                    .iter()
-                    .zip(&fields)
-                    .all(|((name, wanted), (other, found))| {
-                        name == other && (without.contains(&&**name) || wanted.is(found))
-                    });
-            match same {
-                true => Ok(()),
-                false => Err(format!("{database}: {key} is {fields:?}, not {wanted:?}").into()),
-            }
-        })?;
-        match count == expected.0.len() {
-            true => Ok(count),
-            false => Err(format!("{database}: {count} documents, not {}", expected.0.len()).into()),
-        }
+        expected.compare(database, without, |each| self.each(database, each))
     }
 
-    fn each(
-        &self,
-        database: &str,
-        mut each: impl FnMut(Box<str>, Fields) -> Result<(), Box<dyn Error>>,
-    ) -> Result<(), Box<dyn Error>> {
+    fn each(&self, database: &str, each: &mut Each<'_>) -> Result<(), Box<dyn Error>> {
         let database: Database = self.client.database(database);
         self.runtime.block_on(async {
             for (name, groups) in VIEWS {
@@ -195,6 +171,49 @@ impl Documents {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// All that `read` gives.
+    pub(super) fn gather(
+        read: impl FnOnce(&mut Each<'_>) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Documents, Box<dyn Error>> {
+        let mut all = HashMap::new();
+        read(&mut |key, fields| {
+            all.insert(key, fields);
+            Ok(())
+        })?;
+        Ok(Documents(all))
+    }
+
+    /// Whether these are just what `read` gives of `place`, but for some fields.
+    pub(super) fn compare(
+        &self,
+        place: &str,
+        without: &[&str],
+        read: impl FnOnce(&mut Each<'_>) -> Result<(), Box<dyn Error>>,
+    ) -> Result<usize, Box<dyn Error>> {
+        let mut count = 0;
+        read(&mut |key, fields| {
+            count += 1;
+            let Some(wanted) = self.0.get(&key) else {
+                return Err(format!("{place}: {key} should not be there").into());
+            };
+            let same = wanted.len() == fields.len()
+                && wanted
+                    .iter()
+                    .zip(&fields)
+                    .all(|((name, wanted), (other, found))| {
+                        name == other && (without.contains(&&**name) || wanted.is(found))
+                    });
+            match same {
+                true => Ok(()),
+                false => Err(format!("{place}: {key} is {fields:?}, not {wanted:?}").into()),
+            }
+        })?;
+        match count == self.0.len() {
+            true => Ok(count),
+            false => Err(format!("{place}: {count} documents, not {}", self.0.len()).into()),
+        }
+    }
 }
 
 fn parts(
@@ -202,9 +221,18 @@ fn parts(
     groups: &[&str],
     document: &RawDocument,
 ) -> Result<(Box<str>, Fields), Box<dyn Error>> {
-    let mut key = collection.to_owned();
-    let mut fields: Vec<(Box<str>, Value)> = Vec::new();
+    let mut fields = Vec::new();
     flatten("", document, &mut fields)?;
+    keyed(collection, groups, fields)
+}
+
+/// Fields in their order, and the key that their document has among all.
+pub(super) fn keyed(
+    collection: &str,
+    groups: &[&str],
+    mut fields: Vec<(Box<str>, Value)>,
+) -> Result<(Box<str>, Fields), Box<dyn Error>> {
+    let mut key = collection.to_owned();
     for group in groups {
         let found = fields.iter().find(|(name, _)| **name == **group);
         write!(key, "|{:?}", found.map(|(_, value)| value))?;

@@ -6,3 +6,4 @@ pub mod measure;
 pub mod plot;
 pub mod report;
 pub mod running;
+pub mod sqlite;
