@@ -10,7 +10,7 @@
 //!
 //! A change stream tells of what a majority has, and of nothing earlier.
 
-use bench::race::contestant::{Contestant, Services};
+use bench::race::contestant::{Contestant, Services, Written};
 use bench::race::running::Running;
 use clap::Parser;
 use hdrhistogram::Histogram;
@@ -67,30 +67,32 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{} events/s and {} probes/s for {} s; milliseconds\n",
         options.rate, options.probes, options.seconds
     );
-    println!("| | p50 | p99 | p99.9 | greatest | probes |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    println!("| | p50 | p99 | p99.9 | greatest | probes | CPU, % of a core |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (number, who) in options.who.iter().enumerate() {
         let name = format!("bench-latency-{}-{number}", std::process::id());
-        let measured = runtime.block_on(measure(&options, *who, &name))?;
+        let (measured, cores) = runtime.block_on(measure(&options, *who, &name))?;
         let at = |quantile| measured.value_at_quantile(quantile);
         println!(
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {:.0} |",
             who.name(),
             at(0.5),
             at(0.99),
             at(0.999),
             measured.max(),
-            measured.len()
+            measured.len(),
+            100.0 * cores
         );
     }
     Ok(())
 }
 
+/// How long probes were under way, and how many cores the contestant has used meanwhile.
 async fn measure(
     options: &Options,
     who: Contestant,
     name: &str,
-) -> Result<Histogram<u64>, Box<dyn Error>> {
+) -> Result<(Histogram<u64>, f64), Box<dyn Error>> {
     let place = options.services.place(format!("{name}-"), false)?;
     let topics: Vec<String> = bench::floor::SEVEN
         .iter()
@@ -100,6 +102,9 @@ async fn measure(
     let client = Client::with_uri_str(&place.uri).await?;
     let database = client.database(&name.replace('-', "_"));
     let scratch = tempfile::tempdir()?;
+    if !matches!(who.writes(scratch.path()), Some(Written::MongoDb)) {
+        return Err(format!("{} writes nothing into MongoDB", who.name()).into());
+    }
 
     let mut contestant = who.lasting(&place, database.name(), scratch.path());
     let mut contestant = Running::start(&mut contestant)?;
@@ -128,10 +133,14 @@ async fn measure(
     let mut sending = Some(sending.start(&place.brokers)?);
     let mut measured = Histogram::<u64>::new(3)?;
     let mut sent = None;
+    let mut spent = None;
     while sent.is_none_or(|sent| measured.len() < sent && now() <= end + LAST_MILLIS) {
         if let Some(over) = sending.take_if(|sending| sending.is_finished()) {
             let count = over.join();
             sent = Some(count.map_err(|_| "the sender of probes has panicked")??);
+        }
+        if spent.is_none() && now() >= begin {
+            spent = Some((Instant::now(), contestant.cpu()));
         }
         // Never given up half way: what the server has sent by then would be lost.
         let Some(change) = changes.next_if_any().await? else {
@@ -152,10 +161,12 @@ async fn measure(
     if measured.len() != sent {
         return Err(format!("{} of {sent} probes came into MongoDB", measured.len()).into());
     }
+    let (since, before) = spent.ok_or("nothing was measured")?;
+    let cores = (contestant.cpu() - before) / since.elapsed().as_secs_f64();
     load.stop()?;
     contestant.stop()?;
     database.drop().await?;
-    Ok(measured)
+    Ok((measured, cores))
 }
 
 /// Milliseconds since the UNIX epoch.

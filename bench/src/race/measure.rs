@@ -85,6 +85,26 @@ impl Process {
         let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         ids.filter_map(Process::read).collect()
     }
+
+    /// Those of `all` that descend from a process, it included.
+    fn tree(root: u32, all: &[Process]) -> Vec<&Process> {
+        let mut tree: Vec<&Process> = all.iter().filter(|p| p.id == root).collect();
+        let mut next = 0;
+        while let Some(id) = tree.get(next).map(|process| process.id) {
+            next += 1;
+            tree.extend(all.iter().filter(|p| p.parent == id));
+        }
+        tree
+    }
+}
+
+/// Processor time so far of a process and all its children, in seconds.
+pub fn cpu_of_tree(root: u32) -> f64 {
+    let all = Process::all();
+    let tree = Process::tree(root, &all);
+    tree.iter()
+        .map(|process| process.own + process.waited)
+        .sum()
 }
 
 /// Runs a command to its end.
@@ -98,16 +118,10 @@ pub fn run(command: &mut Command) -> Result<Cost, Box<dyn Error>> {
     let mut peak = 0.0_f64;
     let root = loop {
         let all = Process::all();
-        let mut tree = vec![child.id()];
         let mut resident = 0.0;
-        let mut next = 0;
-        while let Some(&id) = tree.get(next) {
-            next += 1;
-            tree.extend(all.iter().filter(|p| p.parent == id).map(|p| p.id));
-            if let Some(process) = all.iter().find(|p| p.id == id) {
-                resident += process.resident;
-                seen.insert(id, process.own);
-            }
+        for process in Process::tree(child.id(), &all) {
+            resident += process.resident;
+            seen.insert(process.id, process.own);
         }
         peak = peak.max(resident);
         match all.into_iter().find(|p| p.id == child.id()) {
@@ -128,4 +142,37 @@ pub fn run(command: &mut Command) -> Result<Cost, Box<dyn Error>> {
         peak,
         database: Served::default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_a_process_and_all_that_descends_from_it() {
+        let process = |id, parent| Process {
+            id,
+            parent,
+            is_dead: false,
+            own: 1.0,
+            waited: 0.0,
+            resident: 0.0,
+        };
+        let all = [
+            process(7, 1),
+            process(9, 8),
+            process(8, 7),
+            process(10, 1),
+            process(11, 7),
+        ];
+        let tree = |root| {
+            let found = Process::tree(root, &all).into_iter().map(|p| p.id);
+            let mut found: Vec<u32> = found.collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(tree(7), [7, 8, 9, 11]);
+        assert_eq!(tree(10), [10]);
+        assert_eq!(tree(12), Vec::<u32>::new());
+    }
 }

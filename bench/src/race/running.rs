@@ -1,5 +1,6 @@
 //! A contestant that goes on until it is told to stop.
 
+use super::measure::cpu_of_tree;
 use std::error::Error;
 use std::process::{Child, Command};
 
@@ -13,6 +14,11 @@ impl Running {
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Result<Running, Box<dyn Error>> {
         Ok(Running(command.spawn()?))
+    }
+
+    /// Processor time so far of it and all its children, in seconds.
+    pub fn cpu(&self) -> f64 {
+        cpu_of_tree(self.0.id())
     }
 
     /// Tells it to stop, and waits until it has.
