@@ -27,8 +27,13 @@ struct Options {
     /// Runs of each
     #[arg(long, default_value_t = 5)]
     runs: u32,
-    /// Who takes part
-    #[arg(long, value_delimiter = ',', default_value = "drain,floor,tidemark")]
+    /// Who takes part; the last one said counts
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "drain,floor,tidemark",
+        overrides_with = "who"
+    )]
     who: Vec<Contestant>,
     /// All seven views, and not the four original ones alone
     #[arg(long)]
@@ -199,4 +204,17 @@ fn expect(place: &Place, reader: &Reader, database: &str) -> Result<Documents, B
     reader.drop(database)?;
     measure::run(&mut Contestant::FloorOnce.command(place, database, scratch.path()))?;
     reader.read(database)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_who_counts() {
+        let services = ["race", "--brokers", "b", "--mongodb-uri", "m"];
+        let said = ["--who", "drain,floor", "--who", "tidemark,spark"];
+        let options = Options::parse_from(services.iter().chain(&said));
+        assert_eq!(options.who, [Contestant::Tidemark, Contestant::Spark]);
+    }
 }

@@ -209,10 +209,9 @@ impl Contestant {
             }
             Contestant::Floor => floor("100"),
             Contestant::FloorOnce => floor("0"),
-            Contestant::Tidemark => tidemark("1", true),
+            Contestant::Tidemark | Contestant::TidemarkSqlite => tidemark("1", true),
             Contestant::TidemarkTwo => tidemark("2", true),
             Contestant::TidemarkBare => tidemark("1", false),
-            Contestant::TidemarkSqlite => tidemark("1", true),
             Contestant::TidemarkPair => {
                 let mut command = Command::new(programs.join(views));
                 command.args([
