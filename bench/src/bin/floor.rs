@@ -1,6 +1,6 @@
 //! The plain loop that Tidemark is measured beside; see [`bench::floor`].
 
-use bench::floor::{Database, FOUR, SEVEN, Shop};
+use bench::floor::{Database, Shop, topics};
 use bench::log::Log;
 use clap::Parser;
 use std::error::Error;
@@ -21,7 +21,7 @@ struct Options {
     /// MongoDB
     #[arg(long)]
     mongodb_uri: String,
-    /// The database, which is dropped first
+    /// The database, in which rows of before are replaced
     #[arg(long)]
     database: String,
     /// All seven views, and not the four original ones alone
@@ -34,7 +34,7 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let topics = if options.seven { SEVEN } else { FOUR };
+    let topics = topics(options.seven);
     let mut log = Log::open(&options.brokers, &options.topic_prefix, topics)?;
     let open = || Database::open(&options.mongodb_uri, &options.database);
     let every = Duration::from_millis(options.every);

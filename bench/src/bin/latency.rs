@@ -10,7 +10,9 @@
 //!
 //! A change stream tells of what a majority has, and of nothing earlier.
 
+use bench::floor;
 use bench::race::contestant::{Contestant, Services, Written};
+use bench::race::indexes;
 use bench::race::running::Running;
 use clap::Parser;
 use hdrhistogram::Histogram;
@@ -23,6 +25,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use std::error::Error;
 use std::ops::Range;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -59,6 +62,11 @@ const LAST_MILLIS: i64 = 60_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
+    for who in &options.who {
+        if !matches!(who.writes(Path::new("")), Some(Written::MongoDb)) {
+            return Err(format!("{} writes nothing into MongoDB", who.name()).into());
+        }
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -71,7 +79,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (number, who) in options.who.iter().enumerate() {
         let name = format!("bench-latency-{}-{number}", std::process::id());
-        let (measured, cores) = runtime.block_on(measure(&options, *who, &name))?;
+        let database = name.replace('-', "_");
+        indexes::create(&options.services.mongodb_uri, &database)?;
+        let (measured, cores) = runtime.block_on(measure(&options, *who, &name, &database))?;
         let at = |quantile| measured.value_at_quantile(quantile);
         println!(
             "| {} | {} | {} | {} | {} | {} | {:.0} |",
@@ -92,25 +102,23 @@ async fn measure(
     options: &Options,
     who: Contestant,
     name: &str,
+    database: &str,
 ) -> Result<(Histogram<u64>, f64), Box<dyn Error>> {
     let place = options.services.place(format!("{name}-"), false)?;
-    let topics: Vec<String> = bench::floor::SEVEN
+    let topics: Vec<String> = floor::topics(true)
         .iter()
         .map(|topic| format!("{}{topic}", place.prefix))
         .collect();
     create(&place.brokers, &topics).await?;
     let client = Client::with_uri_str(&place.uri).await?;
-    let database = client.database(&name.replace('-', "_"));
+    let database = client.database(database);
     let scratch = tempfile::tempdir()?;
-    if !matches!(who.writes(scratch.path()), Some(Written::MongoDb)) {
-        return Err(format!("{} writes nothing into MongoDB", who.name()).into());
-    }
 
     let mut contestant = who.lasting(&place, database.name(), scratch.path());
     let mut contestant = Running::start(&mut contestant)?;
     let mut load = Command::new(place.programs.join("generator"));
     load.args(["--brokers", &place.brokers, "--topic-prefix", &place.prefix]);
-    load.args(["--topics", &bench::floor::FOUR.join(",")]);
+    load.args(["--topics", &floor::topics(false).join(",")]);
     load.args(["--rate", &options.rate.to_string(), "--quiet"]);
     let mut load = Running::start(load.stdout(Stdio::null()))?;
 
@@ -157,7 +165,7 @@ async fn measure(
             measured.record(u64::try_from(seen - sent_at).unwrap_or(0))?;
         }
     }
-    let sent = sent.unwrap_or_default();
+    let sent = sent.ok_or("the sender of probes has not ended")?;
     if measured.len() != sent {
         return Err(format!("{} of {sent} probes came into MongoDB", measured.len()).into());
     }

@@ -1,9 +1,10 @@
 //! Tidemark beside a bare consumer, a plain loop and its peers: the crate tells more.
 
-use bench::floor::{FOUR, SEVEN};
+use bench::floor::topics;
 use bench::log::Log;
 use bench::race::contestant::{Contestant, Place, Services, Written};
 use bench::race::documents::{Documents, Reader};
+use bench::race::indexes;
 use bench::race::measure::{self, Cost};
 use bench::race::plot;
 use bench::race::report::Results;
@@ -78,14 +79,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..options.runs {
         for who in &options.who {
             let folder = tempfile::tempdir_in(&scratch)?;
+            let writes = who.writes(folder.path());
             reader.drop(&database)?;
+            if let Some(Written::MongoDb) = writes {
+                indexes::create(&place.uri, &database)?;
+            }
             let before = reader.served()?;
             let cost = measure::run(&mut who.command(&place, &database, folder.path()))?;
             let cost = Cost {
                 database: reader.served()? - before,
                 ..cost
             };
-            match who.writes(folder.path()) {
+            match writes {
                 Some(Written::MongoDb) => {
                     reader.compare(&database, &expected, who.estimates())?;
                 }
@@ -144,7 +149,7 @@ fn generate(place: &Place, rounds: u64) -> Result<(), Box<dyn Error>> {
     command.args(["--start", "2026-10-01T00:00:00", "--partitions", "8"]);
     // Of a topic that none of the four reads, Tidemark would count what is malformed.
     if !place.seven {
-        command.args(["--topics", &FOUR.join(",")]);
+        command.args(["--topics", &topics(false).join(",")]);
     }
     match command.status()?.success() {
         true => Ok(()),
@@ -155,7 +160,7 @@ fn generate(place: &Place, rounds: u64) -> Result<(), Box<dyn Error>> {
 /// Whether all rounds were made. Each makes a customer or a product first, and then, from
 /// the first rounds on, one event of each of the other topics.
 fn is_whole(place: &Place, rounds: u64) -> Result<bool, Box<dyn Error>> {
-    let Ok(log) = Log::open(&place.brokers, &place.prefix, FOUR) else {
+    let Ok(log) = Log::open(&place.brokers, &place.prefix, topics(false)) else {
         return Ok(false);
     };
     let count = |names: &[&str]| -> Result<u64, Box<dyn Error>> {
@@ -187,8 +192,7 @@ fn is_whole(place: &Place, rounds: u64) -> Result<bool, Box<dyn Error>> {
 
 /// Events, and bytes of their values.
 fn measure_topics(place: &Place) -> Result<(u64, u64), Box<dyn Error>> {
-    let topics = if place.seven { SEVEN } else { FOUR };
-    let mut log = Log::open(&place.brokers, &place.prefix, topics)?;
+    let mut log = Log::open(&place.brokers, &place.prefix, topics(place.seven))?;
     let (mut events, mut bytes) = (0, 0);
     while !log.is_read() {
         log.read(|message| {

@@ -14,5 +14,5 @@ mod shop;
 mod table;
 mod write;
 
-pub use shop::{FOUR, SEVEN, Shop};
+pub use shop::{Shop, topics};
 pub use write::Database;

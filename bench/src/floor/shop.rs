@@ -13,10 +13,10 @@ use sinks::mongodb::Bytes;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// The topics of the four original views,
-pub const FOUR: &[&str] = TOPICS.split_at(4).0;
-/// and those of all seven.
-pub const SEVEN: &[&str] = &TOPICS;
+/// The topics of all seven views, or of the four original ones.
+pub fn topics(seven: bool) -> &'static [&'static str] {
+    if seven { &TOPICS } else { &TOPICS[..4] }
+}
 
 /// Microseconds.
 const HOUR: i64 = 3_600_000_000;

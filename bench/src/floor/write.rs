@@ -23,17 +23,14 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, and drops what the database holds.
+    /// Connects.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When the connection string cannot be used.
     pub fn open(uri: &str, name: &str) -> Result<Database, Box<dyn Error>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let database = runtime.block_on(async {
-            let database = Client::with_uri_str(uri).await?.database(name);
-            database.drop().await?;
-            Ok::<_, mongodb::error::Error>(database)
-        })?;
+        let client = runtime.block_on(Client::with_uri_str(uri).into_future())?;
+        let database = client.database(name);
         Ok(Database {
             runtime,
             database,

@@ -1,5 +1,6 @@
 //! Who takes part, and how each is started.
 
+use crate::floor::topics;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -157,29 +158,25 @@ impl Contestant {
             true => &["--until-caught-up"][..],
             false => &[],
         };
-        let tidemark = |workers: &str, saves: bool| {
-            let mut command = program(views);
+        let tidemark = |started: &[&str], saves: bool| {
+            let mut command = Command::new(programs.join(views));
+            command.args(started);
+            command.args(["--brokers", brokers, "--topic-prefix", prefix]);
             match self.writes(scratch) {
                 Some(Written::Sqlite(file)) => command.arg("--sqlite").arg(file),
                 _ => command.args(["--mongodb-uri", uri, "--database", database]),
             };
-            command.args(["-w", workers, "--http", "off", "--log", "warn"]);
-            command.args(until);
+            command.args(["--http", "off", "--log", "warn"]).args(until);
             if saves {
                 command.arg("--checkpoint").arg(scratch.join("checkpoint"));
             }
+            command.stdout(Stdio::null());
             command
         };
         let floor = |every: &str| {
             let mut command = program("floor");
-            command.args([
-                "--mongodb-uri",
-                uri,
-                "--database",
-                database,
-                "--every",
-                every,
-            ]);
+            command.args(["--mongodb-uri", uri, "--database", database]);
+            command.args(["--every", every]);
             if *seven {
                 command.arg("--seven");
             }
@@ -198,39 +195,16 @@ impl Contestant {
         };
         match self {
             Contestant::Drain => {
-                let topics = if *seven {
-                    crate::floor::SEVEN
-                } else {
-                    crate::floor::FOUR
-                };
                 let mut command = program("drain");
-                command.args(["--topics", &topics.join(",")]);
+                command.args(["--topics", &topics(*seven).join(",")]);
                 command
             }
             Contestant::Floor => floor("100"),
             Contestant::FloorOnce => floor("0"),
-            Contestant::Tidemark | Contestant::TidemarkSqlite => tidemark("1", true),
-            Contestant::TidemarkTwo => tidemark("2", true),
-            Contestant::TidemarkBare => tidemark("1", false),
-            Contestant::TidemarkPair => {
-                let mut command = Command::new(programs.join(views));
-                command.args([
-                    "supervise",
-                    "-n",
-                    "2",
-                    "-w",
-                    "1",
-                    "--",
-                    "--brokers",
-                    brokers,
-                ]);
-                command.args(["--topic-prefix", prefix, "--mongodb-uri", uri]);
-                command.args(["--database", database, "--http", "off", "--log", "warn"]);
-                command.args(until).arg("--checkpoint");
-                command.arg(scratch.join("checkpoint"));
-                command.stdout(Stdio::null());
-                command
-            }
+            Contestant::Tidemark | Contestant::TidemarkSqlite => tidemark(&["-w", "1"], true),
+            Contestant::TidemarkTwo => tidemark(&["-w", "2"], true),
+            Contestant::TidemarkBare => tidemark(&["-w", "1"], false),
+            Contestant::TidemarkPair => tidemark(&["supervise", "-n", "2", "-w", "1", "--"], true),
             Contestant::Spark => peer("spark"),
             Contestant::Flink => peer("flink"),
             Contestant::Pathway => peer("pathway"),

@@ -2,6 +2,7 @@
 
 pub mod contestant;
 pub mod documents;
+pub mod indexes;
 pub mod measure;
 pub mod plot;
 pub mod report;
