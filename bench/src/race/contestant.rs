@@ -147,8 +147,9 @@ impl Contestant {
             peers,
             seven,
         } = place;
-        let program = |name: &str| {
+        let program = |name: &str, started: &[&str]| {
             let mut command = Command::new(programs.join(name));
+            command.args(started);
             command.args(["--brokers", brokers, "--topic-prefix", prefix]);
             command.stdout(Stdio::null());
             command
@@ -159,9 +160,7 @@ impl Contestant {
             false => &[],
         };
         let tidemark = |started: &[&str], saves: bool| {
-            let mut command = Command::new(programs.join(views));
-            command.args(started);
-            command.args(["--brokers", brokers, "--topic-prefix", prefix]);
+            let mut command = program(views, started);
             match self.writes(scratch) {
                 Some(Written::Sqlite(file)) => command.arg("--sqlite").arg(file),
                 _ => command.args(["--mongodb-uri", uri, "--database", database]),
@@ -170,11 +169,10 @@ impl Contestant {
             if saves {
                 command.arg("--checkpoint").arg(scratch.join("checkpoint"));
             }
-            command.stdout(Stdio::null());
             command
         };
         let floor = |every: &str| {
-            let mut command = program("floor");
+            let mut command = program("floor", &[]);
             command.args(["--mongodb-uri", uri, "--database", database]);
             command.args(["--every", every]);
             if *seven {
@@ -195,7 +193,7 @@ impl Contestant {
         };
         match self {
             Contestant::Drain => {
-                let mut command = program("drain");
+                let mut command = program("drain", &[]);
                 command.args(["--topics", &topics(*seven).join(",")]);
                 command
             }
