@@ -280,7 +280,7 @@ impl Settings {
             max_ahead: options
                 .max_ahead
                 .map_or(Duration::from_secs(86_400), |d| d.value),
-            max_in_flight: options.max_in_flight.map_or(500_000, |n| n.value.get()),
+            max_in_flight: options.max_in_flight.map_or(2_000_000, |n| n.value.get()),
             views,
             supervised: false,
             http: options.http.map_or_else(Http::default, |h| h.value),

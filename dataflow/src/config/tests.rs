@@ -76,7 +76,7 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.discover_interval, Duration::from_secs(5));
     assert_eq!(settings.idle_timeout, Duration::from_secs(30));
     assert_eq!(settings.max_ahead, Duration::from_secs(86_400));
-    assert_eq!(settings.max_in_flight, 500_000);
+    assert_eq!(settings.max_in_flight, 2_000_000);
     assert_eq!(settings.on_expired, OnExpired::Error);
     assert_eq!(settings.http, Http::Default);
     assert_eq!(settings.log.as_str(), "info");
