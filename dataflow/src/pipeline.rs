@@ -249,6 +249,7 @@ impl Pipeline {
                     saving,
                     generation: how.last.generation,
                     patience: how.patience.clone(),
+                    board: Arc::clone(&board),
                 };
                 let runs = runs.concat(told.runs);
                 let Persisted { reports, kept } = persist(runs, persisting, failed_save.clone());

@@ -59,6 +59,8 @@ pub(super) struct Checkpoints {
     last: Manifest,
     /// The files of the next manifest.
     files: Vec<FileEntry>,
+    /// Updates that arrangements hold, by worker that has told it.
+    held: BTreeMap<usize, u64>,
     /// The last checkpoint that was due and is committed, or had nothing new.
     through: Epoch,
     commits: Background<Commit, Committed, SaveError>,
@@ -150,6 +152,7 @@ impl Checkpoints {
             known,
             heard: saving.restored,
             files: last.files.clone(),
+            held: BTreeMap::new(),
             through: saving.restored,
             last,
             commits,
@@ -162,6 +165,7 @@ impl Checkpoints {
         for report in reports {
             self.heard = self.heard.max(report.checkpoint);
             self.coming.extend(report.files);
+            self.held.insert(report.worker, report.held);
         }
     }
 
@@ -277,7 +281,13 @@ impl Checkpoints {
                 self.obsolete.entry(next).or_default().extend(gone);
             }
         }
-        if !ending && let Some(files) = choose(&self.last.files) {
+        // When a checkpoint of this run is committed, all workers have told what they hold.
+        let told = self.through > self.saving.restored;
+        let held = self.held.values().sum();
+        if !ending
+            && told
+            && let Some(files) = choose(&self.last.files, held)
+        {
             // Only what is committed, and is still there.
             let chosen = files
                 .into_iter()
@@ -312,6 +322,8 @@ mod tests {
         Report {
             checkpoint,
             files: files.collect(),
+            worker: 0,
+            held: 0,
         }
     }
 

@@ -12,6 +12,7 @@ use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
 use crate::Epoch;
 use crate::background::{Background, Held, State, ThreadError};
+use crate::observe::Board;
 use crate::output::Sender;
 use crate::sink::earliest;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub struct Report {
     pub checkpoint: Epoch,
     /// They themselves.
     pub files: Vec<FileEntry>,
+    /// The worker, counted over all processes.
+    pub worker: usize,
+    /// Updates that its arrangements hold.
+    pub held: u64,
 }
 
 /// What persisting needs to know.
@@ -48,6 +53,8 @@ pub struct Persisting {
     pub generation: u64,
     /// How a store that is away is waited for.
     pub patience: Patience,
+    /// Where is told what arrangements hold.
+    pub board: Arc<Board>,
 }
 
 /// What comes of it.
@@ -214,7 +221,12 @@ impl Files {
             self.write(due)?;
             files.extend(self.waiting.remove(&due).unwrap_or_default().files);
         }
-        Ok(Some(Report { checkpoint, files }))
+        Ok(Some(Report {
+            checkpoint,
+            files,
+            worker: self.lane,
+            held: self.persisting.board.held(self.lane),
+        }))
     }
 
     /// Writes what waits for a checkpoint into a file of its own.

@@ -162,6 +162,14 @@ impl Board {
         lock(&self.arrangements).insert((worker, name), now);
     }
 
+    /// Updates that all arrangements of a worker of this process hold, when they told
+    /// it last.
+    pub fn held(&self, worker: usize) -> u64 {
+        let arrangements = lock(&self.arrangements);
+        let of_worker = arrangements.values().filter(|held| held.worker == worker);
+        of_worker.map(|held| held.records).sum()
+    }
+
     /// From now on, the event time of views is known here. Of several workers' the
     /// last counts: all know the same.
     pub fn watch(&self, times: Times) {
@@ -373,6 +381,16 @@ mod tests {
 
     fn board() -> Board {
         Board::new(2, &["sales".to_owned(), "logs".to_owned()], &[table()])
+    }
+
+    #[test]
+    fn a_worker_holds_what_its_arrangements_hold() {
+        let board = board();
+        board.arrangement("sums", 0, 40, 1_600);
+        board.arrangement("members", 0, 3, 90);
+        board.arrangement("sums", 1, 7, 280);
+        board.arrangement("sums", 0, 50, 2_000);
+        assert_eq!([0, 1, 2].map(|worker| board.held(worker)), [53, 7, 0]);
     }
 
     #[test]
