@@ -18,8 +18,8 @@ use std::time::Duration;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Inspect, Probe, probe};
 
-/// Events that a worker may have read that have not come out yet, as in a run that
-/// nobody configured.
+/// Events that a worker may have read that have not come out yet, as in a run of four
+/// workers that nobody configured.
 const MAX_IN_FLIGHT: u64 = 500_000;
 
 /// How a log is replayed.

@@ -318,7 +318,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) max_ahead: Option<Text<Duration>>,
 
-    /// Events a worker may have read that are not yet written; then it pauses [default: 2000000]
+    /// Events a worker may have read that are not yet written; then it pauses [default: 2000000 divided by all workers, but at least 500000; into SQLite 500000]
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(super) max_in_flight: Option<Text<NonZero<u64>>>,
 

@@ -56,7 +56,7 @@ pub struct Settings {
     /// How far the time of an event may be ahead of its message's timestamp.
     pub max_ahead: Duration,
     /// Events that one worker may have read and that are not yet written, at
-    /// least 1; then nothing more is read.
+    /// least 1; then nothing more is read. By default see [`in_flight`].
     pub max_in_flight: u64,
     /// What is changed of each view, by its name. Only known views.
     pub views: BTreeMap<String, ViewOverride>,
@@ -183,6 +183,21 @@ impl Default for LogFilter {
     }
 }
 
+/// Events in flight of all workers of a run by default, and the least of each.
+///
+/// The more are in flight, the more rows that changed several times are written once
+/// while the database is slower than the dataflow. But all of them wait in memory, and
+/// are written when a run is stopped. SQLite is given what waits as one transaction,
+/// which is made in memory as a whole.
+fn in_flight(store: &Store, workers: usize) -> u64 {
+    const ALL: u64 = 2_000_000;
+    const EACH: u64 = 500_000;
+    match store {
+        Store::Mongodb { .. } => (ALL / workers.max(1) as u64).max(EACH),
+        Store::Sqlite { .. } => EACH,
+    }
+}
+
 impl Settings {
     /// Fills in the defaults and checks what one setting alone cannot know.
     pub(super) fn new(mut layers: Layers, known: &[KnownView<'_>]) -> Result<Self, ConfigError> {
@@ -242,8 +257,14 @@ impl Settings {
             ));
         }
 
+        let workers = options.workers.map_or(1, |n| n.value.get());
+        let max_in_flight = options.max_in_flight.map_or_else(
+            || in_flight(&store, workers.saturating_mul(processes)),
+            |n| n.value.get(),
+        );
+
         Ok(Self {
-            workers: options.workers.map_or(1, |n| n.value.get()),
+            workers,
             processes,
             process,
             addresses,
@@ -280,7 +301,7 @@ impl Settings {
             max_ahead: options
                 .max_ahead
                 .map_or(Duration::from_secs(86_400), |d| d.value),
-            max_in_flight: options.max_in_flight.map_or(2_000_000, |n| n.value.get()),
+            max_in_flight,
             views,
             supervised: false,
             http: options.http.map_or_else(Http::default, |h| h.value),

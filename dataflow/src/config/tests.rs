@@ -44,6 +44,19 @@ fn error(args: &[&str], env: &[(&str, &str)]) -> String {
     }
 }
 
+#[test]
+fn workers_share_what_is_in_flight() {
+    let in_flight = |args: &[&str]| {
+        let mongodb = ["--brokers", "k:1", "--mongodb-uri", "mongodb://db/"];
+        settings(&[&mongodb[..], args].concat(), &[]).max_in_flight
+    };
+    assert_eq!(in_flight(&[]), 2_000_000);
+    assert_eq!(in_flight(&["-w", "2"]), 1_000_000);
+    assert_eq!(in_flight(&["-w", "2", "-n", "3"]), 500_000);
+    assert_eq!(in_flight(&["-w", "8"]), 500_000);
+    assert_eq!(in_flight(&["-w", "8", "--max-in-flight", "7"]), 7);
+}
+
 /// A file and its path as a text.
 fn file(text: &str) -> (tempfile::NamedTempFile, String) {
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -76,7 +89,7 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.discover_interval, Duration::from_secs(5));
     assert_eq!(settings.idle_timeout, Duration::from_secs(30));
     assert_eq!(settings.max_ahead, Duration::from_secs(86_400));
-    assert_eq!(settings.max_in_flight, 2_000_000);
+    assert_eq!(settings.max_in_flight, 500_000);
     assert_eq!(settings.on_expired, OnExpired::Error);
     assert_eq!(settings.http, Http::Default);
     assert_eq!(settings.log.as_str(), "info");

@@ -213,10 +213,10 @@ impl Reading {
 
 /// Of an event its row's group is kept, which may be most of it: so many bytes
 /// of a message weigh as much as a usual event.
-const BYTES_OF_AN_EVENT: usize = 1_024;
+const BYTES_OF_AN_EVENT: usize = 4_096;
 /// A dead letter holds its message whole: so many bytes of it weigh as much as
 /// an event whose sums alone are kept.
-const BYTES_OF_A_LETTER: usize = 32;
+const BYTES_OF_A_LETTER: usize = 128;
 
 #[cfg(test)]
 mod tests {
