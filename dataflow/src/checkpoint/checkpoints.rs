@@ -268,6 +268,13 @@ impl Checkpoints {
         self.last = manifest;
     }
 
+    /// Updates that all arrangements hold; 0 until it is known of all workers, which have
+    /// told it when a checkpoint of this run is committed.
+    fn held(&self) -> u64 {
+        let is_known = self.through > self.saving.restored;
+        self.held.values().filter(|_| is_known).sum()
+    }
+
     /// Merges files in the background, where there are enough of them.
     fn merge(&mut self, ending: bool) -> Result<(), SaveError> {
         match self.merges.state()? {
@@ -281,13 +288,7 @@ impl Checkpoints {
                 self.obsolete.entry(next).or_default().extend(gone);
             }
         }
-        // When a checkpoint of this run is committed, all workers have told what they hold.
-        let told = self.through > self.saving.restored;
-        let held = self.held.values().sum();
-        if !ending
-            && told
-            && let Some(files) = choose(&self.last.files, held)
-        {
+        if !ending && let Some(files) = choose(&self.last.files, self.held()) {
             // Only what is committed, and is still there.
             let chosen = files
                 .into_iter()
@@ -327,8 +328,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_worker_that_is_ahead_has_its_files_in_a_checkpoint_before() {
+    /// Goes on from a checkpoint at epoch 0 that names one file, `kept`.
+    fn start() -> Checkpoints {
         let catalog = catalog(&Default::default()).unwrap();
         let wake = timely::execute_directly(|worker| worker.sync_activator_for(vec![0]));
         let every = NonZeroU64::new(1).unwrap();
@@ -349,7 +350,12 @@ mod tests {
             board: Arc::new(Board::new(1, &[], &[])),
             last,
         };
-        let mut checkpoints = Checkpoints::start(committing, wake).unwrap();
+        Checkpoints::start(committing, wake).unwrap()
+    }
+
+    #[test]
+    fn a_worker_that_is_ahead_has_its_files_in_a_checkpoint_before() {
+        let mut checkpoints = start();
         // One worker has finished the first; the other one both, at once.
         let reports = [report(1, &[("a1", 1)]), report(2, &[("b1", 1), ("b2", 2)])];
         checkpoints.hear_files(reports.into_iter());
@@ -358,5 +364,25 @@ mod tests {
         checkpoints.hear_files([report(2, &[("a2", 2)])].into_iter());
         let second = checkpoints.manifest(2);
         assert_eq!(names(&second), ["kept", "a1", "b1", "b2", "a2"]);
+    }
+
+    #[test]
+    fn what_is_held_is_known_when_all_workers_have_told_it() {
+        let mut checkpoints = start();
+        let tell = |checkpoint, worker, held| Report {
+            worker,
+            held,
+            ..report(checkpoint, &[])
+        };
+        checkpoints.hear_files([tell(1, 0, 40), tell(1, 1, 2)].into_iter());
+        assert_eq!(checkpoints.held(), 0);
+        let manifest = checkpoints.manifest(1);
+        checkpoints.is_committed(Committed {
+            manifest,
+            took: Duration::ZERO,
+        });
+        assert_eq!(checkpoints.held(), 42);
+        checkpoints.hear_files([tell(2, 0, 5)].into_iter());
+        assert_eq!(checkpoints.held(), 7);
     }
 }
