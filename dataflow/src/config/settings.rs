@@ -56,7 +56,8 @@ pub struct Settings {
     /// How far the time of an event may be ahead of its message's timestamp.
     pub max_ahead: Duration,
     /// Events that one worker may have read and that are not yet written, at
-    /// least 1; then nothing more is read. By default see [`in_flight`].
+    /// least 1; then nothing more is read. By default two million divided by the
+    /// workers of all processes, but at least half a million; into SQLite that.
     pub max_in_flight: u64,
     /// What is changed of each view, by its name. Only known views.
     pub views: BTreeMap<String, ViewOverride>,
