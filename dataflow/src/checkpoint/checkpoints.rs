@@ -271,8 +271,10 @@ impl Checkpoints {
     /// Updates that all arrangements hold; 0 until it is known of all workers, which have
     /// told it when a checkpoint of this run is committed.
     fn held(&self) -> u64 {
-        let is_known = self.through > self.saving.restored;
-        self.held.values().filter(|_| is_known).sum()
+        if self.through <= self.saving.restored {
+            return 0;
+        }
+        self.held.values().sum()
     }
 
     /// Merges files in the background, where there are enough of them.

@@ -44,19 +44,6 @@ fn error(args: &[&str], env: &[(&str, &str)]) -> String {
     }
 }
 
-#[test]
-fn workers_share_what_is_in_flight() {
-    let in_flight = |args: &[&str]| {
-        let mongodb = ["--brokers", "k:1", "--mongodb-uri", "mongodb://db/"];
-        settings(&[&mongodb[..], args].concat(), &[]).max_in_flight
-    };
-    assert_eq!(in_flight(&[]), 2_000_000);
-    assert_eq!(in_flight(&["-w", "2"]), 1_000_000);
-    assert_eq!(in_flight(&["-w", "2", "-n", "3"]), 500_000);
-    assert_eq!(in_flight(&["-w", "8"]), 500_000);
-    assert_eq!(in_flight(&["-w", "8", "--max-in-flight", "7"]), 7);
-}
-
 /// A file and its path as a text.
 fn file(text: &str) -> (tempfile::NamedTempFile, String) {
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -94,6 +81,19 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.http, Http::Default);
     assert_eq!(settings.log.as_str(), "info");
     assert!(settings.warnings.is_empty());
+}
+
+#[test]
+fn workers_share_what_is_in_flight() {
+    let in_flight = |args: &[&str]| {
+        let mongodb = ["--brokers", "k:1", "--mongodb-uri", "mongodb://db/"];
+        settings(&[&mongodb[..], args].concat(), &[]).max_in_flight
+    };
+    assert_eq!(in_flight(&[]), 2_000_000);
+    assert_eq!(in_flight(&["-w", "2"]), 1_000_000);
+    assert_eq!(in_flight(&["-w", "2", "-n", "3"]), 500_000);
+    assert_eq!(in_flight(&["-w", "8"]), 500_000);
+    assert_eq!(in_flight(&["-w", "8", "--max-in-flight", "7"]), 7);
 }
 
 #[test]
