@@ -99,3 +99,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     let all = fail_points::POINTS.iter().chain(POINTS);
     all.map(|(name, _)| *name)
 }
+
+/// How far the clock of a program with fail points is ahead, in milliseconds: what the file
+/// holds that `FAKE_CLOCK` in the environment names, at this moment. 0 in any other program.
+pub fn clock_ahead() -> i64 {
+    if !cfg!(feature = "fail-points") {
+        return 0;
+    }
+    let path = std::env::var_os("FAKE_CLOCK");
+    let text = path.and_then(|path| std::fs::read_to_string(path).ok());
+    text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}

@@ -25,7 +25,7 @@ use crate::observe::Board;
 use crate::observe::Times;
 use crate::sink::{self, Changes, Gates, Reached, WriteError, Written};
 use crate::start::{Checkpointing, Start};
-use crate::time::watermarks;
+use crate::time::{Trust, watermarks};
 use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::{Catalog, Gauge};
 use sinks::Writer;
@@ -61,8 +61,8 @@ pub struct Parts<S> {
     pub tick: Duration,
     /// Events that this worker may have read that are not written yet.
     pub max_in_flight: u64,
-    /// How far an event's time may be ahead of its message's, in milliseconds.
-    pub max_ahead: i64,
+    /// How far ahead messages and events may be.
+    pub trust: Trust,
     /// Told, once, when it cannot go on.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
@@ -124,7 +124,7 @@ impl Pipeline {
             checkpointing,
             tick,
             max_in_flight,
-            max_ahead,
+            trust,
             failed,
         } = parts;
         let written_open = probe::Handle::new();
@@ -145,11 +145,12 @@ impl Pipeline {
                 topics: Arc::clone(&topics),
                 written: passed.clone(),
                 max_in_flight,
-                max_ahead,
+                trust,
                 board: Arc::clone(&board),
                 restored,
                 partitions: Arc::clone(&start.partitions),
                 again: Arc::clone(&start.again),
+                recorded: Arc::clone(&start.recorded),
                 cadence,
             };
             let (heard, again) = scope.feedback(1);
@@ -200,16 +201,17 @@ impl Pipeline {
                 dead_letters,
                 marks: marks.clone(),
             };
+            let as_one = writers.about.is_none();
             let reached = || {
                 let from = sink::From {
                     views: start.views.clone(),
                     targets: start.catch_up(),
                     known: known.clone(),
                     first: start.first,
+                    limits: as_one.then(|| start.limits()),
                 };
                 Reached::new(from, Arc::clone(&catalog), Arc::clone(&topics))
             };
-            let as_one = writers.about.is_none();
             let reads = |(topic, partition)| match as_one {
                 true => worker == 0,
                 false => owner(topic, partition, peers) == worker,
@@ -217,9 +219,13 @@ impl Pipeline {
             let left = start.left(&catalog, reads);
             let (recorded, publish) = match writers.about {
                 Some(About { record, publish }) => {
-                    let (marks, targets) = (marks.clone(), start.targets.clone());
+                    let before = sink::Before {
+                        offsets: start.targets.clone(),
+                        limits: start.limits(),
+                    };
                     let topics = Arc::clone(&topics);
-                    let recorded = sink::record(marks, targets, topics, record, failed.clone());
+                    let recorded =
+                        sink::record(marks.clone(), before, topics, record, failed.clone());
                     (recorded, Some(publish))
                 }
                 None => {

@@ -162,6 +162,8 @@ fn renumbered(saved: &SavedPartition, numbering: &Numbering, topics: &Topics) ->
     if topics.joined.contains(&saved.topic) {
         // What the view joins is stamped as it was when it was read first.
         saved.time.kafka = NEVER;
+        saved.time.last = None;
+        saved.time.untimed = false;
     }
     saved
 }
@@ -201,6 +203,7 @@ fn watermarks(
             views: views.collect(),
             next: if read_again { 0 } else { mark.next },
             kafka: if stamped_again { NEVER } else { mark.kafka },
+            untimed: mark.untimed && !stamped_again,
             ..mark.clone()
         }
     };

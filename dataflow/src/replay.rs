@@ -8,7 +8,7 @@ use crate::ingest::memory::{MemorySource, Partition};
 use crate::ingest::operator::{Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
-use crate::time::{Watermarks, watermarks};
+use crate::time::{Trust, WallClock, Watermarks, watermarks};
 use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::rows::Became;
 use crate::views::{Catalog, Gauge};
@@ -22,7 +22,10 @@ use timely::dataflow::operators::{ConnectLoop, Feedback, Inspect, Probe, probe};
 /// workers that nobody configured.
 const MAX_IN_FLIGHT: u64 = 500_000;
 
-/// How a log is replayed.
+/// 2100-01-01, in milliseconds: what a clock says by which no log is ahead.
+const LATER: i64 = 4_102_444_800_000;
+
+/// How a log is replayed. The clock says that all of it is past.
 #[derive(Clone, Copy, Debug)]
 pub struct Replay {
     /// Worker threads; partitions are dealt out among them.
@@ -94,11 +97,15 @@ impl Replay {
                     topics: topics(&catalog),
                     written: written.clone(),
                     max_in_flight: MAX_IN_FLIGHT,
-                    max_ahead: self.max_ahead,
+                    trust: Trust {
+                        clock: WallClock::of(|| LATER),
+                        max_ahead: self.max_ahead,
+                    },
                     board: Arc::clone(&board),
                     restored: Epoch::MIN,
                     partitions: Arc::default(),
                     again: Arc::default(),
+                    recorded: Arc::default(),
                     cadence: None,
                 };
                 let (heard, again) = scope.feedback(1);

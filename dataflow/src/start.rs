@@ -18,11 +18,11 @@ use crate::checkpoint::{Cadence, Patience};
 use crate::checkpoint::{SavedPartition, State};
 use crate::rebuild::Again;
 use crate::sink::{CatchUp, Left, Place};
-use crate::time::{SavedWatermarks, Watermarks};
+use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
 use differential_dataflow::Hashable;
-use sinks::{RowId, ViewProgress};
+use sinks::{Limit, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub struct Start {
     pub watermarks: SavedWatermarks,
     /// Offsets that an earlier run may have written the effect of.
     pub targets: BTreeMap<Place, i64>,
+    /// Which timestamps of messages it has believed.
+    pub recorded: Arc<Recorded>,
     /// What it has published of each view.
     pub views: BTreeMap<String, ViewProgress>,
     /// Rows that it may have written otherwise than they come again.
@@ -62,6 +64,10 @@ impl Start {
             again: Arc::default(),
             watermarks: SavedWatermarks::default(),
             targets: BTreeMap::new(),
+            recorded: Arc::new(Recorded {
+                limits: Some(BTreeMap::new()),
+                judged: BTreeMap::new(),
+            }),
             views: BTreeMap::new(),
             in_doubt: Arc::default(),
             finals: Arc::default(),
@@ -81,6 +87,11 @@ impl Start {
         let positions = saved.map(|saved| ((saved.topic, saved.partition), saved.next));
         let positions = positions.filter(|(place, _)| !self.again.until.contains_key(place));
         Arc::new(positions.collect())
+    }
+
+    /// The limits that have been recorded, by topic and partition.
+    pub fn limits(&self) -> BTreeMap<Place, Vec<Limit>> {
+        self.recorded.limits.clone().unwrap_or_default()
     }
 
     /// How far event time has come.

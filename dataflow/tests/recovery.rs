@@ -32,6 +32,7 @@ use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::plan::Sources;
 use tidemark::rebuild;
 use tidemark::start::Checkpointing;
+use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
 use timely::worker::Worker;
 
@@ -196,6 +197,12 @@ impl World {
             let source = MemorySource::new(mine.cloned().collect(), run.turn);
             let source = source.from(&start.positions());
             let failing = Arc::clone(&over);
+            // From run to run it becomes time for what was ahead of the clock.
+            let clock = shop::CLOCK + i64::try_from(number).unwrap() * 3 * shop::MAX_AHEAD;
+            let trust = Trust {
+                clock: WallClock::of(move || clock),
+                max_ahead: MAX_AHEAD,
+            };
             let parts = Parts {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
@@ -206,7 +213,7 @@ impl World {
                 checkpointing: checkpointing.clone(),
                 tick: Duration::from_millis(run.tick),
                 max_in_flight: 1_000,
-                max_ahead: MAX_AHEAD,
+                trust: trust.clone(),
                 failed: Arc::new(move |error: PipelineError| {
                     // Or a later run has taken the checkpoint.
                     let replaced = error.to_string().contains("is there already");
@@ -307,7 +314,8 @@ fn check(
         world.run(number, run, number + 1 == runs.len());
     }
 
-    let expected = oracle::expected(&log, "", rules);
+    let rules = rules.clone().with_limits(world.database.limits());
+    let expected = oracle::expected(&log, "", &rules);
     let (rows, letters) = world.database.contents();
     let rows = shop::shown_rows(&world.catalog, rows.iter());
     shop::compare(&rows, &shop::wanted_rows(&expected));

@@ -1,5 +1,6 @@
 //! What is written at once.
 
+use crate::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -107,8 +108,9 @@ pub struct DeadLetter {
     pub partition: i32,
     /// Kafka offset.
     pub offset: i64,
-    /// Kafka timestamp, in milliseconds since the UNIX epoch.
-    pub timestamp: i64,
+    /// Kafka timestamp, in milliseconds since the UNIX epoch; `None` where no date of the
+    /// years 1 to 9999 can hold it.
+    pub timestamp: Option<i64>,
     /// Why.
     pub reason: Reason,
     /// Why, as a sentence: which field, what was expected, what was found.
@@ -153,6 +155,9 @@ pub struct Progress {
     /// View → how far its event time has come; views without a watermark yet are
     /// not there.
     pub views: BTreeMap<String, ViewProgress>,
+    /// By which timestamps were believed, where rows and progress are written
+    /// [as one](crate::Storage::writes_as_one); else [`Reaching`](crate::Reaching) has it.
+    pub limits: Option<Limits>,
     /// When it was written, in milliseconds since the UNIX epoch.
     pub updated_at: i64,
 }

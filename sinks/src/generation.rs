@@ -79,6 +79,18 @@ impl Claim {
     }
 }
 
+/// From the message at `offset` on, Kafka timestamps through `until` are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Offset of the message.
+    pub offset: i64,
+    /// In milliseconds since the UNIX epoch.
+    pub until: i64,
+}
+
+/// Topic → partition → which timestamps are believed, by rising offsets.
+pub type Limits = BTreeMap<String, BTreeMap<i32, Vec<Limit>>>;
+
 /// What may be in the database already: the effect of offsets below these, and rows
 /// of epochs through this one. Written before the rows are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +99,9 @@ pub struct Reaching {
     pub epoch: u64,
     /// Topic → partition → the offset before which events may have had an effect.
     pub offsets: BTreeMap<String, BTreeMap<i32, i64>>,
+    /// By which of these messages' timestamps were believed; `None` where a program wrote
+    /// it that believed all of them.
+    pub limits: Option<Limits>,
 }
 
 impl Reaching {
@@ -117,6 +132,19 @@ pub struct Standing {
     pub holder: Option<Holder>,
     /// Whether that run has ended, and said so.
     pub ended: bool,
+}
+
+impl Standing {
+    /// By which the timestamps of the messages below [`Reaching::offsets`] and
+    /// [`Progress::offsets`] were believed. `None` where a program has written that believed
+    /// all of them.
+    pub fn limits(&self) -> Option<&Limits> {
+        // What has been written last says most; where rows and progress are written as one,
+        // nothing is said before.
+        let progress = self.progress.as_ref();
+        let of_progress = progress.and_then(|progress| progress.limits.as_ref());
+        self.reaching.limits.as_ref().or(of_progress)
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ mod totals;
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
-pub use generation::{Claim, Holder, Reaching, Standing};
+pub use generation::{Claim, Holder, Limit, Limits, Reaching, Standing};
 pub use letters::LetterQuery;
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};

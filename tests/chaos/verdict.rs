@@ -203,6 +203,7 @@ fn check_counters(addresses: &[String], prefix: &str) {
             of("view_events", "view", view.name),
             of("view_late", "view", view.name),
             of("view_from_the_future", "view", view.name),
+            of("view_malformed", "view", view.name),
             of("malformed", "topic", &topic),
             of("tombstones", "topic", &topic),
         ];

@@ -6,6 +6,7 @@ use crate::process::{Process, free_port};
 use crate::scene::Scene;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -28,6 +29,8 @@ pub struct Pipeline {
     processes: usize,
     /// Where its processes abort, in the words of `FAILPOINTS`.
     fail_points: Option<String>,
+    /// The file that says how far ahead its clock is.
+    clock: Option<String>,
     /// The configuration files that its arguments name.
     files: Vec<Arc<NamedTempFile>>,
 }
@@ -60,6 +63,7 @@ impl Pipeline {
             workers: 1,
             processes: 1,
             fail_points: None,
+            clock: None,
             files: Vec::new(),
         }
     }
@@ -127,15 +131,28 @@ impl Pipeline {
         self
     }
 
+    /// With a clock that is so many milliseconds ahead as the file `path` says, at any
+    /// moment. It takes the program that has fail points.
+    #[must_use]
+    pub fn clock_from(mut self, path: &Path) -> Pipeline {
+        self.clock = Some(path.to_string_lossy().into_owned());
+        self
+    }
+
     /// Starts a process.
     fn process(&self, name: &str, arguments: &[String]) -> Process {
-        match &self.fail_points {
-            None => Process::start("tidemark", name, arguments, &[]),
-            Some(armed) => {
-                let armed = [("FAILPOINTS", armed.as_str())];
-                Process::start(FAILING, name, arguments, &armed)
-            }
-        }
+        let fail_points = self.fail_points.iter().map(|armed| ("FAILPOINTS", armed));
+        let clock = self.clock.iter().map(|path| ("FAKE_CLOCK", path));
+        let environment: Vec<_> = fail_points
+            .chain(clock)
+            .map(|(name, value)| (name, value.as_str()))
+            .collect();
+        let program = if environment.is_empty() {
+            "tidemark"
+        } else {
+            FAILING
+        };
+        Process::start(program, name, arguments, &environment)
     }
 
     /// Ending by itself once everything that the topics hold is written.

@@ -66,11 +66,6 @@ fields!(Final {
     sums,
     closed_at
 });
-fields!(Stamp {
-    kafka,
-    partition,
-    offset
-});
 fields!(Sale {
     stamp,
     slot,
@@ -113,6 +108,47 @@ impl Codec for Slot {
         let (bytes, rest) = from.split_first_chunk()?;
         *from = rest;
         Some(Slot::from_bits(u64::from_be_bytes(*bytes)))
+    }
+}
+
+/// Clock, partition, offset; and where `seen` is not the clock, the partition is negated
+/// (bit by bit) and the difference follows. So a stamp of a program that had one time for
+/// both reads as what it was.
+impl Codec for Stamp {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        let Stamp {
+            kafka,
+            partition,
+            offset,
+            seen,
+        } = self;
+        kafka.put(into);
+        if seen == kafka {
+            partition.put(into);
+            offset.put(into);
+        } else {
+            (!partition).put(into);
+            offset.put(into);
+            seen.wrapping_sub(*kafka).put(into);
+        }
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Stamp> {
+        let kafka = i64::take(from)?;
+        let partition = i32::take(from)?;
+        let offset = i64::take(from)?;
+        let (partition, seen) = match partition {
+            0.. => (partition, kafka),
+            _ => (!partition, kafka.wrapping_add(i64::take(from)?)),
+        };
+        Some(Stamp {
+            kafka,
+            partition,
+            offset,
+            seen,
+        })
     }
 }
 

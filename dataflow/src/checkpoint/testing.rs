@@ -40,6 +40,9 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
         next,
         time: SavedTime {
             kafka: 0,
+            last: Some(7),
+            untimed: false,
+            limits: Some(Vec::new()),
             views: Vec::new(),
         },
     };
@@ -132,10 +135,12 @@ pub(super) fn any_member() -> impl Strategy<Value = (Key, Id, isize)> {
 }
 
 fn any_stamp() -> impl Strategy<Value = Stamp> {
-    (any::<i64>(), any::<i32>(), any::<i64>()).prop_map(|(kafka, partition, offset)| Stamp {
+    let times = (any::<i64>(), prop::option::of(any::<i64>()));
+    (times, 0..=i32::MAX, any::<i64>()).prop_map(|((kafka, seen), partition, offset)| Stamp {
         kafka,
         partition,
         offset,
+        seen: seen.unwrap_or(kafka),
     })
 }
 

@@ -30,7 +30,7 @@ use crate::checkpoint::Cadence;
 use crate::checkpoint::SavedPartition;
 use crate::observe::Board;
 use crate::rebuild::Again;
-use crate::time::{Advanced, Mark, NEVER};
+use crate::time::{Advanced, Mark, NEVER, Recorded, Trust};
 use crate::views::Catalog;
 use crate::views::join::Joined;
 use crate::views::maintain::Contributed;
@@ -73,8 +73,8 @@ pub struct Setup {
     pub written: probe::Handle<Epoch>,
     /// Events that this worker may have read that are not written yet.
     pub max_in_flight: u64,
-    /// How far an event's time may be ahead of its message's, in milliseconds.
-    pub max_ahead: i64,
+    /// How far ahead messages and events may be.
+    pub trust: Trust,
     /// Where counts are kept.
     pub board: Arc<Board>,
     /// The epoch before the first: in it, partitions that are there are announced.
@@ -83,6 +83,8 @@ pub struct Setup {
     pub partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
     pub again: Arc<Again>,
+    /// Which timestamps earlier runs have believed.
+    pub recorded: Arc<Recorded>,
     /// When checkpoints are due, if there are any.
     pub cadence: Option<Cadence>,
 }
@@ -118,16 +120,21 @@ pub fn ingest<'scope>(
             topics,
             written,
             max_in_flight,
-            max_ahead,
+            trust,
             board,
             restored,
             partitions,
             again,
+            recorded,
             cadence,
         } = setup;
         let mut watermarks = vec![NEVER; catalog.definitions.len()];
-        let stood = Restored { partitions, again };
-        let partitions = Partitions::new(Arc::clone(&catalog), worker, max_ahead, stood);
+        let stood = Restored {
+            partitions,
+            again,
+            recorded,
+        };
+        let partitions = Partitions::new(Arc::clone(&catalog), worker, trust, stood);
         let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions);
         let mut flight = Flight::new(written, max_in_flight);
         let mut open = Open {

@@ -18,7 +18,7 @@
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
 use crate::rebuild::Again;
-use crate::time::{Holding, Mark, PartitionTime};
+use crate::time::{Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,13 +29,15 @@ pub(super) struct Restored {
     pub(super) partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
     pub(super) again: Arc<Again>,
+    /// Which timestamps were believed.
+    pub(super) recorded: Arc<Recorded>,
 }
 
 /// The partitions that a worker reads.
 pub(super) struct Partitions {
     catalog: Arc<Catalog>,
     worker: usize,
-    max_ahead: i64,
+    trust: Trust,
     restored: Restored,
     /// By topic, then by partition.
     known: Vec<BTreeMap<i32, Partition>>,
@@ -60,19 +62,18 @@ enum Standing {
 }
 
 impl Partitions {
-    /// None yet, of the topics of `catalog`. `max_ahead` is in milliseconds;
-    /// `restored` says where partitions stood.
+    /// None yet, of the topics of `catalog`. `restored` says where partitions stood.
     pub(super) fn new(
         catalog: Arc<Catalog>,
         worker: usize,
-        max_ahead: i64,
+        trust: Trust,
         restored: Restored,
     ) -> Partitions {
         Partitions {
             known: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
             catalog,
             worker,
-            max_ahead,
+            trust,
             restored,
         }
     }
@@ -80,9 +81,14 @@ impl Partitions {
     /// A partition has been found: it is announced in this epoch.
     pub(super) fn announce(&mut self, topic: usize, partition: i32, epoch: Epoch) {
         let rules = self.catalog.routes[topic].rules();
+        let joined = self.catalog.joined(topic);
         self.known[topic].entry(partition).or_insert_with(|| {
-            let mut time = PartitionTime::new(rules, self.max_ahead);
-            let Restored { partitions, again } = &self.restored;
+            let mut time = PartitionTime::new(rules, self.trust.clone(), joined);
+            let Restored {
+                partitions,
+                again,
+                recorded,
+            } = &self.restored;
             let mut saved = partitions.iter();
             let saved = saved.find(|saved| (saved.topic, saved.partition) == (topic, partition));
             let mut next = 0;
@@ -90,6 +96,7 @@ impl Partitions {
                 time.restore(&saved.time);
                 next = saved.next;
             }
+            time.follow(recorded, (topic, partition), next);
             if let Some(until) = again.until.get(&(topic, partition)) {
                 time.read_again(*until, &again.views, again.joined);
                 next = 0;

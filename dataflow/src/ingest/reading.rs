@@ -3,10 +3,11 @@
 use super::partitions::Partitions;
 use super::source::{Message, Taken};
 use crate::Epoch;
-use crate::observe::{Board, Decision};
+use crate::observe::{Board, Decision, Judged};
+use crate::time::Sent;
 use crate::views::catalog::{self, Catalog, Refused};
 use crate::views::contributions::Contributions;
-use events::Timestamp;
+use crate::views::window::{FIRST_DATE, LAST_DATE};
 use sinks::{DeadLetter, Reason};
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ struct Counts {
 struct Refusals {
     late: u64,
     from_the_future: u64,
+    malformed: u64,
 }
 
 impl Reading {
@@ -80,12 +82,13 @@ impl Reading {
             partitions,
             contributions,
             letters,
+            board,
             ..
         } = self;
         let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
             return Taken::Later;
         };
-        time.message(message.offset, message.timestamp);
+        let sent = time.message(message.offset, message.timestamp);
         let is_again = time.is_again();
         let counts = &mut counts[message.topic];
         counts.events += u64::from(!is_again);
@@ -99,11 +102,12 @@ impl Reading {
 
         let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
         let mut letter = |reason, detail, view| {
+            let (timestamp, detail) = dated(message.timestamp, detail);
             let letter = DeadLetter {
                 topic: topics[message.topic].clone(),
                 partition: message.partition,
                 offset: message.offset,
-                timestamp: message.timestamp,
+                timestamp,
                 reason,
                 detail,
                 view,
@@ -114,21 +118,34 @@ impl Reading {
             weight += letter.size() / BYTES_OF_A_LETTER;
             letters.push(letter);
         };
+        if let Sent::Unit(number, unit) = sent {
+            if !is_again {
+                counts.malformed += 1;
+                letter(Reason::Malformed, of_unit(number, unit), None);
+            }
+            if board.other_unit(message.topic) {
+                let topic = &topics[message.topic];
+                tracing::warn!("{}", unit_warning(topic, message, unit));
+            }
+            return Taken::Weighing(weight);
+        }
         let taken = catalog::Taken {
             value,
             partition: message.partition,
-            offset: message.offset,
-            kafka: Timestamp::from_millis(message.timestamp),
         };
         let mut refused = |Refused {
                                view,
                                time,
                                refusal,
+                               joined,
                            }: Refused| {
             let view = usize::from(view);
             match refusal.reason() {
+                // The books of a view are those of its own topic.
+                _ if joined => {}
                 Reason::FromTheFuture => refusals[view].from_the_future += 1,
-                _ => refusals[view].late += 1,
+                Reason::Malformed => refusals[view].malformed += 1,
+                Reason::Late => refusals[view].late += 1,
             }
             let name = catalog.definitions[view].name.to_owned();
             letter(refusal.reason(), refusal.detail(time), Some(name));
@@ -188,11 +205,21 @@ impl Reading {
             let Refusals {
                 late,
                 from_the_future,
+                malformed,
             } = std::mem::take(&mut self.refusals[view]);
             let rebuilt = self.partitions.is_rebuilt(rule.view);
-            let judged = events + if rebuilt { again } else { 0 } - from_the_future;
+            let all = events + if rebuilt { again } else { 0 };
+            let judged = all - from_the_future - malformed;
             let board = &self.board;
-            board.judged(view, judged - late, late, from_the_future);
+            board.judged(
+                view,
+                Judged {
+                    taken: judged - late,
+                    late,
+                    from_the_future,
+                    malformed,
+                },
+            );
             if !self.is_new[topic] {
                 continue;
             }
@@ -211,6 +238,38 @@ impl Reading {
     }
 }
 
+/// A timestamp as a letter has it, and the detail, which holds it where no date can.
+fn dated(millis: i64, detail: String) -> (Option<i64>, String) {
+    match (FIRST_DATE / 1_000..=LAST_DATE / 1_000).contains(&millis) {
+        true => (Some(millis), detail),
+        false => (
+            None,
+            format!("{detail} (its Kafka timestamp is {millis} ms)"),
+        ),
+    }
+}
+
+/// What is wrong with a message whose timestamp is of another unit.
+fn of_unit(number: i64, unit: &str) -> String {
+    format!(
+        "its Kafka timestamp {number} looks like {unit} since 1970, and Kafka's are milliseconds"
+    )
+}
+
+/// The same for whoever has to find its producer.
+fn unit_warning(topic: &str, message: &Message<'_>, unit: &str) -> String {
+    let Message {
+        partition, offset, ..
+    } = message;
+    format!(
+        "topic {topic}: Kafka timestamps look like {unit} since 1970, first in partition \
+         {partition} at offset {offset} ({}). Kafka's are milliseconds: such messages are dead \
+         letters (malformed). Set the producer right, or have the broker set them \
+         (message.timestamp.type=LogAppendTime)",
+        message.timestamp
+    )
+}
+
 /// Of an event its row's group is kept, which may be most of it: so many bytes
 /// of a message weigh as much as a usual event.
 const BYTES_OF_AN_EVENT: usize = 4_096;
@@ -223,6 +282,7 @@ mod tests {
     use super::super::partitions::Restored;
     use super::*;
     use crate::observe::Snapshot;
+    use crate::time::{Trust, WallClock};
     use serde_json::json;
     use std::io;
     use std::sync::Mutex;
@@ -269,8 +329,12 @@ mod tests {
             let view = tables.iter().position(|table| table.name == "log_analysis");
             let board = Arc::new(Board::new(2, &topics, &tables));
             let workers = [0, 1].map(|worker| {
+                let trust = Trust {
+                    clock: WallClock::of(|| 40_000 * DAY),
+                    max_ahead: DAY,
+                };
                 let mut partitions =
-                    Partitions::new(Arc::clone(&catalog), worker, DAY, Restored::default());
+                    Partitions::new(Arc::clone(&catalog), worker, trust, Restored::default());
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
                 let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));

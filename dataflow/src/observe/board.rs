@@ -29,6 +29,19 @@ use super::{
     times::{Times, ViewTime},
 };
 
+/// What a view made of events.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged {
+    /// It took them.
+    pub taken: u64,
+    /// Their windows had closed.
+    pub late: u64,
+    /// Their times, or their messages', are too far ahead.
+    pub from_the_future: u64,
+    /// It could place them nowhere.
+    pub malformed: u64,
+}
+
 /// What one process knows about itself. Topics, tables and workers are named by
 /// their number in what [`Board::new`] was given; a number out of range is
 /// ignored, since telling must never stop the telling process.
@@ -127,12 +140,25 @@ impl Board {
     }
 
     /// A view took so many events, and did not take others.
-    pub fn judged(&self, view: usize, taken: u64, late: u64, from_the_future: u64) {
+    pub fn judged(&self, view: usize, judged: Judged) {
+        let Judged {
+            taken,
+            late,
+            from_the_future,
+            malformed,
+        } = judged;
         if let Some(table) = self.tables.get(view) {
             table.taken.fetch_add(taken, Relaxed);
             table.late.fetch_add(late, Relaxed);
             table.from_the_future.fetch_add(from_the_future, Relaxed);
+            table.malformed.fetch_add(malformed, Relaxed);
         }
+    }
+
+    /// The timestamps of a topic look like another unit. Returns whether that is new.
+    pub fn other_unit(&self, topic: usize) -> bool {
+        let topic = self.topics.get(topic);
+        topic.is_some_and(|topic| !topic.said_unit.swap(true, Relaxed))
     }
 
     /// Of a view's first events, so many more were not from the future, and so many
@@ -400,8 +426,24 @@ mod tests {
         board.events_read(1, 2, 20);
         board.tombstones(0, 1);
         board.malformed(1, 1);
-        board.judged(0, 1, 2, 3);
-        board.judged(0, 1, 0, 0);
+        board.judged(
+            0,
+            Judged {
+                taken: 1,
+                late: 2,
+                from_the_future: 3,
+                ..Judged::default()
+            },
+        );
+        board.judged(
+            0,
+            Judged {
+                taken: 1,
+                late: 0,
+                from_the_future: 0,
+                ..Judged::default()
+            },
+        );
         board.partition("sales", 0, 1, 3, 10, false);
         board.partition("sales", 0, 1, 4, 10, true);
         board.partition("logs", 2, 0, 2, 1, false);
@@ -455,7 +497,15 @@ mod tests {
         board.rows_written(9, 1, 1);
         board.busiest(9, &row(0, "a", 1));
         board.in_flight(9, 1);
-        board.judged(9, 1, 1, 1);
+        board.judged(
+            9,
+            Judged {
+                taken: 1,
+                late: 1,
+                from_the_future: 1,
+                ..Judged::default()
+            },
+        );
         assert_eq!(board.first_events(9, 1, 1, None), Decision::Closed);
         assert_eq!(board.snapshot().events(), 0);
     }

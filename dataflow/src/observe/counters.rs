@@ -8,7 +8,7 @@ use super::{
 use sinks::Table;
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 /// What was read of a topic.
@@ -19,6 +19,8 @@ pub(super) struct TopicCounters {
     pub(super) bytes: AtomicU64,
     pub(super) tombstones: AtomicU64,
     pub(super) malformed: AtomicU64,
+    /// Whether it has been said that its timestamps look like another unit.
+    pub(super) said_unit: AtomicBool,
 }
 
 /// What a view was given, and what was written of it.
@@ -30,6 +32,7 @@ pub(super) struct TableCounters {
     pub(super) taken: AtomicU64,
     pub(super) late: AtomicU64,
     pub(super) from_the_future: AtomicU64,
+    pub(super) malformed: AtomicU64,
     pub(super) first_events: Mutex<FirstEvents>,
     pub(super) busiest: Mutex<Busiest>,
 }
@@ -42,6 +45,7 @@ impl TopicCounters {
             bytes: AtomicU64::new(0),
             tombstones: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
+            said_unit: AtomicBool::new(false),
         }
     }
 
@@ -66,6 +70,7 @@ impl TableCounters {
             taken: AtomicU64::new(0),
             late: AtomicU64::new(0),
             from_the_future: AtomicU64::new(0),
+            malformed: AtomicU64::new(0),
             first_events: Mutex::new(FirstEvents::NONE),
             busiest: Mutex::new(Busiest::new(table)),
             table: table.clone(),
@@ -81,6 +86,7 @@ impl TableCounters {
             events: self.taken.load(Relaxed),
             late: self.late.load(Relaxed),
             from_the_future: self.from_the_future.load(Relaxed),
+            malformed: self.malformed.load(Relaxed),
             busiest: busiest.top(),
         }
     }

@@ -35,7 +35,7 @@ const LATENCY_BUCKETS: [f64; 16] = [
 /// is emptied after so many.
 const UPKEEP_EVERY: u64 = 1024;
 
-const COUNTERS: [(&str, &str); 14] = [
+const COUNTERS: [(&str, &str); 15] = [
     (
         "tidemark_events_read_total",
         "Messages read from Kafka, by topic.",
@@ -54,8 +54,9 @@ const COUNTERS: [(&str, &str); 14] = [
     ),
     (
         "tidemark_view_events_total",
-        "Events of its topic that a view took, by view. With those that came too late or are \
-         from the future, tombstones and malformed messages, these are all messages read of it.",
+        "Events of its topic that a view took, by view. With those that came too late, are from \
+         the future or could be placed nowhere, tombstones and malformed messages, these are all \
+         messages read of it.",
     ),
     (
         "tidemark_view_late_total",
@@ -63,7 +64,12 @@ const COUNTERS: [(&str, &str); 14] = [
     ),
     (
         "tidemark_view_from_the_future_total",
-        "Events whose time lay too far ahead of their message's for a view, by view.",
+        "Events whose time, or their message's, lay too far ahead for a view, by view.",
+    ),
+    (
+        "tidemark_view_malformed_total",
+        "Events that a view could place in no window, by view: their messages have no timestamp, \
+         or the window is not within the years 1 to 9999.",
     ),
     (
         "tidemark_rows_written_total",
@@ -228,6 +234,7 @@ impl Metrics {
                 label(),
                 table.from_the_future,
             );
+            self.count("tidemark_view_malformed_total", label(), table.malformed);
             self.count("tidemark_rows_written_total", label(), table.puts);
             self.count("tidemark_rows_deleted_total", label(), table.deletes);
         }
@@ -341,6 +348,7 @@ fn labels(partition: &PartitionSnapshot) -> Vec<Label> {
 #[cfg(test)]
 mod tests {
     use super::super::{Board, testing, testing::table};
+    use crate::observe::Judged;
     use crate::time::Holding;
 
     #[test]
@@ -348,7 +356,15 @@ mod tests {
         let board = Board::new(1, &["sales".to_owned()], &[table()]);
         board.events_read(0, 3, 30);
         board.malformed(0, 1);
-        board.judged(0, 1, 2, 1);
+        board.judged(
+            0,
+            Judged {
+                taken: 1,
+                late: 2,
+                from_the_future: 1,
+                ..Judged::default()
+            },
+        );
         board.arrangement("sums", 3, 40, 1_600);
         board.partition("sales", 2, 0, 3, 10, true);
         board.rows_written(0, 5, 1);
@@ -369,6 +385,7 @@ mod tests {
             "tidemark_view_events_total{view=\"sales\"} 1",
             "tidemark_view_late_total{view=\"sales\"} 2",
             "tidemark_view_from_the_future_total{view=\"sales\"} 1",
+            "tidemark_view_malformed_total{view=\"sales\"} 0",
             "tidemark_arrangement_records{arrangement=\"sums\",worker=\"3\"} 40",
             "tidemark_arrangement_bytes{arrangement=\"sums\",worker=\"3\"} 1600",
             "tidemark_rows_written_total{view=\"sales\"} 5",

@@ -32,7 +32,7 @@ mod times;
 mod views;
 mod why;
 
-pub use board::Board;
+pub use board::{Board, Judged};
 pub use checkpoints::CheckpointSnapshot;
 pub use console::Console;
 pub use first_events::{Decision, MostlyLate};

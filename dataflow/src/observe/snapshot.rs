@@ -96,6 +96,9 @@ pub struct TableSnapshot {
     pub late: u64,
     /// Events whose time lay too far ahead for it.
     pub from_the_future: u64,
+    /// Events that it could place nowhere: their messages have no timestamp, or their window
+    /// is in no calendar.
+    pub malformed: u64,
     /// The rows with the greatest first aggregate in the newest window,
     /// greatest first.
     pub busiest: Vec<sinks::Row>,

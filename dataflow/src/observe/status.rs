@@ -122,6 +122,7 @@ fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
 mod tests {
     use super::super::{Board, testing};
     use super::*;
+    use crate::observe::Judged;
     use console::measure_text_width;
 
     fn snapshot(tables: usize) -> Snapshot {
@@ -181,7 +182,15 @@ mod tests {
     #[test]
     fn late_events_are_mentioned_when_there_are_any() {
         let board = Board::new(1, &[], &[testing::table()]);
-        board.judged(0, 10, 1_234, 5);
+        board.judged(
+            0,
+            Judged {
+                taken: 10,
+                late: 1_234,
+                from_the_future: 5,
+                ..Judged::default()
+            },
+        );
         board.dead_letters_written(1_300);
         let lines = plain(&board.snapshot(), 100, 24);
         let said = "dead letters 1,300 (1,234 late) · in flight";

@@ -89,11 +89,17 @@ pub(crate) fn mark(
     let number = catalog.routes.iter().position(|r| r.topic() == topic);
     let number = number.unwrap();
     let rules = catalog.routes[number].rules();
-    let mut time = time::PartitionTime::new(rules, 0);
+    let trust = time::Trust {
+        clock: time::WallClock::of(|| i64::MAX),
+        max_ahead: 0,
+    };
+    let mut time = time::PartitionTime::new(rules, trust, None);
     if let Some(at) = at {
+        // Twice, so that its clock has got there.
         time.message(0, at);
+        time.message(1, at);
         for place in 0..rules.len() {
-            time.judge(place, at * 1_000).unwrap();
+            time.judge(place, Some(at * 1_000)).unwrap();
         }
     }
     let worker = usize::try_from(partition).unwrap();
@@ -139,7 +145,7 @@ pub(crate) fn letter((reason, offset): (sinks::Reason, i64)) -> sinks::DeadLette
         topic: "transactions".to_owned(),
         partition: 0,
         offset,
-        timestamp: 0,
+        timestamp: Some(0),
         reason,
         detail: "price: expected a number, found <null>".to_owned(),
         view: None,

@@ -12,15 +12,17 @@ pub use error::PlanError;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
+use crate::checkpoint::SavedPartition;
 use crate::checkpoint::Store;
 use crate::checkpoint::renumber;
 use crate::ingest::discovery::Found;
 use crate::rebuild::{Again, Change, change, check_names};
 use crate::sink::Place;
 use crate::start::{Start, nothing};
+use crate::time::Recorded;
 use crate::views::Catalog;
 use serde::{Deserialize, Serialize};
-use sinks::{Holder, Reader, Standing};
+use sinks::{Holder, Limit, Limits, Reader, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -181,10 +183,12 @@ impl Sources<'_> {
                 store.describe()
             );
         }
+        let recorded = Arc::new(self.recorded(manifest, &standing, &targets));
         let progress = standing.progress.unwrap_or_default();
         let last = through.max(progress.epoch).max(standing.reaching.epoch);
         let mut start = Start {
             targets,
+            recorded,
             views: progress.views.clone(),
             ..Start::fresh()
         };
@@ -212,6 +216,47 @@ impl Sources<'_> {
             self.in_doubt_without(&progress, &mut start)?;
         }
         Ok(start)
+    }
+
+    /// Which timestamps earlier runs have believed: by the database, which knows of all
+    /// that may have had an effect, else by the checkpoint.
+    fn recorded(
+        &self,
+        manifest: Option<&Manifest>,
+        standing: &Standing,
+        targets: &BTreeMap<Place, i64>,
+    ) -> Recorded {
+        let number = |name: &String| self.topics.iter().position(|topic| topic == name);
+        let by_place = |limits: &Limits| {
+            let known = limits
+                .iter()
+                .filter_map(|(name, of)| Some((number(name)?, of)));
+            let places = known.flat_map(|(topic, of)| {
+                let place = move |(partition, limits): (&i32, &Vec<Limit>)| {
+                    ((topic, *partition), limits.clone())
+                };
+                of.iter().map(place)
+            });
+            places.collect()
+        };
+        let of_checkpoint = || {
+            let saved = &manifest?.state.partitions;
+            let place = |saved: &SavedPartition| {
+                let limits = saved.time.limits.clone()?;
+                Some(((saved.topic, saved.partition), limits))
+            };
+            saved.iter().map(place).collect()
+        };
+        let begins = standing.progress.is_none() && standing.reaching.epoch == 0;
+        Recorded {
+            limits: match standing.limits() {
+                Some(limits) => Some(by_place(limits)),
+                // Nothing has been judged yet.
+                None if begins && targets.is_empty() => Some(BTreeMap::new()),
+                None => of_checkpoint(),
+            },
+            judged: targets.clone(),
+        }
     }
 
     /// Offsets that may have had an effect on rows.

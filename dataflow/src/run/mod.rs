@@ -25,6 +25,7 @@ use crate::plan::{Plan, PlanError, Sources};
 use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
+use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
 use ending::Ending;
 use events::{Products, Topic as _};
@@ -258,7 +259,10 @@ fn operate(
             checkpointing,
             tick: settings.epoch,
             max_in_flight: settings.max_in_flight,
-            max_ahead,
+            trust: Trust {
+                clock: WallClock::system(),
+                max_ahead,
+            },
             ending,
         },
     )

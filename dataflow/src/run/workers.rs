@@ -8,6 +8,7 @@ use crate::ingest::source::Source;
 use crate::observe::Board;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
 use crate::start::{Checkpointing, Start};
+use crate::time::Trust;
 use crate::views::Catalog;
 use sinks::retry::Retrying;
 use sinks::{SinkError, Storage, Writer};
@@ -33,8 +34,8 @@ pub(super) struct Shared {
     pub(super) checkpointing: Option<Checkpointing>,
     pub(super) tick: Duration,
     pub(super) max_in_flight: u64,
-    /// How far an event's time may be ahead of its message's, in milliseconds.
-    pub(super) max_ahead: i64,
+    /// How far ahead messages and events may be.
+    pub(super) trust: Trust,
     pub(super) ending: Ending,
 }
 
@@ -93,7 +94,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
         checkpointing: shared.checkpointing.clone(),
         tick: shared.tick,
         max_in_flight: shared.max_in_flight,
-        max_ahead: shared.max_ahead,
+        trust: shared.trust.clone(),
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);

@@ -74,6 +74,9 @@ mod tests {
             next,
             holding: Holding::Yes,
             kafka: NEVER,
+            least: i64::MAX,
+            untimed: false,
+            limits: Vec::new(),
             views: Vec::new(),
         }
     }

@@ -24,7 +24,7 @@ pub(crate) use operator::earliest;
 pub use operator::{Changes, Writing, Written, write};
 pub use pending::Left;
 pub use progress::{From, Reached, publish};
-pub use record::record;
+pub use record::{Before, record};
 
 use crate::Epoch;
 use crate::background::ThreadError;

@@ -378,6 +378,9 @@ mod tests {
             next,
             holding: crate::time::Holding::Yes,
             kafka: 0,
+            least: i64::MAX,
+            untimed: false,
+            limits: Vec::new(),
             views: Vec::new(),
         };
         pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);

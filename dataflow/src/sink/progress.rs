@@ -7,15 +7,17 @@
 //! was read is written, and said to be.
 
 use super::WriteError;
-use super::catch_up::CatchUp;
+use super::catch_up::{CatchUp, Place};
 use super::operator::{Written, earliest};
 use super::pending::Through;
+use super::record::by_name;
 use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
-use sinks::{Progress, ViewProgress, Writer};
+use crate::views::window::{FIRST_DATE, LAST_DATE};
+use sinks::{Limit, Progress, ViewProgress, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
@@ -33,6 +35,8 @@ pub struct Reached {
     /// and their event time when its final rows are.
     times: BTreeMap<Epoch, Vec<Mark>>,
     known: Watermarks,
+    /// Which timestamps are believed, where nobody records it before rows are written.
+    limits: Option<BTreeMap<Place, Vec<Limit>>>,
     /// What has been published, or will be next.
     now: Progress,
     first: Epoch,
@@ -50,6 +54,8 @@ pub struct From {
     pub known: Watermarks,
     /// The first epoch.
     pub first: Epoch,
+    /// Which timestamps were believed, where that is to be published.
+    pub limits: Option<BTreeMap<Place, Vec<Limit>>>,
 }
 
 impl Reached {
@@ -60,19 +66,22 @@ impl Reached {
             targets,
             known,
             first,
+            limits,
         } = from;
         Reached {
             catalog,
-            topics,
             targets,
             offsets: BTreeMap::new(),
             times: BTreeMap::new(),
             known,
             now: Progress {
+                limits: limits.as_ref().map(|limits| by_name(limits, &topics)),
                 views,
                 ..Progress::default()
             },
+            topics,
             first,
+            limits,
             changed: false,
         }
     }
@@ -92,6 +101,13 @@ impl Reached {
         for (epoch, marks) in take_before(&mut self.offsets, through.complete) {
             self.now.epoch = epoch;
             for mark in marks {
+                if let Some(limits) = &mut self.limits
+                    && !mark.limits.is_empty()
+                {
+                    let place = (mark.topic, mark.partition);
+                    limits.entry(place).or_default().extend(&mark.limits);
+                    self.now.limits = Some(by_name(limits, &self.topics));
+                }
                 let name = self.topics[mark.topic].clone();
                 let offsets = self.now.offsets.entry(name).or_default();
                 self.changed |= offsets.insert(mark.partition, mark.next) != Some(mark.next);
@@ -105,9 +121,11 @@ impl Reached {
             if through == NEVER {
                 continue;
             }
+            // A date beyond these is none to those who read it.
+            let date = |millis: i64| millis.clamp(FIRST_DATE / 1_000, LAST_DATE / 1_000);
             let view = ViewProgress {
-                watermark: watermark.div_euclid(1_000),
-                final_until: definition.window.end_millis(through),
+                watermark: date(watermark.div_euclid(1_000)),
+                final_until: date(definition.window.end_micros(through).div_euclid(1_000)),
             };
             let views = &mut self.now.views;
             // What is final stays so: an earlier run may have come further.

@@ -12,7 +12,7 @@ use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
 use crate::time::Mark;
-use sinks::{Reaching, Writer};
+use sinks::{Limit, Reaching, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
@@ -20,14 +20,22 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
-/// Records on worker 0 how far each epoch reaches, beyond what an earlier run has
-/// recorded (`before`), and returns a stream without data: what its frontier has
+/// What an earlier run has recorded.
+pub struct Before {
+    /// How far rows may reach.
+    pub offsets: BTreeMap<Place, i64>,
+    /// Which timestamps were believed.
+    pub limits: BTreeMap<Place, Vec<Limit>>,
+}
+
+/// Records on worker 0 how far each epoch reaches, and which timestamps it has come to
+/// believe, beyond what an earlier run has recorded (`before`), and returns a stream without data: what its frontier has
 /// passed is recorded.
 ///
 /// When the database refuses, `failed` is called, once, and the frontier stays.
 pub fn record<'scope>(
     marks: StreamVec<'scope, Epoch, Mark>,
-    mut before: BTreeMap<Place, i64>,
+    mut before: Before,
     topics: Arc<[String]>,
     mut writer: Box<dyn Writer>,
     failed: impl Fn(WriteError) + Clone + 'static,
@@ -65,8 +73,12 @@ pub fn record<'scope>(
                 let mut last = None;
                 for (epoch, marks) in take_before(&mut coming, frontier) {
                     for mark in marks {
-                        let known = before.entry((mark.topic, mark.partition)).or_default();
+                        let place = (mark.topic, mark.partition);
+                        let known = before.offsets.entry(place).or_default();
                         *known = mark.next.max(*known);
+                        if !mark.limits.is_empty() {
+                            before.limits.entry(place).or_default().extend(mark.limits);
+                        }
                         // Also where nothing has been read: windows may have closed.
                         last = Some(epoch);
                     }
@@ -85,11 +97,23 @@ pub fn record<'scope>(
     recorded
 }
 
-fn reaching(epoch: Epoch, known: &BTreeMap<Place, i64>, topics: &[String]) -> Reaching {
-    let mut offsets: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
-    for ((topic, partition), next) in known {
-        let of_topic = offsets.entry(topics[*topic].clone()).or_default();
-        of_topic.insert(*partition, *next);
+fn reaching(epoch: Epoch, known: &Before, topics: &[String]) -> Reaching {
+    Reaching {
+        epoch,
+        offsets: by_name(&known.offsets, topics),
+        limits: Some(by_name(&known.limits, topics)),
     }
-    Reaching { epoch, offsets }
+}
+
+/// What is known by place, by the full names of topics.
+pub(super) fn by_name<T: Clone>(
+    known: &BTreeMap<Place, T>,
+    topics: &[String],
+) -> BTreeMap<String, BTreeMap<i32, T>> {
+    let mut by_name: BTreeMap<String, BTreeMap<i32, T>> = BTreeMap::new();
+    for ((topic, partition), of_partition) in known {
+        let of_topic = by_name.entry(topics[*topic].clone()).or_default();
+        of_topic.insert(*partition, of_partition.clone());
+    }
+    by_name
 }

@@ -2,6 +2,7 @@
 
 use super::NEVER;
 use crate::Epoch;
+use crate::views::join::Stamp;
 use crate::views::key::Slot;
 use std::collections::BTreeMap;
 
@@ -14,12 +15,33 @@ pub struct Advanced {
     pub watermark: i64,
     /// The number of its last closed window; [`NEVER`] before the first.
     pub through: i64,
-    /// Of a view that joins: the moments of the windows that are closed now, as
-    /// `(through window, Kafka timestamp in milliseconds)`, ascending.
-    pub moments: Vec<(i64, i64)>,
+    /// Of a view that joins: the moments of the windows that are closed now, ascending.
+    pub moments: Vec<Moment>,
     /// Of a view that joins: no window that is closed later has a moment before
     /// this one.
     pub horizon: i64,
+}
+
+/// As of when windows of a view that joins are closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The number of the last of the windows.
+    pub through: i64,
+    /// A Kafka timestamp, in milliseconds: messages count whose time is not later.
+    pub at: i64,
+    /// Of the view's own topic: partitions, and the offsets below which all their messages
+    /// count, too. What a window has taken is in it when it closes, also where its timestamp
+    /// was a stray one.
+    pub own: Vec<(i32, i64)>,
+}
+
+impl Moment {
+    /// Whether a message of the view's own topic counts.
+    pub fn has(&self, stamp: Stamp) -> bool {
+        let of_partition = |(partition, _): &&(i32, i64)| *partition == stamp.partition;
+        let below = self.own.iter().find(of_partition);
+        stamp.seen <= self.at || below.is_some_and(|(_, below)| stamp.offset < *below)
+    }
 }
 
 /// Which windows are closed.
@@ -58,7 +80,7 @@ pub struct Closing {
     /// The last of them.
     pub through: i64,
     /// Their moments, where they matter: see [`Advanced::moments`].
-    pub moments: Vec<(i64, i64)>,
+    pub moments: Vec<Moment>,
 }
 
 impl Closing {
@@ -72,12 +94,17 @@ impl Closing {
         slot.view() == self.view && (self.from..=self.through).contains(&slot.index())
     }
 
-    /// The moment of a window; [`NEVER`] where there is none.
-    pub fn moment(&self, index: i64) -> i64 {
+    /// The moment of a window, if there is one.
+    pub fn moment(&self, index: i64) -> Option<&Moment> {
         let place = self
             .moments
-            .partition_point(|(through, _)| *through < index);
-        self.moments.get(place).map_or(NEVER, |(_, moment)| *moment)
+            .partition_point(|moment| moment.through < index);
+        self.moments.get(place)
+    }
+
+    /// The same as a Kafka timestamp; [`NEVER`] where there is none.
+    pub fn moment_at(&self, index: i64) -> i64 {
+        self.moment(index).map_or(NEVER, |moment| moment.at)
     }
 }
 
@@ -176,12 +203,38 @@ mod tests {
             view: 0,
             from: 3,
             through: 9,
-            moments: vec![(4, 40), (9, 90)],
+            moments: [(4, 40), (9, 90)]
+                .map(|(through, at)| Moment {
+                    through,
+                    at,
+                    own: vec![(1, through)],
+                })
+                .to_vec(),
         };
         assert_eq!(
-            [3, 4, 5, 9].map(|index| closing.moment(index)),
+            [3, 4, 5, 9].map(|index| closing.moment_at(index)),
             [40, 40, 90, 90]
         );
-        assert_eq!(closing.moment(10), NEVER);
+        assert_eq!((closing.moment_at(10), closing.moment(10)), (NEVER, None));
+    }
+
+    #[test]
+    fn a_moment_has_what_was_sent_by_then_and_what_was_read_by_then() {
+        let moment = Moment {
+            through: 4,
+            at: 40,
+            own: vec![(0, 7), (1, 5)],
+        };
+        let has = |partition, offset, seen| {
+            moment.has(Stamp {
+                kafka: 0,
+                partition,
+                offset,
+                seen,
+            })
+        };
+        assert!(has(0, 100, 40) && has(2, 100, 40));
+        assert!(!has(0, 100, 41) && !has(2, 0, 41));
+        assert!(has(0, 6, 9_999) && !has(0, 7, 9_999) && !has(1, 6, 9_999));
     }
 }

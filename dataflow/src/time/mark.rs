@@ -1,6 +1,11 @@
 //! What a worker tells all others of a partition that it reads.
 
+use super::NEVER;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+use sinks::Limit;
+use std::fmt;
 
 /// Where a partition stands at the end of an epoch. It replaces what was said of
 /// the partition before.
@@ -16,9 +21,19 @@ pub struct Mark {
     pub next: i64,
     /// Whether it holds the watermark.
     pub holding: Holding,
-    /// The largest Kafka timestamp that has been seen in it, in milliseconds;
-    /// [`NEVER`](super::NEVER) before the first.
+    /// The partition's clock, in milliseconds: see [`PartitionTime`](super::PartitionTime).
+    /// [`NEVER`](super::NEVER) before the second message.
     pub kafka: i64,
+    /// The least time of a message since the last mark, in milliseconds; the greatest there
+    /// is where none has come.
+    #[serde(default = "never_less")]
+    pub least: i64,
+    /// Whether it has messages, and none of them has a timestamp.
+    #[serde(default)]
+    pub untimed: bool,
+    /// Which timestamps have come to be believed since the last mark.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// One for each view of its topic.
     pub views: Vec<ViewMark>,
 }
@@ -33,9 +48,73 @@ pub struct ViewMark {
     /// The partition's watermark; [`NEVER`](super::NEVER) before the first.
     pub watermark: i64,
     /// The windows that the watermark has passed since the last mark, where it
-    /// matters when: the number of the last window passed, and the Kafka
-    /// timestamp (in milliseconds, made non-decreasing) of the message that did it.
-    pub passed: Vec<(i64, i64)>,
+    /// matters when.
+    pub passed: Vec<Passed>,
+}
+
+/// Windows that a partition's watermark has passed by one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The number of the last of them.
+    pub through: i64,
+    /// The moment at which they were passed, in milliseconds: the time of that message, or of
+    /// the next one where that is less. So a stray timestamp makes no moment.
+    pub moment: i64,
+    /// The offset of the message.
+    pub offset: i64,
+}
+
+impl Passed {
+    /// A message has come whose time is `seen`: the last ones, of `newest_first`, were passed
+    /// no later.
+    pub(super) fn lower<'a>(newest_first: impl Iterator<Item = &'a mut Passed>, seen: i64) {
+        for passed in newest_first {
+            if passed.moment <= seen {
+                return;
+            }
+            passed.moment = seen;
+        }
+    }
+}
+
+fn never_less() -> i64 {
+    i64::MAX
+}
+
+impl Serialize for Passed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.through, self.moment, self.offset).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Passed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Passed, D::Error> {
+        deserializer.deserialize_tuple(3, PassedVisitor)
+    }
+}
+
+struct PassedVisitor;
+
+impl<'de> Visitor<'de> for PassedVisitor {
+    type Value = Passed;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the number of a window, a moment and an offset")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Passed, A::Error> {
+        let through = sequence.next_element()?;
+        let moment = sequence.next_element()?;
+        let (Some(through), Some(moment)) = (through, moment) else {
+            return Err(A::Error::invalid_length(1, &self));
+        };
+        Ok(Passed {
+            through,
+            moment,
+            // In a checkpoint of a program that kept none.
+            offset: sequence.next_element()?.unwrap_or(NEVER),
+        })
+    }
 }
 
 /// Whether a partition holds the watermark.

@@ -21,16 +21,18 @@
 //! again, and a capability once dropped cannot be had back.)
 
 mod advanced;
+mod ahead;
 mod mark;
 mod operator;
 mod partition;
 mod refusal;
 mod watermarks;
 
-pub use advanced::{Advanced, Closed, Closing, Closings};
-pub use mark::{Holding, Mark, ViewMark};
+pub use advanced::{Advanced, Closed, Closing, Closings, Moment};
+pub use ahead::{Recorded, Trust, WallClock};
+pub use mark::{Holding, Mark, Passed, ViewMark};
 pub use operator::watermarks;
-pub use partition::{PartitionTime, Rule, SavedTime, SavedViewTime, ViewTime};
+pub use partition::{PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime};
 pub use refusal::Refusal;
 pub(crate) use refusal::shown;
 pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watermarks};

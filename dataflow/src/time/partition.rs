@@ -4,10 +4,24 @@
 //! largest event time at earlier offsets of its own partition. That is decided
 //! here, where the partition is read, from its log alone: neither the other
 //! partitions nor the workers nor the pace have a part in it.
+//!
+//! **The clock of a partition** says how far its messages have come by their Kafka
+//! timestamps. One stray timestamp must not move it: it is the largest time that two
+//! neighbouring messages have both reached. Messages that are [not believed](super::ahead),
+//! or have no timestamp, are no neighbours.
+//!
+//! ```text
+//!   timestamp    100   101   900   102   103
+//!   clock          -   100   101   102   102     min of each two, and never back
+//!   message        100   101   900   102   103   max of its timestamp and the clock before
+//! ```
 
-use super::{Holding, Mark, NEVER, Refusal, ViewMark};
+use super::ahead::{Ahead, Recorded, Trust};
+use super::{Holding, Mark, NEVER, Passed, Refusal, ViewMark};
+use crate::views::join::Stamp;
 use crate::views::window::{Lateness, Window};
 use serde::{Deserialize, Serialize};
+use sinks::Limit;
 
 /// How a view judges events.
 #[derive(Clone, Copy, Debug)]
@@ -22,18 +36,41 @@ pub struct Rule {
     pub notes_passing: bool,
 }
 
+/// What the Kafka timestamp of a message says, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// When it was sent.
+    At(i64),
+    /// Nothing: it has none.
+    Never,
+    /// More than is believed.
+    Ahead(i64),
+    /// A number that looks like seconds or microseconds, and the name of these.
+    Unit(i64, &'static str),
+}
+
 /// The event time of one partition, for each view of its topic.
 #[derive(Debug)]
 pub struct PartitionTime {
-    /// How far an event may be ahead of its message, in milliseconds.
-    max_ahead: i64,
-    /// The largest Kafka timestamp so far, in milliseconds.
-    kafka: i64,
+    ahead: Ahead,
+    /// The partition's clock, in milliseconds; [`NEVER`] before the second message.
+    clock: i64,
+    /// The timestamp of the last message that was believed, in milliseconds.
+    last: i64,
+    /// Whether no message so far had a timestamp, and there were some.
+    is_untimed: bool,
+    /// Of the current message: its offset, timestamp, and time (in milliseconds).
+    offset: i64,
+    sent: Sent,
+    seen: i64,
     /// From here on, in microseconds, an event of the current message is from
     /// the future.
     limit: i64,
-    message: i64,
+    /// The least time of a message since the last mark.
+    least: i64,
     views: Vec<ViewTime>,
+    /// The view of another topic that joins this one, and how long its windows stay open.
+    joined: Option<(u16, Lateness)>,
     /// While messages are read that others have taken up before.
     again: Option<Again>,
 }
@@ -45,14 +82,27 @@ struct Again {
     until: i64,
     /// Whether that is for what is joined, too.
     joined: bool,
+    /// Where the clock stood, and the last timestamp.
+    clock: i64,
+    last: i64,
 }
 
 /// What a checkpoint keeps of a partition's event time: all that is not told by
 /// its marks already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedTime {
-    /// The largest Kafka timestamp so far, in milliseconds.
+    /// The partition's clock, in milliseconds.
     pub kafka: i64,
+    /// The timestamp of the last message that was believed, in milliseconds. A program that
+    /// kept none had the largest of all as clock.
+    #[serde(default)]
+    pub last: Option<i64>,
+    /// Whether no message had a timestamp.
+    #[serde(default)]
+    pub untimed: bool,
+    /// Which timestamps have been believed; none where all were.
+    #[serde(default)]
+    pub limits: Option<Vec<Limit>>,
     /// One for each view of the topic.
     pub views: Vec<SavedViewTime>,
 }
@@ -77,23 +127,30 @@ pub struct SavedViewTime {
 #[derive(Debug)]
 pub struct ViewTime {
     rule: Rule,
+    /// Numbers of the first and the last window that a calendar has.
+    calendar: (i64, i64),
     /// The smallest event time so far; beyond all times before the first.
     earliest: i64,
     latest: i64,
     watermark: i64,
     /// The last window that the watermark has passed.
     through: i64,
-    passed: Vec<(i64, i64)>,
+    passed: Vec<Passed>,
     /// Whether it is rebuilt.
     again: bool,
 }
 
+/// 2000-01-01, in milliseconds: what a shop sends is younger.
+const YEAR_2000: i64 = 946_684_800_000;
+
 impl PartitionTime {
     /// A partition of which nothing has been read, with `rules` in the order of
-    /// its topic's views.
-    pub fn new(rules: &[Rule], max_ahead: i64) -> PartitionTime {
+    /// its topic's views. `joined`: the view of another topic that joins this one, if there
+    /// is one.
+    pub fn new(rules: &[Rule], trust: Trust, joined: Option<(u16, Lateness)>) -> PartitionTime {
         let view = |rule: &Rule| ViewTime {
             rule: *rule,
+            calendar: rule.window.of_calendar(),
             earliest: i64::MAX,
             latest: NEVER,
             watermark: NEVER,
@@ -102,11 +159,17 @@ impl PartitionTime {
             again: false,
         };
         PartitionTime {
-            max_ahead,
-            kafka: NEVER,
+            ahead: Ahead::new(trust),
+            clock: NEVER,
+            last: NEVER,
+            is_untimed: false,
+            offset: NEVER,
+            sent: Sent::Never,
+            seen: NEVER,
             limit: NEVER,
-            message: NEVER,
+            least: i64::MAX,
             views: rules.iter().map(view).collect(),
+            joined,
             again: None,
         }
     }
@@ -121,14 +184,19 @@ impl PartitionTime {
             through: view.through,
         };
         SavedTime {
-            kafka: self.kafka,
+            kafka: self.clock,
+            last: Some(self.last),
+            untimed: self.is_untimed,
+            limits: Some(self.ahead.limits().to_vec()),
             views: self.views.iter().map(view).collect(),
         }
     }
 
     /// Goes on from what a checkpoint kept, as far as it knows the views.
     pub fn restore(&mut self, saved: &SavedTime) {
-        self.kafka = saved.kafka;
+        self.clock = saved.kafka;
+        self.last = saved.last.unwrap_or(saved.kafka);
+        self.is_untimed = saved.untimed;
         for view in &mut self.views {
             let mut known = saved.views.iter();
             if let Some(known) = known.find(|known| known.view == view.rule.view) {
@@ -140,13 +208,40 @@ impl PartitionTime {
         }
     }
 
+    /// Follows what earlier runs have recorded of it, by its topic and number; all before
+    /// the offset `next` is read.
+    pub fn follow(&mut self, recorded: &Recorded, place: (usize, i32), next: i64) {
+        let judged = recorded.judged.get(&place).copied().unwrap_or(0);
+        let limits = recorded.limits.as_ref();
+        let limits = limits.map(|limits| limits.get(&place).cloned().unwrap_or_default());
+        self.ahead.restore(limits, judged.max(next));
+    }
+
     /// Messages below the offset `until` are read again: they are for these views only,
     /// and for what is joined if `joined`.
     pub fn read_again(&mut self, until: i64, views: &[u16], joined: bool) {
         for view in &mut self.views {
             view.again = views.contains(&view.rule.view);
         }
-        self.again = Some(Again { until, joined });
+        self.again = Some(Again {
+            until,
+            joined,
+            clock: self.clock,
+            last: self.last,
+        });
+        (self.clock, self.last, self.is_untimed) = (NEVER, NEVER, false);
+        self.ahead.start_again();
+    }
+
+    /// All that was to be read again has been.
+    fn end_again(&mut self) {
+        if let Some(before) = self.again.take() {
+            // Where the beginning of the log has expired, less has been read than then.
+            self.clock = self.clock.max(before.clock);
+            if self.last == NEVER {
+                self.last = before.last;
+            }
+        }
     }
 
     /// Whether the current message is read again.
@@ -167,57 +262,154 @@ impl PartitionTime {
         self.again.as_ref().is_none_or(|again| again.joined)
     }
 
-    /// Takes up the message at `offset` with this Kafka timestamp, in milliseconds. To
-    /// be called for every message, whatever it holds.
+    /// Takes up the message at `offset` with this Kafka timestamp, in milliseconds; 0 and
+    /// below are none. To be called for every message, whatever it holds. Returns what the
+    /// timestamp says.
     #[inline]
-    pub fn message(&mut self, offset: i64, kafka: i64) {
+    pub fn message(&mut self, offset: i64, kafka: i64) -> Sent {
         if self
             .again
             .as_ref()
             .is_some_and(|again| offset >= again.until)
         {
-            self.again = None;
+            self.end_again();
         }
-        self.message = kafka;
-        self.kafka = self.kafka.max(kafka);
-        // Times have microseconds, and count here by their whole milliseconds.
-        self.limit = kafka
-            .saturating_add(self.max_ahead)
-            .saturating_add(1)
-            .saturating_mul(1_000);
+        self.ahead.seek(offset);
+        self.offset = offset;
+        self.sent = match kafka {
+            kafka if kafka >= YEAR_2000 && self.ahead.is_within(kafka) => Sent::At(kafka),
+            kafka => self.judge_timestamp(kafka),
+        };
+        match self.sent {
+            Sent::At(kafka) => {
+                self.seen = kafka.max(self.clock);
+                self.clock = self.clock.max(self.last.min(kafka));
+                self.last = kafka;
+                self.is_untimed = false;
+                // Times have microseconds, and count here by their whole milliseconds.
+                self.limit = kafka
+                    .saturating_add(self.ahead.max_ahead())
+                    .saturating_add(1)
+                    .saturating_mul(1_000);
+                self.least = self.least.min(self.seen);
+                for view in &mut self.views {
+                    Passed::lower(view.passed.iter_mut().rev(), self.seen);
+                }
+            }
+            Sent::Never | Sent::Ahead(_) | Sent::Unit(..) => {
+                self.seen = self.clock;
+                self.limit = i64::MAX;
+                self.is_untimed = self.last == NEVER && self.sent == Sent::Never;
+            }
+        }
+        self.sent
     }
 
-    /// The partition's timestamps made non-decreasing: the largest so far, in
-    /// milliseconds.
-    pub fn kafka(&self) -> i64 {
-        self.kafka
+    /// What a timestamp says that is not surely believed.
+    #[cold]
+    fn judge_timestamp(&mut self, kafka: i64) -> Sent {
+        if kafka <= 0 {
+            return Sent::Never;
+        }
+        let units = [
+            (kafka.saturating_mul(1_000), "seconds"),
+            (kafka / 1_000, "microseconds"),
+        ];
+        for (millis, unit) in units {
+            let is_usual = (YEAR_2000..i64::MAX).contains(&millis);
+            if is_usual && self.ahead.believes(self.offset, millis) {
+                return Sent::Unit(kafka, unit);
+            }
+        }
+        match self.ahead.believes(self.offset, kafka) {
+            true => Sent::At(kafka),
+            false => Sent::Ahead(kafka),
+        }
+    }
+
+    /// How new the current message is, which is of this partition.
+    #[inline]
+    pub fn stamp(&self, partition: i32) -> Stamp {
+        Stamp {
+            kafka: self.clock,
+            partition,
+            offset: self.offset,
+            seen: self.seen,
+        }
     }
 
     /// Judges an event of the current message for the view at `place`: the number
-    /// of the window it belongs to.
+    /// of the window it belongs to. `time` is the event's, in microseconds; `None` where the
+    /// view goes by the timestamp of the message.
     ///
     /// # Errors
     /// When it does not belong into the view (any more).
     #[inline]
-    pub fn judge(&mut self, place: usize, time: i64) -> Result<i64, Refusal> {
+    pub fn judge(&mut self, place: usize, time: Option<i64>) -> Result<i64, Refusal> {
+        let rule = self.views[place].rule;
+        let is_bounded = rule.lateness != Lateness::Forever;
+        let time = match (self.sent, time) {
+            (Sent::At(kafka), None) => kafka.saturating_mul(1_000),
+            (Sent::At(kafka), Some(time)) => {
+                // Where no window ever closes, the future does no harm.
+                if time >= self.limit && is_bounded {
+                    let kafka = kafka.saturating_mul(1_000);
+                    return Err(Refusal::FromTheFuture { time, kafka });
+                }
+                time
+            }
+            (_, time) => self.untimed(time, is_bounded)?,
+        };
+        let index = rule.window.index_of(time);
         let view = &mut self.views[place];
-        // Where no window ever closes, the future does no harm.
-        if time >= self.limit && view.rule.lateness != Lateness::Forever {
-            return Err(Refusal::FromTheFuture {
-                time,
-                kafka: self.message.saturating_mul(1_000),
-            });
+        if index < view.calendar.0 || index > view.calendar.1 {
+            return Err(Refusal::OutOfCalendar { time });
         }
-        let index = view.rule.window.index_of(time);
-        let is_late = view.rule.window.end_micros(index) <= view.watermark;
+        let is_late = rule.window.end_micros(index) <= view.watermark;
         view.earliest = view.earliest.min(time);
         if time > view.latest {
-            view.advance(time, self.kafka);
+            view.advance(time, self.offset, self.seen);
         }
         if is_late {
             Err(view.late(index))
         } else {
             Ok(index)
+        }
+    }
+
+    /// The time, in microseconds, of an event whose message's timestamp says nothing.
+    #[cold]
+    fn untimed(&mut self, time: Option<i64>, is_bounded: bool) -> Result<i64, Refusal> {
+        if let Sent::Ahead(kafka) = self.sent {
+            return match is_bounded {
+                true => Err(Refusal::Ahead { kafka }),
+                false => Ok(time.unwrap_or(kafka.saturating_mul(1_000))),
+            };
+        }
+        let Some(time) = time else {
+            return match self.clock {
+                NEVER => Err(Refusal::NoTime),
+                clock => Ok(clock.saturating_mul(1_000)),
+            };
+        };
+        let millis = time.div_euclid(1_000);
+        match !is_bounded || self.ahead.believes(self.offset, millis) {
+            true => Ok(time),
+            false => Err(Refusal::AheadOfClock { time }),
+        }
+    }
+
+    /// Whether what is joined takes the current message as a version.
+    ///
+    /// # Errors
+    /// With the view that joins it and does not.
+    #[inline]
+    pub fn judge_joined(&self) -> Result<(), (u16, Refusal)> {
+        match (self.sent, self.joined) {
+            (Sent::Ahead(kafka), Some((view, lateness))) if lateness != Lateness::Forever => {
+                Err((view, Refusal::Ahead { kafka }))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -255,20 +447,30 @@ impl PartitionTime {
             watermark: view.watermark,
             passed: std::mem::take(&mut view.passed),
         };
+        let kafka = match &self.again {
+            // For whoever does not read it again, it is where it was.
+            Some(again) if !again.joined => again.clock,
+            _ => self.clock,
+        };
         Mark {
             topic,
             partition,
             worker,
             next,
             holding,
-            kafka: self.kafka,
+            kafka,
+            least: std::mem::replace(&mut self.least, i64::MAX),
+            untimed: self.is_untimed,
+            limits: self.ahead.take_new(),
             views: self.views.iter_mut().map(view).collect(),
         }
     }
 }
 
 impl ViewTime {
-    fn advance(&mut self, time: i64, kafka: i64) {
+    /// The largest event time becomes `time`, by the message at `offset`, whose own time is
+    /// `seen`.
+    fn advance(&mut self, time: i64, offset: i64, seen: i64) {
         self.latest = time;
         let Lateness::Millis(lateness) = self.rule.lateness else {
             return;
@@ -282,7 +484,11 @@ impl ViewTime {
             let through = self.rule.window.last_before(watermark);
             if through > self.through {
                 self.through = through;
-                self.passed.push((through, kafka));
+                self.passed.push(Passed {
+                    through,
+                    moment: seen,
+                    offset,
+                });
             }
         }
     }
@@ -297,103 +503,5 @@ impl ViewTime {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: i64 = 60_000_000;
-    const HOUR: i64 = 60 * MINUTE;
-
-    fn partition(lateness: Lateness) -> PartitionTime {
-        let rule = Rule {
-            view: 0,
-            window: Window::HOUR,
-            lateness,
-            notes_passing: true,
-        };
-        let mut partition = PartitionTime::new(&[rule], 24 * 3_600_000);
-        partition.message(0, 0);
-        partition
-    }
-
-    fn lateness(hours: i64) -> Lateness {
-        Lateness::Millis(hours * 3_600_000)
-    }
-
-    #[test]
-    fn an_event_is_late_from_the_moment_its_window_s_end_is_passed() {
-        let mut one = partition(lateness(1));
-        assert_eq!(one.judge(0, 10 * HOUR - 1), Ok(9));
-        // The watermark is at 9:00 less a microsecond: the window that ends at 9 is open.
-        assert_eq!(one.judge(0, 8 * HOUR), Ok(8));
-        assert_eq!(one.judge(0, 10 * HOUR), Ok(10));
-        assert_eq!(
-            one.judge(0, 9 * HOUR - 1),
-            Err(Refusal::Late {
-                start: 8 * HOUR,
-                end: 9 * HOUR,
-                watermark: 9 * HOUR
-            })
-        );
-        assert_eq!(one.judge(0, 9 * HOUR), Ok(9));
-    }
-
-    #[test]
-    fn nothing_is_late_for_ever() {
-        let mut one = partition(Lateness::Forever);
-        assert_eq!(one.judge(0, 20 * HOUR), Ok(20));
-        assert_eq!(one.judge(0, -20 * HOUR), Ok(-20));
-        assert_eq!(one.judge(0, 2_000 * HOUR), Ok(2_000), "nor from the future");
-    }
-
-    #[test]
-    fn the_future_is_not_believed_and_moves_nothing() {
-        let mut one = partition(lateness(1));
-        let limit = 24 * HOUR;
-        assert!(matches!(
-            one.judge(0, limit + 1_000),
-            Err(Refusal::FromTheFuture { .. })
-        ));
-        assert_eq!(one.judge(0, 0), Ok(0));
-        // A day ahead, in whole milliseconds, is believed.
-        assert_eq!(one.judge(0, limit + 999), Ok(24));
-        assert!(matches!(one.judge(0, 0), Err(Refusal::Late { .. })));
-    }
-
-    #[test]
-    fn late_events_are_seen_and_those_of_the_future_are_not() {
-        let mut one = partition(lateness(1));
-        assert_eq!(one.spread(0), None);
-        one.judge(0, 5 * HOUR).unwrap();
-        one.judge(0, HOUR).unwrap_err();
-        one.judge(0, 100 * HOUR).unwrap_err();
-        assert_eq!(one.spread(0), Some((HOUR, 5 * HOUR)));
-    }
-
-    #[test]
-    fn what_closed_while_it_was_silent_stays_closed() {
-        let mut one = partition(lateness(1));
-        assert_eq!(one.judge(0, 2 * HOUR), Ok(2));
-        one.raise(&[5 * HOUR]);
-        assert!(matches!(one.judge(0, 3 * HOUR), Err(Refusal::Late { .. })));
-        assert_eq!(one.judge(0, 5 * HOUR), Ok(5));
-        // Its own event time has not got that far, which is told as it is.
-        let mark = one.mark(3, 7, 1, 9, Holding::Yes);
-        assert_eq!(
-            (mark.views[0].latest, mark.views[0].watermark),
-            (5 * HOUR, 5 * HOUR)
-        );
-    }
-
-    #[test]
-    fn it_is_noted_by_which_message_a_window_was_passed() {
-        let mut one = partition(lateness(1));
-        one.message(0, 100);
-        one.judge(0, 3 * HOUR).unwrap();
-        one.message(0, 50);
-        one.judge(0, 3 * HOUR + MINUTE).unwrap();
-        one.judge(0, 6 * HOUR).unwrap();
-        let mark = one.mark(0, 0, 0, 3, Holding::Yes);
-        assert_eq!(mark.views[0].passed, [(1, 100), (4, 100)]);
-        assert_eq!(one.mark(0, 0, 0, 3, Holding::Yes).views[0].passed, []);
-    }
-}
+#[path = "partition_tests.rs"]
+mod tests;

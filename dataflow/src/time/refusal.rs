@@ -16,6 +16,23 @@ pub enum Refusal {
         /// The watermark that had passed it.
         watermark: i64,
     },
+    /// Its message's timestamp lies further ahead of the clock than is believed.
+    Ahead {
+        /// The timestamp, in milliseconds.
+        kafka: i64,
+    },
+    /// Its time lies further ahead of the clock than is believed; its message has none.
+    AheadOfClock {
+        /// Its time.
+        time: i64,
+    },
+    /// It is placed by its message's timestamp, and there is none, nor any before it.
+    NoTime,
+    /// Its window is not within the years 1 to 9999.
+    OutOfCalendar {
+        /// Its time.
+        time: i64,
+    },
     /// Its time lies further ahead of its message's than is believed.
     FromTheFuture {
         /// Its time.
@@ -30,7 +47,10 @@ impl Refusal {
     pub fn reason(self) -> Reason {
         match self {
             Refusal::Late { .. } => Reason::Late,
-            Refusal::FromTheFuture { .. } => Reason::FromTheFuture,
+            Refusal::FromTheFuture { .. }
+            | Refusal::Ahead { .. }
+            | Refusal::AheadOfClock { .. } => Reason::FromTheFuture,
+            Refusal::NoTime | Refusal::OutOfCalendar { .. } => Reason::Malformed,
         }
     }
 
@@ -47,6 +67,22 @@ impl Refusal {
                 shown(end),
                 span(watermark.saturating_sub(end)),
                 shown(watermark),
+            ),
+            Refusal::Ahead { kafka } => format!(
+                "its message's timestamp {} is further ahead of the clock than --max-ahead allows",
+                shown(kafka.saturating_mul(1_000)),
+            ),
+            Refusal::AheadOfClock { time } => format!(
+                "its {name} {} is further ahead of the clock than --max-ahead allows; its message \
+                 has no timestamp",
+                shown(time),
+            ),
+            Refusal::NoTime => "its message has no timestamp, and none before it in its partition \
+                                has one: there is no time by which it could be placed"
+                .to_owned(),
+            Refusal::OutOfCalendar { time } => format!(
+                "its {name} {} lies in a window that is not within the years 1 to 9999",
+                shown(time),
             ),
             Refusal::FromTheFuture { time, kafka } => format!(
                 "its {name} {} is {} ahead of its message ({}), more than --max-ahead allows",

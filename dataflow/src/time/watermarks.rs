@@ -8,13 +8,16 @@
 //! closing a window. The window's *moment* is the Kafka timestamp at which the
 //! last of the view's own partitions passed it. The window shall hold all that
 //! was in the log by that moment, and nothing that came later; so it is closed
-//! when every partition of every topic that is joined has been read beyond it.
+//! when every partition of every topic that is joined has been read beyond it: when
+//! its clock is. (A partition whose messages have no timestamps is not waited for.
+//! Where the view's own have none, its windows close with what is newest.)
 
-use super::{Advanced, Holding, Mark, NEVER};
+use super::{Advanced, Holding, Mark, Moment, NEVER, Passed};
 use crate::views::Catalog;
 use crate::views::window::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 /// The watermarks of all views, from the marks of all partitions.
 #[derive(Clone, Debug)]
@@ -81,8 +84,8 @@ struct View {
 #[derive(Clone, Debug)]
 struct Partition {
     mark: Mark,
-    /// By view: windows passed and not closed yet, and by which timestamp.
-    passed: BTreeMap<u16, VecDeque<(i64, i64)>>,
+    /// By view: windows passed and not closed yet.
+    passed: BTreeMap<u16, VecDeque<Passed>>,
 }
 
 impl Watermarks {
@@ -195,6 +198,9 @@ impl Watermarks {
                 mark: mark.clone(),
                 passed: BTreeMap::new(),
             });
+            for passed in known.passed.values_mut() {
+                Passed::lower(passed.iter_mut().rev(), mark.least);
+            }
             for view in mark.views.iter().filter(|view| !view.passed.is_empty()) {
                 let passed = known.passed.entry(view.view).or_default();
                 passed.extend(view.passed.iter().copied());
@@ -265,55 +271,69 @@ impl View {
     }
 
     /// Closes those of the windows through number `over` whose moments have been
-    /// read beyond. Returns their moments: `(through window, moment)`, ascending.
+    /// read beyond. Returns their moments, ascending.
     fn close_joined(
         &mut self,
         number: u16,
         over: i64,
         partitions: &mut BTreeMap<(usize, i32), Partition>,
-    ) -> Vec<(i64, i64)> {
+    ) -> Vec<Moment> {
         let holding = |partition: &&Partition| partition.mark.holding == Holding::Yes;
         let read_to = self
             .joins
             .iter()
             .flat_map(|topic| of_topic(partitions, *topic).filter(holding))
+            .filter(|partition| !partition.mark.untimed)
             .map(|partition| partition.mark.kafka)
             .min()
             .unwrap_or(i64::MAX);
 
-        let own = || of_topic(partitions, self.topic);
         // Those that have events in the view; between two of the windows' numbers at
         // which one of them passed, all windows have the same moment.
-        let has_events = |p: &&Partition| {
+        let has_events = |(_, p): &(&(usize, i32), &Partition)| {
             let of_view = p.mark.views.iter().find(|view| view.view == number);
             of_view.is_some_and(|view| view.latest != NEVER)
         };
+        let own = || partitions.range(of(self.topic));
         let counted: Vec<_> = own().filter(has_events).collect();
-        let passed = |p: &&Partition| p.passed.get(&number).cloned().unwrap_or_default();
+        let none = VecDeque::new();
         let ends: BTreeSet<i64> = counted
             .iter()
-            .flat_map(passed)
-            .map(|(through, _)| through)
+            .filter_map(|(_, p)| p.passed.get(&number))
+            .flatten()
+            .map(|passed| passed.through)
             .filter(|through| *through <= over)
             .collect();
         let mut moments = Vec::new();
         let mut waiting = None;
         for end in ends {
-            let by = |p: &&Partition| {
-                let passed = p.passed.get(&number);
-                let first = passed.and_then(|all| all.iter().find(|(to, _)| *to >= end));
-                // One that has not passed is idle: all it has sent by now counts.
-                first.map_or(p.mark.kafka, |(_, kafka)| *kafka)
-            };
-            let moment = counted.iter().map(by).max().unwrap_or(NEVER);
-            if read_to <= moment {
-                waiting = Some(moment);
+            let (mut at, mut own) = (NEVER, Vec::with_capacity(counted.len()));
+            for ((_, number_of), p) in &counted {
+                let mut passed = p.passed.get(&number).unwrap_or(&none).iter();
+                let (by, below) = match passed.find(|passed| passed.through >= end) {
+                    Some(by) => (by.moment, by.offset.saturating_add(1)),
+                    // One that has not passed is idle: all it has sent by now counts.
+                    None => (p.mark.kafka, p.mark.next),
+                };
+                at = at.max(by);
+                own.push((*number_of, below));
+            }
+            if at == NEVER {
+                // Nothing says when that was.
+                at = i64::MAX;
+            } else if read_to <= at {
+                waiting = Some(at);
                 break;
             }
-            moments.push((end, moment));
+            moments.push(Moment {
+                through: end,
+                at,
+                own,
+            });
         }
 
         // Of the windows that are not passed yet, the moments are still to come.
+        let own = || of_topic(partitions, self.topic);
         let to_come = own().filter(holding).map(|p| p.mark.kafka).min();
         let latest = || own().map(|p| p.mark.kafka).max();
         let to_come = to_come.or_else(latest).unwrap_or(NEVER);
@@ -322,7 +342,7 @@ impl View {
             .max(waiting.map_or(to_come, |at| to_come.min(at)));
         self.waits_for = waiting;
 
-        if let Some((through, _)) = moments.last() {
+        if let Some(Moment { through, .. }) = moments.last() {
             self.now.through = *through;
             for ((topic, _), partition) in partitions.iter_mut() {
                 if let Some(passed) = partition
@@ -330,7 +350,7 @@ impl View {
                     .get_mut(&number)
                     .filter(|_| *topic == self.topic)
                 {
-                    passed.retain(|(to, _)| to > through);
+                    passed.retain(|passed| passed.through > *through);
                 }
             }
         }
@@ -342,9 +362,12 @@ fn of_topic(
     partitions: &BTreeMap<(usize, i32), Partition>,
     topic: usize,
 ) -> impl Iterator<Item = &Partition> {
-    partitions
-        .range((topic, i32::MIN)..=(topic, i32::MAX))
-        .map(|(_, partition)| partition)
+    partitions.range(of(topic)).map(|(_, partition)| partition)
+}
+
+/// The partitions of a topic.
+fn of(topic: usize) -> RangeInclusive<(usize, i32)> {
+    (topic, i32::MIN)..=(topic, i32::MAX)
 }
 
 #[cfg(test)]

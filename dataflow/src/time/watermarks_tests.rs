@@ -37,6 +37,9 @@ impl Known {
             next: 0,
             holding,
             kafka: NEVER,
+            least: i64::MAX,
+            untimed: false,
+            limits: Vec::new(),
             views: vec![ViewMark {
                 view: self.view,
                 latest: watermark,
@@ -50,7 +53,11 @@ impl Known {
     fn sent(&self, partition: i32, hours: i64, kafka: i64) -> Mark {
         let mut mark = self.mark(partition, Some(hours), Holding::Yes);
         mark.kafka = kafka;
-        mark.views[0].passed.push((hours - 1, kafka));
+        mark.views[0].passed.push(Passed {
+            through: hours - 1,
+            moment: kafka,
+            offset: 3,
+        });
         mark
     }
 
@@ -76,6 +83,11 @@ impl Known {
         let watermark = frontier.unwrap().watermark;
         (watermark != NEVER).then(|| watermark.div_euclid(HOUR))
     }
+}
+
+fn moments(advanced: &Advanced) -> Vec<(i64, i64)> {
+    let moments = advanced.moments.iter();
+    moments.map(|moment| (moment.through, moment.at)).collect()
 }
 
 #[test]
@@ -161,8 +173,8 @@ fn a_joined_window_closes_as_of_its_moment_when_all_is_read_beyond_it() {
     let advanced = known.update(marks);
     // Both have passed the windows that end at four, the last of them at 100.
     assert_eq!(
-        (advanced[0].through, &advanced[0].moments[..]),
-        (3, &[(3, 100)][..])
+        (advanced[0].through, moments(&advanced[0])),
+        (3, vec![(3, 100)])
     );
     assert_eq!(known.hours(), Some(4));
     assert_eq!(advanced[0].horizon, 101);
@@ -175,7 +187,7 @@ fn a_joined_topic_that_is_idle_is_not_waited_for() {
     sales.holding = Holding::Idle;
     let marks = [sales, known.products(50, Holding::Idle)];
     let advanced = known.update(marks);
-    assert_eq!(advanced[0].moments, [(4, 100)]);
+    assert_eq!(moments(&advanced[0]), [(4, 100)]);
 }
 
 #[test]
@@ -183,10 +195,44 @@ fn the_moment_of_a_window_leaves_out_nothing_of_a_partition_that_was_idle() {
     let mut known = Known::of("revenue_analysis");
     let mut idle = known.mark(1, Some(2), Holding::Idle);
     idle.kafka = 300;
-    idle.views[0].passed.push((1, 30));
+    idle.views[0].passed.push(Passed {
+        through: 1,
+        moment: 30,
+        offset: 2,
+    });
     let mut sales = known.sent(0, 5, 100);
     sales.holding = Holding::Idle;
     let advanced = known.update([sales, idle]);
     // It had passed two o'clock at 30; by five, it had sent all that it has.
-    assert_eq!(advanced[0].moments, [(1, 100), (4, 300)]);
+    assert_eq!(moments(&advanced[0]), [(1, 100), (4, 300)]);
+    assert_eq!(advanced[0].moments[1].own, [(0, 4), (1, 0)]);
+}
+
+#[test]
+fn a_stray_moment_is_lowered_by_what_comes_next() {
+    let mut known = Known::of("revenue_analysis");
+    let marks = [known.sent(0, 5, 9_000), known.products(200, Holding::Yes)];
+    known.update(marks);
+    let mut next = known.mark(0, Some(5), Holding::Yes);
+    (next.kafka, next.least) = (101, 100);
+    let advanced = known.update([next]);
+    assert_eq!(moments(&advanced[0]), [(4, 100)]);
+}
+
+#[test]
+fn partitions_without_timestamps_are_not_waited_for() {
+    let mut known = Known::of("revenue_analysis");
+    let mut products = known.products(NEVER, Holding::Yes);
+    products.untimed = true;
+    let mut sales = known.sent(0, 5, 100);
+    sales.kafka = 101;
+    let advanced = known.update([sales, products.clone()]);
+    assert_eq!(moments(&advanced[0]), [(4, 100)]);
+
+    // Where the sales have none, nothing says when: all that is known counts.
+    let mut known = Known::of("revenue_analysis");
+    let mut sales = known.sent(0, 5, NEVER);
+    sales.untimed = true;
+    let advanced = known.update([sales, known.products(50, Holding::Yes)]);
+    assert_eq!(moments(&advanced[0]), [(4, i64::MAX)]);
 }

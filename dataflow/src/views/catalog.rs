@@ -2,7 +2,6 @@
 
 use super::contributions::Contributions;
 use super::definition::Definition;
-use super::join::Stamp;
 use super::plan::{Plan, TooMany};
 use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
 use super::window::{Lateness, Window};
@@ -64,10 +63,6 @@ pub struct Taken<'a> {
     pub value: &'a [u8],
     /// Partition.
     pub partition: i32,
-    /// Offset.
-    pub offset: i64,
-    /// Its Kafka timestamp.
-    pub kafka: Timestamp,
 }
 
 /// A view that did not take an event.
@@ -79,6 +74,8 @@ pub struct Refused {
     pub time: &'static str,
     /// Why not.
     pub refusal: Refusal,
+    /// Whether it is of a topic that the view joins, and not of the view's own.
+    pub joined: bool,
 }
 
 /// From the messages of one topic to the views that read it.
@@ -127,35 +124,35 @@ impl<T: Topic> Route for TopicRoute<T> {
         into: &mut Contributions,
         refused: &mut dyn FnMut(Refused),
     ) -> Result<(), Malformed> {
-        let Taken {
-            value,
-            partition,
-            offset,
-            kafka,
-        } = message;
+        let Taken { value, partition } = message;
         let event = T::decode(value)?;
-        let stamp = Stamp {
-            kafka: time.kafka(),
-            partition,
-            offset,
-        };
+        let stamp = time.stamp(partition);
         for (place, plan) in self.plans.iter().enumerate() {
             if !time.is_for(place) {
                 continue;
             }
-            match time.judge(place, plan.time(&event, kafka).as_micros()) {
+            match time.judge(place, plan.time(&event).map(Timestamp::as_micros)) {
                 Ok(index) => plan.apply(&event, index, stamp, into),
                 Err(refusal) => refused(Refused {
                     view: plan.number(),
                     time: plan.time_name(),
                     refusal,
+                    joined: false,
                 }),
             }
         }
         if let Some(enrich) = self.enrich
             && time.is_for_joined()
         {
-            enrich(&event, stamp, into);
+            match time.judge_joined() {
+                Ok(()) => enrich(&event, stamp, into),
+                Err((view, refusal)) => refused(Refused {
+                    view,
+                    time: KAFKA_TIME,
+                    refusal,
+                    joined: true,
+                }),
+            }
         }
         Ok(())
     }
@@ -195,6 +192,16 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// The view that joins a topic which is not its own, by its number, and how long its
+    /// windows stay open.
+    pub fn joined(&self, topic: usize) -> Option<(u16, Lateness)> {
+        let name = self.routes.get(topic)?.topic();
+        let joins = |view: &&Definition| view.topic != name && view.joins.contains(&name);
+        let mut views = (0..).zip(&self.definitions);
+        let (number, view) = views.find(|(_, view)| joins(view))?;
+        Some((number, view.lateness))
     }
 
     /// The number of the topic of this name, without a prefix.

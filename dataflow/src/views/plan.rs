@@ -97,13 +97,13 @@ impl<T: Topic> Plan<T> {
         Ok(Plan { number, time, what })
     }
 
-    /// The time that places an event in a window. `kafka` is the timestamp of its
+    /// The time that places an event in a window; `None` where that is the timestamp of its
     /// message.
     #[inline]
-    pub fn time(&self, event: &T::Event<'_>, kafka: Timestamp) -> Timestamp {
+    pub fn time(&self, event: &T::Event<'_>) -> Option<Timestamp> {
         match self.time {
-            EventTime::Kafka => kafka,
-            EventTime::Field(_, get) => get(event),
+            EventTime::Kafka => None,
+            EventTime::Field(_, get) => Some(get(event)),
         }
     }
 

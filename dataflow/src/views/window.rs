@@ -5,6 +5,10 @@ use std::time::Duration;
 
 /// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
+/// 0001-01-01T00:00:00Z, in microseconds.
+pub(crate) const FIRST_DATE: i64 = -62_135_596_800 * SECOND;
+/// 9999-12-31T23:59:59.999Z, in microseconds: the last that all readers of BSON know.
+pub(crate) const LAST_DATE: i64 = 253_402_300_800 * SECOND - 1_000;
 
 /// A tumbling window's size: windows `[start, start + size)` cover all of time,
 /// and one of them starts at the UNIX epoch.
@@ -55,6 +59,13 @@ impl Window {
     #[inline]
     pub fn end_micros(self, index: i64) -> i64 {
         index.saturating_add(1).saturating_mul(self.micros)
+    }
+
+    /// The numbers of the first and the last window whose start and end are dates of the
+    /// years 1 to 9999.
+    pub fn of_calendar(self) -> (i64, i64) {
+        let first = self.index_of(FIRST_DATE - 1) + 1;
+        (first, self.last_before(LAST_DATE))
     }
 
     /// The number of the last window that ends at or before a time, in
@@ -124,6 +135,18 @@ mod tests {
             let last = window.last_before(micros);
             prop_assert!(window.end_micros(last) <= micros && micros < window.end_micros(last + 1));
             prop_assert_eq!(window.end_millis(index), window.start_millis(index + 1));
+        }
+    }
+
+    #[test]
+    fn windows_of_the_calendar_begin_and_end_in_it() {
+        for size in [1, 3_600, 86_400, 864_000_000] {
+            let window = Window::of(Duration::from_secs(size)).unwrap();
+            let (first, last) = window.of_calendar();
+            let starts = |index| window.start_millis(index) * 1_000 >= FIRST_DATE;
+            let ends = |index| window.end_micros(index) <= LAST_DATE;
+            assert!(starts(first) && !starts(first - 1), "{size}");
+            assert!(ends(last) && !ends(last + 1), "{size}");
         }
     }
 

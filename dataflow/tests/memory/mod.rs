@@ -1,6 +1,7 @@
 //! A database in memory that ends a run between any two writes, and watches that
 //! nothing goes back.
 
+use end_to_end::oracle::Limits;
 use sinks::{
     Batch, DeadLetter, Holder, LetterQuery, Progress, Query, Reaching, Reader, Row, RowId,
     SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
@@ -72,6 +73,20 @@ impl Database {
         let letters = contents.letters.iter();
         let letters = letters.map(|(id, (_, reason))| (id.clone(), *reason));
         (contents.rows.values().cloned().collect(), letters.collect())
+    }
+
+    /// Which timestamps were believed.
+    pub(crate) fn limits(&self) -> Limits {
+        let contents = self.contents.lock().unwrap();
+        let recorded = standing(&contents).limits().cloned().unwrap_or_default();
+        let mut limits = Limits::new();
+        for (topic, partitions) in recorded {
+            for (partition, of_partition) in partitions {
+                let pairs = of_partition.iter().map(|limit| (limit.offset, limit.until));
+                limits.insert((topic.clone(), partition), pairs.collect());
+            }
+        }
+        limits
     }
 
     /// Whatever `each` does, rows of these tables may go; as they are numbered, and
@@ -241,12 +256,33 @@ impl Writer for Ways {
                 }
             }
             assert!(contents.reaching.epoch <= reaching.epoch);
+            let before = contents.reaching.limits.as_ref().into_iter().flatten();
+            for (topic, partitions) in before {
+                for (partition, before) in partitions {
+                    let now = &reaching.limits.as_ref().unwrap()[topic][partition];
+                    assert!(now.starts_with(before), "limits were changed");
+                }
+            }
             contents.reaching = reaching.clone();
         })
     }
 
     fn publish(&mut self, progress: &Progress) -> Result<(), SinkError> {
         self.one(|contents| publish(contents, progress))
+    }
+}
+
+fn standing(contents: &Contents) -> Standing {
+    Standing {
+        progress: contents.progress.clone(),
+        reaching: contents.reaching.clone(),
+        holder: Some(Holder {
+            generation: contents.generation,
+            host: "here".to_owned(),
+            process: 1,
+            started_at: 0,
+        }),
+        ended: false,
     }
 }
 
@@ -312,18 +348,7 @@ impl Reader for Seen<'_> {
     }
 
     fn standing(&self) -> Result<Standing, SinkError> {
-        let contents = self.database.contents.lock().unwrap();
-        Ok(Standing {
-            progress: contents.progress.clone(),
-            reaching: contents.reaching.clone(),
-            holder: Some(Holder {
-                generation: contents.generation,
-                host: "here".to_owned(),
-                process: 1,
-                started_at: 0,
-            }),
-            ended: false,
-        })
+        Ok(standing(&self.database.contents.lock().unwrap()))
     }
 
     fn written_after(

@@ -19,6 +19,8 @@ pub(crate) const HOUR: i64 = 60 * MINUTE;
 /// 2024-01-01T00:00:00Z.
 pub(crate) const START: i64 = 1_704_067_200_000;
 pub(crate) const MAX_AHEAD: i64 = 24 * HOUR;
+/// 2100-01-01T00:00:00Z: what the clock says when a log is read for the first time.
+pub(crate) const CLOCK: i64 = 4_102_444_800_000;
 
 /// A message of any topic; few ids of each kind, so that they meet.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Any {
     /// How much later than the partition's message before, in milliseconds; it may
     /// be earlier.
     after: i64,
+    /// What its message's timestamp is instead.
+    sent: Sent,
     /// How much earlier than its message it happened, in milliseconds.
     ago: i64,
     transaction: u8,
@@ -36,6 +40,45 @@ pub(crate) struct Any {
     number: i64,
     word: u8,
     damage: u8,
+}
+
+/// The timestamp of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sent {
+    /// As those before and after it.
+    Right,
+    /// A stray one, so many milliseconds ahead of the others.
+    Stray(i64),
+    /// So many milliseconds further ahead of the clock than is believed.
+    Ahead(i64),
+    /// None: 0 or -1.
+    Never(i64),
+    /// Another unit: a thousandth, or a thousand-fold.
+    Seconds,
+    Microseconds,
+}
+
+impl Sent {
+    fn at(self, time: i64) -> i64 {
+        match self {
+            Sent::Right => time,
+            Sent::Stray(ahead) => time + ahead,
+            Sent::Ahead(ahead) => CLOCK + MAX_AHEAD + ahead,
+            Sent::Never(none) => none,
+            Sent::Seconds => time / 1_000,
+            Sent::Microseconds => time * 1_000,
+        }
+    }
+}
+
+fn any_sent() -> impl Strategy<Value = Sent> {
+    prop_oneof![
+        24 => Just(Sent::Right),
+        3 => (HOUR..30 * HOUR).prop_map(Sent::Stray),
+        2 => (1..60 * 24 * HOUR).prop_map(Sent::Ahead),
+        1 => (-1..=0i64).prop_map(Sent::Never),
+        1 => prop_oneof![Just(Sent::Seconds), Just(Sent::Microseconds)],
+    ]
 }
 
 prop_compose! {
@@ -47,6 +90,7 @@ prop_compose! {
         ]),
         partition in 0..3i32,
         // Most often some minutes, at times hours, at times back.
+        sent in any_sent(),
         after in prop_oneof![5 => 0..20 * MINUTE, 1 => 0..5 * HOUR, 1 => -HOUR..0],
         ago in prop_oneof![6 => 0..40 * MINUTE, 2 => 0..6 * HOUR, 1 => -30 * HOUR..0],
         transaction in 0u8..12,
@@ -56,7 +100,7 @@ prop_compose! {
         word in 0u8..3,
         damage in 0u8..20,
     ) -> Any {
-        Any { topic, partition, after, ago, transaction, product, customer, number, word, damage }
+        Any { topic, partition, after, sent, ago, transaction, product, customer, number, word, damage }
     }
 }
 
@@ -118,7 +162,7 @@ pub(crate) fn log(messages: &[Any], partitions: i32) -> Log {
             topic: any.topic.to_owned(),
             partition,
             offset: *offset,
-            timestamp: *time,
+            timestamp: any.sent.at(*time),
             key: None,
             value: any.value(*time),
         });

@@ -19,7 +19,8 @@ use crate::claim::{Register, Seen};
 use crate::{Holder, Reaching, SinkError};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",
-    "answer", "reaching_epoch", "reaching_offsets" FROM "holder" WHERE "_id" = ?1"#;
+    "answer", "reaching_epoch", "reaching_offsets", "reaching_limits"
+    FROM "holder" WHERE "_id" = ?1"#;
 
 /// Leaves alone the row of whoever was quicker.
 const FIRST: &str = r#"INSERT OR IGNORE INTO "holder"
@@ -41,7 +42,8 @@ const ANSWER: &str = r#"UPDATE "holder" SET "answer" = "challenge"
 
 const END: &str = r#"UPDATE "holder" SET "ended" = 1 WHERE "_id" = ?1 AND "generation" = ?2"#;
 
-const REACH: &str = r#"UPDATE "holder" SET "reaching_epoch" = ?3, "reaching_offsets" = ?4
+const REACH: &str = r#"UPDATE "holder" SET "reaching_epoch" = ?3, "reaching_offsets" = ?4,
+    "reaching_limits" = ?5
     WHERE "_id" = ?1 AND "generation" = ?2"#;
 
 /// The row, whole.
@@ -60,7 +62,8 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                 let started_at: String = row.get(3)?;
                 let place: Option<String> = row.get(4)?;
                 let (ended, answer) = (row.get(5)?, row.get(6)?);
-                let reaching: (i64, String) = (row.get(7)?, row.get(8)?);
+                let reaching: (i64, String, Option<String>) =
+                    (row.get(7)?, row.get(8)?, row.get(9)?);
                 Ok((holder, started_at, place, ended, answer, reaching))
             };
             statement
@@ -73,7 +76,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
         return Ok(None);
     };
     let wrong = |field: &str| store.unreadable("holder", field);
-    let (epoch, offsets) = reaching;
+    let (epoch, offsets, limits) = reaching;
     Ok(Some(Held {
         seen: Seen {
             holder: Holder {
@@ -89,6 +92,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
         reaching: Reaching {
             epoch: u64::try_from(epoch).map_err(|_| wrong("reaching_epoch"))?,
             offsets: serde_json::from_str(&offsets).map_err(|_| wrong("reaching_offsets"))?,
+            limits: text::stored_limits(limits).map_err(|_| wrong("reaching_limits"))?,
         },
     }))
 }
@@ -152,7 +156,8 @@ pub(super) fn reach(
         super::PROGRESS_ID,
         long(generation),
         long(reaching.epoch),
-        offsets
+        offsets,
+        text::limits(reaching.limits.as_ref())
     ];
     connection
         .execute(REACH, arguments)

@@ -23,14 +23,16 @@ pub(super) fn page(
         .map_err(wrong)?;
     let mut letters = Vec::new();
     while let Some(row) = found.next().map_err(wrong)? {
-        let timestamp: String = row.get(3).map_err(wrong)?;
+        let timestamp: Option<String> = row.get(3).map_err(wrong)?;
         let reason: String = row.get(4).map_err(wrong)?;
         let epoch: i64 = row.get(9).map_err(wrong)?;
         letters.push(DeadLetter {
             topic: row.get(0).map_err(wrong)?,
             partition: row.get(1).map_err(wrong)?,
             offset: row.get(2).map_err(wrong)?,
-            timestamp: text::millis(&timestamp).ok_or_else(|| unreadable("timestamp"))?,
+            timestamp: timestamp
+                .map(|text| text::millis(&text).ok_or_else(|| unreadable("timestamp")))
+                .transpose()?,
             reason: Reason::of(&reason).ok_or_else(|| unreadable("reason"))?,
             detail: row.get(5).map_err(wrong)?,
             view: row.get(6).map_err(wrong)?,

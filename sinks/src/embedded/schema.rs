@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS "dead_letters" (
     "topic" TEXT NOT NULL,
     "partition" INTEGER NOT NULL,
     "offset" INTEGER NOT NULL,
-    "timestamp" TEXT NOT NULL,
+    "timestamp" TEXT,
     "reason" TEXT NOT NULL,
     "detail" TEXT NOT NULL,
     "view" TEXT,
@@ -54,7 +54,8 @@ CREATE TABLE IF NOT EXISTS "progress" (
     "epoch" INTEGER NOT NULL,
     "offsets" TEXT NOT NULL, -- JSON: {topic: {partition: next offset}}
     "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date}}
-    "updated_at" TEXT NOT NULL
+    "updated_at" TEXT NOT NULL,
+    "limits" TEXT -- JSON: {topic: {partition: [{offset, until}]}}: which timestamps are believed
 );
 CREATE TABLE IF NOT EXISTS "holder" (
     "_id" TEXT PRIMARY KEY NOT NULL,
@@ -67,7 +68,8 @@ CREATE TABLE IF NOT EXISTS "holder" (
     "challenge" INTEGER,
     "answer" INTEGER,
     "reaching_epoch" INTEGER NOT NULL DEFAULT 0,
-    "reaching_offsets" TEXT NOT NULL DEFAULT '{}' -- JSON, as in progress
+    "reaching_offsets" TEXT NOT NULL DEFAULT '{}', -- JSON, as in progress
+    "reaching_limits" TEXT -- JSON, as in progress
 );
 "#;
 
@@ -79,16 +81,44 @@ pub(super) const PUT_LETTER: &str = r#"INSERT OR REPLACE INTO "dead_letters"
 /// Deletes a dead letter: takes `_id`.
 pub(super) const DELETE_LETTER: &str = r#"DELETE FROM "dead_letters" WHERE "_id" = ?1"#;
 
-/// Whether the progress has a place for views: it had none before there were
-/// watermarks.
-pub(super) const HAS_VIEWS: &str =
-    "SELECT count(*) FROM pragma_table_info('progress') WHERE name = 'views'";
-pub(super) const ADD_VIEWS: &str =
-    r#"ALTER TABLE "progress" ADD COLUMN "views" TEXT NOT NULL DEFAULT '{}'"#;
+/// Columns that tables did not have from the beginning: of which table, its name, and how it
+/// is added.
+pub(super) const LATER_COLUMNS: [(&str, &str, &str); 3] = [
+    (
+        "progress",
+        "views",
+        r#"ALTER TABLE "progress" ADD COLUMN "views" TEXT NOT NULL DEFAULT '{}'"#,
+    ),
+    (
+        "progress",
+        "limits",
+        r#"ALTER TABLE "progress" ADD COLUMN "limits" TEXT"#,
+    ),
+    (
+        "holder",
+        "reaching_limits",
+        r#"ALTER TABLE "holder" ADD COLUMN "reaching_limits" TEXT"#,
+    ),
+];
+/// Whether a table has a column: takes both names.
+pub(super) const HAS_COLUMN: &str = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
 
-/// Puts the progress: `_id`, epoch, offsets, views, updated_at.
+/// Whether dead letters must have a timestamp: they had to, before there were any that no
+/// date can hold.
+pub(super) const LETTERS_NEED_TIMESTAMP: &str = r#"SELECT count(*)
+    FROM pragma_table_info('dead_letters') WHERE name = 'timestamp' AND "notnull" = 1"#;
+/// Makes room for a table in which they need none; [`COMMON`] then creates it.
+pub(super) const MOVE_LETTERS: &str = r#"DROP INDEX IF EXISTS "dead_letters by place";
+    DROP INDEX IF EXISTS "dead_letters by reason";
+    ALTER TABLE "dead_letters" RENAME TO "dead_letters of before";"#;
+/// Moves them there.
+pub(super) const TAKE_LETTERS: &str = r#"INSERT INTO "dead_letters"
+    SELECT * FROM "dead_letters of before"; DROP TABLE "dead_letters of before";"#;
+
+/// Puts the progress: `_id`, epoch, offsets, views, updated_at, limits.
 pub(super) const PUT_PROGRESS: &str = r#"INSERT OR REPLACE INTO "progress"
-    ("_id", "epoch", "offsets", "views", "updated_at") VALUES (?1, ?2, ?3, ?4, ?5)"#;
+    ("_id", "epoch", "offsets", "views", "updated_at", "limits")
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
 
 impl Schema {
     /// How `table` is kept, or why it cannot be.

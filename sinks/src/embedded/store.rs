@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Params, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Params, TransactionBehavior, params_from_iter};
 
 use super::errors;
 use super::generation::{self, Held};
@@ -174,12 +174,24 @@ impl Store {
                     .execute_batch(sql)
                     .map_err(|error| self.failed(&error))
             };
+            let is = |sql: &str, arguments: &[&str]| {
+                connection
+                    .query_row(sql, params_from_iter(arguments), |row| row.get::<_, i64>(0))
+                    .map(|count| count > 0)
+                    .map_err(|error| self.failed(&error))
+            };
+            let moves = is(schema::LETTERS_NEED_TIMESTAMP, &[])?;
+            if moves {
+                run(schema::MOVE_LETTERS)?;
+            }
             run(schema::COMMON)?;
-            let has_views = connection
-                .query_row(schema::HAS_VIEWS, [], |row| row.get::<_, i64>(0))
-                .map_err(|error| self.failed(&error))?;
-            if has_views == 0 {
-                run(schema::ADD_VIEWS)?;
+            if moves {
+                run(schema::TAKE_LETTERS)?;
+            }
+            for (table, column, add) in schema::LATER_COLUMNS {
+                if !is(schema::HAS_COLUMN, &[table, column])? {
+                    run(add)?;
+                }
             }
             for (table, schema) in self.tables.iter().zip(&self.schemas) {
                 run(&schema.create)?;

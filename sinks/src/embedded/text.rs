@@ -1,5 +1,6 @@
 //! Values that SQLite has no type for, as text that any tool reads and sorts.
 
+use crate::Limits;
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 
@@ -37,6 +38,16 @@ pub(super) fn millis(date: &str) -> Option<i64> {
     let alike: DateTime = alike.parse().ok()?;
     let millis = i64::try_from(alike.duration_since(EPOCH).as_millis()).ok()?;
     cycles.checked_mul(CYCLE_MILLIS)?.checked_add(millis)
+}
+
+/// Which timestamps are believed, as JSON. Names and numbers always have such a form.
+pub(super) fn limits(limits: Option<&Limits>) -> Option<String> {
+    limits.and_then(|limits| serde_json::to_string(limits).ok())
+}
+
+/// The other way; an error where it is no such text.
+pub(super) fn stored_limits(json: Option<String>) -> Result<Option<Limits>, serde_json::Error> {
+    json.map(|json| serde_json::from_str(&json)).transpose()
 }
 
 /// `unscaled / 10^scale` in full: `-12.50`.

@@ -114,12 +114,14 @@ fn put_progress(
     }
     let views = serde_json::to_string(&views)
         .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let limits = text::limits(progress.limits.as_ref());
     let arguments = params![
         super::PROGRESS_ID,
         long(progress.epoch),
         offsets,
         views,
-        dates.text(progress.updated_at)
+        dates.text(progress.updated_at),
+        limits
     ];
     connection
         .execute(PUT_PROGRESS, arguments)
@@ -196,7 +198,7 @@ fn put_letter(
         letter.topic,
         letter.partition,
         letter.offset,
-        dates.text(letter.timestamp),
+        letter.timestamp.map(|millis| dates.text(millis)),
         letter.reason.as_str(),
         letter.detail,
         letter.view,

@@ -5,8 +5,8 @@
 //!
 //! ```text
 //!   row          {_id, …columns…, final: bool, epoch: long, updated_at: date}
-//!   dead letter  {_id, topic, partition: int, offset: long, timestamp: date, reason,
-//!                 detail, view: string|null, key: binary|null, value: binary, epoch: long}
+//!   dead letter  {_id, topic, partition: int, offset: long, timestamp: date|null,
+//!                 reason, detail, view: string|null, key: binary|null, value: binary, epoch: long}
 //! ```
 
 use ::mongodb::bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf, cstr};
@@ -141,7 +141,10 @@ fn dead_letter_of(
     document.append(cstr!("topic"), letter.topic.as_str());
     document.append(cstr!("partition"), letter.partition);
     document.append(cstr!("offset"), letter.offset);
-    document.append(cstr!("timestamp"), DateTime::from_millis(letter.timestamp));
+    match letter.timestamp {
+        Some(millis) => document.append(cstr!("timestamp"), DateTime::from_millis(millis)),
+        None => document.append(cstr!("timestamp"), RawBsonRef::Null),
+    }
     document.append(cstr!("reason"), letter.reason.as_str());
     document.append(cstr!("detail"), detail);
     match &letter.view {

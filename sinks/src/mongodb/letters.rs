@@ -1,6 +1,6 @@
 //! Dead letters, as documents that are read.
 
-use ::mongodb::bson::{Document, RawBsonRef, RawDocument, doc};
+use ::mongodb::bson::{DateTime, Document, RawBsonRef, RawDocument, doc};
 
 use crate::{DeadLetter, LetterQuery, Reason};
 
@@ -30,13 +30,16 @@ pub(super) fn whole(document: &RawDocument) -> Result<DeadLetter, String> {
         Some(RawBsonRef::Binary(key)) => Some(key.bytes.to_owned()),
         _ => None,
     };
-    let timestamp = document.get_datetime("timestamp").map_err(wrong)?;
+    let timestamp = match document.get("timestamp").map_err(wrong)? {
+        Some(RawBsonRef::Null) => None,
+        _ => Some(document.get_datetime("timestamp").map_err(wrong)?),
+    };
     let value = document.get_binary("value").map_err(wrong)?;
     Ok(DeadLetter {
         topic: document.get_str("topic").map_err(wrong)?.to_owned(),
         partition: document.get_i32("partition").map_err(wrong)?,
         offset: document.get_i64("offset").map_err(wrong)?,
-        timestamp: timestamp.timestamp_millis(),
+        timestamp: timestamp.map(DateTime::timestamp_millis),
         reason: Reason::of(reason).ok_or_else(|| format!("{reason:?} is no reason"))?,
         detail: document.get_str("detail").map_err(wrong)?.to_owned(),
         view,

@@ -5,7 +5,8 @@
 //!   {_id: "tidemark",
 //!    epoch: long, offsets: {topic: {"0": long}},
 //!    views: {view: {watermark: date, final_until: date}}, updated_at: date,
-//!    reaching: {epoch: long, offsets: {topic: {"0": long}}},
+//!    reaching: {epoch: long, offsets: {topic: {"0": long}},
+//!               limits: {topic: {"0": [{offset: long, until: long}]}}},
 //!    generation: long, ended: bool,
 //!    holder: {host: string, process: long, started_at: date, place: string|null},
 //!    challenge: long, answer: long, writers: long}
@@ -17,13 +18,13 @@
 
 use std::collections::BTreeMap;
 
-use ::mongodb::bson::raw::{CString, RawDocument, RawDocumentBuf, cstr};
+use ::mongodb::bson::raw::{CString, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
 use ::mongodb::bson::{DateTime, RawBsonRef, rawdoc};
 
 use super::documents::long;
 use crate::alive::Place;
 use crate::claim::Seen;
-use crate::{Holder, Progress, Reaching, Standing, ViewProgress};
+use crate::{Holder, Limit, Limits, Progress, Reaching, Standing, ViewProgress};
 
 /// The collection.
 pub(super) const COLLECTION: &str = "progress";
@@ -63,7 +64,20 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
 /// The field of `reaching`; an error names the topic that cannot be one.
 pub(super) fn reaching(reaching: &Reaching) -> Result<RawDocumentBuf, String> {
     let offsets = offsets(&reaching.offsets)?;
-    Ok(rawdoc! {"reaching": {"epoch": long(reaching.epoch), "offsets": offsets}})
+    let mut inner = rawdoc! {"epoch": long(reaching.epoch), "offsets": offsets};
+    if let Some(limits) = &reaching.limits {
+        inner.append(
+            cstr!("limits"),
+            by_place(limits, |limits| limits_of(limits))?,
+        );
+    }
+    Ok(rawdoc! {"reaching": inner})
+}
+
+/// The limits of a partition, in milliseconds and not as dates: they may lie beyond those.
+fn limits_of(limits: &[Limit]) -> RawArrayBuf {
+    let limit = |Limit { offset, until }: &Limit| rawdoc! {"offset": *offset, "until": *until};
+    limits.iter().map(limit).collect()
 }
 
 /// The fields of a holder that has just claimed.
@@ -81,13 +95,22 @@ pub(super) fn holder(holder: &Holder, place: Option<&Place>) -> RawDocumentBuf {
 }
 
 fn offsets(offsets: &Offsets) -> Result<RawDocumentBuf, String> {
+    by_place(offsets, |offset| *offset)
+}
+
+/// What is known of each partition, as `value` says, under the names of the topics.
+fn by_place<T, V: Into<RawBson>>(
+    known: &BTreeMap<String, BTreeMap<i32, T>>,
+    value: impl Fn(&T) -> V,
+) -> Result<RawDocumentBuf, String> {
     let mut document = RawDocumentBuf::new();
-    for (topic, partitions) in offsets {
+    for (topic, partitions) in known {
         let mut of_topic = RawDocumentBuf::new();
-        for (partition, offset) in partitions {
+        for (partition, of_partition) in partitions {
             let partition = CString::try_from(partition.to_string())
                 .map_err(|error| format!("partition {partition}: {error}"))?;
-            of_topic.append(&partition, *offset);
+            let value: RawBson = value(of_partition).into();
+            of_topic.append(&partition, value);
         }
         // Dots in a topic's name stay dots: within a value they are part of the
         // field's name, not a path.
@@ -138,6 +161,7 @@ pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
         standing.reaching = Reaching {
             epoch: number(reaching, "epoch")?,
             offsets: stored_offsets(reaching)?,
+            limits: stored_limits(reaching)?,
         };
     }
     let mut place = None;
@@ -178,6 +202,7 @@ fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
         epoch: number(document, "epoch")?,
         offsets: stored_offsets(document)?,
         views: stored_views(document)?,
+        limits: None,
         updated_at: document
             .get_datetime("updated_at")
             .map_err(|error| error.to_string())?
@@ -186,30 +211,59 @@ fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
 }
 
 fn stored_offsets(document: &RawDocument) -> Result<Offsets, String> {
+    let offsets = document.get_document("offsets");
+    stored_by_place(offsets.map_err(|error| error.to_string())?, |offset| {
+        offset.as_i64().ok_or_else(|| "is no long".to_owned())
+    })
+}
+
+/// None where it was written before there were limits.
+fn stored_limits(document: &RawDocument) -> Result<Option<Limits>, String> {
+    let Some(limits) = document.get("limits").map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    let limits = limits.as_document().ok_or("limits are no document")?;
+    stored_by_place(limits, |limits| {
+        let limits = limits.as_array().ok_or("has limits that are no array")?;
+        let limit = |limit: Result<RawBsonRef<'_>, _>| {
+            let limit = limit.ok()?;
+            let limit = limit.as_document()?;
+            Some(Limit {
+                offset: limit.get_i64("offset").ok()?,
+                until: limit.get_i64("until").ok()?,
+            })
+        };
+        let all: Option<Vec<Limit>> = limits.into_iter().map(limit).collect();
+        all.ok_or_else(|| "has a limit without offset or until".to_owned())
+    })
+    .map(Some)
+}
+
+/// The other way of [`by_place`].
+fn stored_by_place<T>(
+    document: &RawDocument,
+    value: impl Fn(RawBsonRef<'_>) -> Result<T, String>,
+) -> Result<BTreeMap<String, BTreeMap<i32, T>>, String> {
     let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
-    let mut offsets = Offsets::new();
-    for entry in document.get_document("offsets").map_err(wrong)? {
+    let mut known = BTreeMap::new();
+    for entry in document {
         let (topic, partitions) = entry.map_err(wrong)?;
         let partitions = partitions
             .as_document()
-            .ok_or_else(|| format!("offsets of {} are no document", topic.as_str()))?;
+            .ok_or_else(|| format!("what is said of {} is no document", topic.as_str()))?;
         let mut of_topic = BTreeMap::new();
         for entry in partitions {
-            let (partition, offset) = entry.map_err(wrong)?;
-            let place = || format!("offset of {}/{}", topic.as_str(), partition.as_str());
+            let (partition, found) = entry.map_err(wrong)?;
+            let place = || format!("{}/{}", topic.as_str(), partition.as_str());
+            let number = partition.as_str().parse();
             of_topic.insert(
-                partition
-                    .as_str()
-                    .parse()
-                    .map_err(|error| format!("{}: {error}", place()))?,
-                offset
-                    .as_i64()
-                    .ok_or_else(|| format!("{} is no long", place()))?,
+                number.map_err(|error| format!("{}: {error}", place()))?,
+                value(found).map_err(|problem| format!("{} {problem}", place()))?,
             );
         }
-        offsets.insert(topic.as_str().to_owned(), of_topic);
+        known.insert(topic.as_str().to_owned(), of_topic);
     }
-    Ok(offsets)
+    Ok(known)
 }
 
 /// The views of a progress document: none where it was written before there
@@ -257,6 +311,7 @@ mod tests {
                     final_until: -1,
                 },
             )]),
+            limits: None,
             updated_at: 1_700_000_000_000,
         }
     }
@@ -310,6 +365,19 @@ mod tests {
         let reach = Reaching {
             epoch: 14,
             offsets: some_progress().offsets,
+            limits: Some(Limits::from([(
+                "shop.orders.v1".into(),
+                BTreeMap::from([(
+                    11,
+                    vec![
+                        Limit {
+                            offset: 3,
+                            until: i64::MAX
+                        };
+                        2
+                    ],
+                )]),
+            )])),
         };
         let (_, stored) = merged(&[
             progress(&some_progress()).unwrap(),

@@ -4,10 +4,12 @@
 //! Both are a matter of what came before in the same partition, so each partition
 //! is walked by itself, in the order of its offsets.
 
+use super::clock::Sent;
 use super::dead_letters::Reason;
 use super::decode::Judged;
 use super::event::Event;
 use super::rules::{Lateness, Rules};
+use super::time;
 use super::views::View;
 use super::watermark::Course;
 use super::window::window;
@@ -43,8 +45,8 @@ pub(super) fn accept<'a>(view: &View, judged: &'a Judged, rules: &Rules) -> Acce
             Some(reason) => accepted.refused.push((event, reason)),
             None => accepted.events.push(event),
         }
-        if from_the_future(view, event, rules).is_none() {
-            course.see(view.time_of(event), event.stamp.k);
+        if is_placed(view, event, rules) {
+            course.see(view.time_of(event).expect("a time"), event);
         }
     }
     accepted
@@ -55,18 +57,37 @@ fn refusal(view: &View, event: &Event, course: &Course, rules: &Rules) -> Option
     if let Some(field) = from_the_future(view, event, rules) {
         return Some(Reason::FromTheFuture { field });
     }
-    let window = window(view.time_of(event), rules.windows[view.name]);
+    if !is_placed(view, event, rules) {
+        return Some(Reason::Malformed { fields: Vec::new() });
+    }
+    let window = window(view.time_of(event)?, rules.windows[view.name]);
     let watermark = course.watermark(rules.lateness[view.name])?;
     (window.1 <= watermark).then_some(Reason::Late { window, watermark })
 }
 
-/// The field by which an event is too far ahead of its message, if it is. Where the
-/// message's own timestamp counts, or no window ever closes, none is.
-fn from_the_future(view: &View, event: &Event, rules: &Rules) -> Option<&'static str> {
+/// Whether there is a window for it: it has a time that is believed, and the window is one
+/// of the calendar.
+fn is_placed(view: &View, event: &Event, rules: &Rules) -> bool {
+    let years = time::FIRST_SECOND * 1_000..time::LAST_SECOND * 1_000 + 1_000;
+    let is_of_calendar = |time| {
+        let (start, end) = window(time, rules.windows[view.name]);
+        years.contains(&start) && years.contains(&end)
+    };
+    let is_believed = from_the_future(view, event, rules).is_none();
+    is_believed && view.time_of(event).is_some_and(is_of_calendar)
+}
+
+/// What a dead letter has to name of an event that is too far ahead of its message, or whose
+/// message is of the clock. Where no window ever closes, none is.
+pub(super) fn from_the_future(view: &View, event: &Event, rules: &Rules) -> Option<&'static str> {
     if rules.lateness[view.name] == Lateness::Forever {
         return None;
     }
-    let latest = event.kafka_time.saturating_add(rules.max_ahead);
+    let latest = match event.reading.sent {
+        Sent::Ahead(_) => return Some("timestamp"),
+        Sent::At(sent) => sent.saturating_add(rules.max_ahead),
+        Sent::Never | Sent::OtherUnit => event.reading.limit,
+    };
     view.time.filter(|field| event.time(field) > latest)
 }
 
@@ -81,7 +102,7 @@ mod tests {
 
     /// Places of the events that a view accepts, and of those that it refuses.
     fn accepts(name: &str, shop: &Shop, rules: &Rules) -> [Vec<(i32, i64)>; 2] {
-        let judged = judge(shop.log(), "");
+        let judged = judge(shop.log(), "", rules);
         let accepted = accept(view(name), &judged, rules);
         let place = |event: &Event| (event.stamp.partition, event.stamp.offset);
         [
@@ -95,7 +116,7 @@ mod tests {
     }
 
     fn refusals(name: &str, shop: &Shop, rules: &Rules) -> Vec<Reason> {
-        let judged = judge(shop.log(), "");
+        let judged = judge(shop.log(), "", rules);
         let refused = accept(view(name), &judged, rules).refused;
         refused.into_iter().map(|(_, reason)| reason).collect()
     }
@@ -200,7 +221,7 @@ mod tests {
             [vec![(0, 0), (0, 2)], vec![(0, 1)]]
         );
         let only = lines(&[future]);
-        let judged = judge(only.log(), "");
+        let judged = judge(only.log(), "", &Rules::default());
         let accepted = accept(view(LOGS), &judged, &Rules::default());
         assert_eq!(accepted.courses[&0].largest(), None);
     }
@@ -253,7 +274,7 @@ mod tests {
     fn every_partition_is_there_also_when_it_is_empty() {
         let mut shop = lines(&[clock("10:00:00")]);
         shop.partitions("system_logs", 3);
-        let judged = judge(shop.log(), "");
+        let judged = judge(shop.log(), "", &Rules::default());
         let courses = accept(view(LOGS), &judged, &Rules::default()).courses;
         let largest: Vec<_> = courses.values().map(Course::largest).collect();
         assert_eq!(largest, [Some(clock("10:00:00")), None, None]);

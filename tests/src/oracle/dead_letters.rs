@@ -3,6 +3,7 @@
 
 use super::compare::Differences;
 use super::has_epoch;
+use super::time;
 use crate::kafka::Message;
 use jiff::Timestamp;
 use mongodb::bson::spec::BinarySubtype;
@@ -205,10 +206,7 @@ fn complaints(letter: &DeadLetter, document: &Document) -> Vec<String> {
     }
     for (name, expected) in [
         ("_id", Bson::from(letter.id())),
-        (
-            "timestamp",
-            Bson::DateTime(DateTime::from_millis(message.timestamp)),
-        ),
+        ("timestamp", timestamp(message.timestamp)),
         ("reason", Bson::from(letter.reason.name())),
         ("key", binary(&message.key)),
         ("value", binary(&message.value)),
@@ -226,6 +224,15 @@ fn complaints(letter: &DeadLetter, document: &Document) -> Vec<String> {
         complaints.push(format!("its detail {detail:?} {lack}"));
     }
     complaints
+}
+
+/// As a date, where it is one of the years 1 to 9999.
+fn timestamp(millis: i64) -> Bson {
+    let years = time::FIRST_SECOND..=time::LAST_SECOND;
+    match years.contains(&millis.div_euclid(1_000)) {
+        true => Bson::DateTime(DateTime::from_millis(millis)),
+        false => Bson::Null,
+    }
 }
 
 fn shown(value: Option<&Vec<u8>>) -> String {

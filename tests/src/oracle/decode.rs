@@ -1,7 +1,9 @@
 //! Which messages are events, and which are malformed.
 
+use super::clock::{self, Reading, Sent};
 use super::event::{Event, Stamp, Value};
 use super::json::Object;
+use super::rules::Rules;
 use super::time;
 use crate::kafka::{Log, Message};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +28,7 @@ pub struct Judged {
     pub tombstones: usize,
     /// All partitions that there are, of the topics without the prefix.
     pub partitions: BTreeSet<(&'static str, i32)>,
-    /// The `k` of the last message of each of them that has any.
+    /// The clock of each of them that has one, at its end.
     pub last: BTreeMap<(&'static str, i32), i64>,
 }
 
@@ -111,11 +113,12 @@ static SCHEMAS: [Schema; 6] = [
     },
 ];
 
-/// Judges every message of the log. `prefix` stands before each topic's name.
+/// Judges every message of the log. `prefix` stands before each topic's name; which
+/// timestamps are believed, `rules` say.
 ///
 /// # Panics
 /// When the log holds a topic that is none of the shop's.
-pub fn judge(log: &Log, prefix: &str) -> Judged {
+pub fn judge(log: &Log, prefix: &str, rules: &Rules) -> Judged {
     let mut judged = Judged::default();
     for (topic, partitions) in &log.bounds {
         let topic = schema(topic, prefix).topic;
@@ -124,37 +127,61 @@ pub fn judge(log: &Log, prefix: &str) -> Judged {
     }
     let mut in_order: Vec<_> = log.messages.iter().enumerate().collect();
     in_order.sort_by_key(|(_, message)| (&message.topic, message.partition, message.offset));
-    for (index, message) in in_order {
-        let schema = schema(&message.topic, prefix);
-        judged.partitions.insert((schema.topic, message.partition));
+    let of_one = |a: &(usize, &Message), b: &(usize, &Message)| {
+        (&a.1.topic, a.1.partition) == (&b.1.topic, b.1.partition)
+    };
+    for messages in in_order.chunk_by(of_one) {
+        let (topic, partition) = (&messages[0].1.topic, messages[0].1.partition);
+        let times: Vec<_> = messages
+            .iter()
+            .map(|(_, message)| (message.offset, message.timestamp))
+            .collect();
         // Also what is no event has a time at which it was sent.
-        let k = judged
-            .last
-            .entry((schema.topic, message.partition))
-            .or_insert(message.timestamp);
-        *k = message.timestamp.max(*k);
-        match &message.value {
-            None => judged.tombstones += 1,
-            Some(value) => match decode(schema, value) {
-                Ok(fields) => judged.events.push(Event {
-                    topic: schema.topic,
-                    message: index,
-                    kafka_time: message.timestamp,
-                    stamp: Stamp {
-                        k: *k,
-                        partition: message.partition,
-                        offset: message.offset,
-                    },
-                    fields,
-                }),
-                Err(fields) => judged.rejects.push(Reject {
-                    message: message.clone(),
-                    fields,
-                }),
-            },
+        let readings = clock::read(rules, topic, partition, &times);
+        let schema = schema(topic, prefix);
+        judged.partitions.insert((schema.topic, partition));
+        if let Some(clock) = readings[readings.len() - 1].clock {
+            judged.last.insert((schema.topic, partition), clock);
+        }
+        for ((index, message), reading) in messages.iter().zip(readings) {
+            judge_one(schema, *index, message, reading, &mut judged);
         }
     }
     judged
+}
+
+fn judge_one(
+    schema: &'static Schema,
+    index: usize,
+    message: &Message,
+    reading: Reading,
+    judged: &mut Judged,
+) {
+    let Some(value) = &message.value else {
+        judged.tombstones += 1;
+        return;
+    };
+    let fields = match reading.sent {
+        Sent::OtherUnit => Err(Vec::new()),
+        _ => decode(schema, value),
+    };
+    match fields {
+        Ok(fields) => judged.events.push(Event {
+            topic: schema.topic,
+            message: index,
+            reading,
+            stamp: Stamp {
+                k: reading.clock,
+                partition: message.partition,
+                offset: message.offset,
+            },
+            fields,
+        }),
+        Err(fields) => judged.rejects.push(Reject {
+            message: message.clone(),
+            fields,
+        }),
+    }
 }
 
 /// The schema of a topic, which has its full name here.
@@ -301,11 +328,15 @@ mod tests {
     #[test]
     fn a_log_line_counts_whatever_stands_beside_it() {
         let line = r#"{"log_id":"a","timestamp":"1970-01-01T00:00:01","level":"\u00c9","message":7,"x":1,"x":2}"#;
-        let judged = judge(&log("system_logs", &[Some(line), None]), "p-");
+        let judged = judge(
+            &log("system_logs", &[Some(line), None]),
+            "p-",
+            &Rules::default(),
+        );
         assert_eq!(judged.tombstones, 1);
         assert!(judged.rejects.is_empty());
         let fields = &judged.events[0].fields;
-        assert_eq!(judged.events[0].kafka_time, 7);
+        assert_eq!(judged.events[0].kafka_time(), Some(7));
         assert_eq!(fields["timestamp"], Value::Time(1000));
         assert_eq!(fields["level"], Value::Text("É".to_owned()));
     }
@@ -328,6 +359,7 @@ mod tests {
                 ],
             ),
             "p-",
+            &Rules::default(),
         );
         assert!(judged.events.is_empty());
         let fields: Vec<_> = judged

@@ -1,5 +1,6 @@
 //! A message that could be decoded, and its place among all others.
 
+use super::clock::{Reading, Sent};
 use std::collections::BTreeMap;
 
 /// What a required field holds.
@@ -18,11 +19,11 @@ pub enum Value {
 /// How new a message is among those of its topic: the greatest stamp is the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
-    /// The largest Kafka timestamp of its partition so far, its own included.
+    /// The clock of its partition, its own message included; none before the second one.
     ///
     /// Timestamps of a partition may step back; offsets do not. What was read
     /// later shall also be the newer one.
-    pub k: i64,
+    pub k: Option<i64>,
     /// Its partition.
     pub partition: i32,
     /// Its offset.
@@ -36,8 +37,8 @@ pub struct Event {
     pub topic: &'static str,
     /// Where its message is in the list of the log.
     pub message: usize,
-    /// Timestamp of the message, in milliseconds since the UNIX epoch.
-    pub kafka_time: i64,
+    /// What the timestamp of its message says, and those before it.
+    pub reading: Reading,
     /// How new it is.
     pub stamp: Stamp,
     /// Its required fields.
@@ -45,6 +46,20 @@ pub struct Event {
 }
 
 impl Event {
+    /// The time that places it where the timestamp of its message does: that, or the clock
+    /// where it has none.
+    pub(super) fn kafka_time(&self) -> Option<i64> {
+        match self.reading.sent {
+            Sent::At(time) | Sent::Ahead(time) => Some(time),
+            Sent::Never | Sent::OtherUnit => self.reading.clock,
+        }
+    }
+
+    /// Whether its message is too far ahead of the clock.
+    pub(super) fn is_ahead(&self) -> bool {
+        matches!(self.reading.sent, Sent::Ahead(_))
+    }
+
     pub(super) fn text(&self, field: &str) -> &str {
         match &self.fields[field] {
             // A cancelled sale and a canceled one are the same.

@@ -4,10 +4,11 @@
 use super::accept::accept;
 use super::dead_letters::{DeadLetter, Reason};
 use super::decode::judge;
+use super::event::Event;
 use super::revenue;
 use super::rows::{Rows, rows};
-use super::rules::Rules;
-use super::views::{REVENUE, VIEWS};
+use super::rules::{Lateness, Rules};
+use super::views::{REVENUE, VIEWS, View};
 use super::watermark::{Watermark, watermark};
 use crate::kafka::Log;
 use std::collections::BTreeMap;
@@ -32,6 +33,20 @@ pub fn expected(log: &Log, prefix: &str, rules: &Rules) -> Expected {
     expected_behind(log, prefix, rules, Some(i64::MAX))
 }
 
+/// The products and customers that the view takes for none, since their messages are ahead of
+/// the clock.
+fn not_joined<'a>(
+    view: &View,
+    events: &'a [Event],
+    rules: &Rules,
+) -> impl Iterator<Item = (&'a Event, Reason)> {
+    let is_bounded = rules.lateness[view.name] != Lateness::Forever;
+    let is_joined = |event: &&Event| ["products", "customers"].contains(&event.topic);
+    let ahead = events.iter().filter(is_joined);
+    let ahead = ahead.filter(move |event| is_bounded && event.is_ahead());
+    ahead.map(|event| (event, Reason::FromTheFuture { field: "timestamp" }))
+}
+
 /// The same, where `revenue_analysis` has come no further than to `revenue`.
 ///
 /// It closes a window only when it also knows its products and customers of that
@@ -41,7 +56,7 @@ pub fn expected(log: &Log, prefix: &str, rules: &Rules) -> Expected {
 /// # Panics
 /// When the log holds a topic that is none of the shop's.
 pub fn expected_behind(log: &Log, prefix: &str, rules: &Rules, revenue: Option<i64>) -> Expected {
-    let judged = judge(log, prefix);
+    let judged = judge(log, prefix, rules);
     let mut expected = Expected::default();
     for reject in &judged.rejects {
         expected.dead_letters.push(DeadLetter {
@@ -54,7 +69,11 @@ pub fn expected_behind(log: &Log, prefix: &str, rules: &Rules, revenue: Option<i
     }
     for view in &VIEWS {
         let accepted = accept(view, &judged, rules);
-        for (event, reason) in &accepted.refused {
+        let mut refused = accepted.refused.clone();
+        if view.name == REVENUE {
+            refused.extend(not_joined(view, &judged.events, rules));
+        }
+        for (event, reason) in &refused {
             expected.dead_letters.push(DeadLetter {
                 message: log.messages[event.message].clone(),
                 view: Some(view.name),

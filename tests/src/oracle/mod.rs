@@ -17,6 +17,7 @@
 
 mod accept;
 mod average;
+mod clock;
 mod compare;
 mod dead_letters;
 mod decimal;
@@ -42,7 +43,7 @@ pub use event::{Event, Stamp, Value};
 pub use expect::{Expected, expected, expected_behind};
 pub use progress::{compare_progress, offsets};
 pub use rows::{Field, Key, Row, Rows};
-pub use rules::{Ending, Lateness, Rules};
+pub use rules::{Ending, Lateness, Limits, Rules};
 pub use time::parse as parse_time;
 pub use views::{REVENUE, VIEWS, View};
 pub use watermark::Watermark;

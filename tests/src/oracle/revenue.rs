@@ -12,12 +12,11 @@
 use super::accept::Accepted;
 use super::decimal::decimal;
 use super::decode::Judged;
-use super::event::Event;
+use super::event::{Event, Stamp};
 use super::rows::{Field, Key, Row, Rows, long, of_window, saturated};
-use super::rules::Rules;
+use super::rules::{Lateness, Rules};
 use super::views::View;
-use super::watermark::closing;
-use super::window::window;
+use super::watermark::{Moment, closing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A category or a gender that nothing is known of.
@@ -38,12 +37,10 @@ impl<'a> Versions<'a> {
         Versions(versions)
     }
 
-    /// The newest that there was at the moment `x`, with its `k`.
-    fn newest(&self, id: &str, x: i64) -> Option<&'a Event> {
+    /// The newest of those that count.
+    fn newest(&self, id: &str, counts: impl Fn(&Event) -> bool) -> Option<&'a Event> {
         let versions = self.0.get(id)?;
-        // From the oldest to the newest is also by rising k.
-        let known = versions.partition_point(|event| event.stamp.k <= x);
-        versions[..known].last().copied()
+        versions.iter().rev().find(|event| counts(event)).copied()
     }
 }
 
@@ -79,11 +76,11 @@ pub(super) fn rows(
     watermark: Option<i64>,
 ) -> Rows {
     let size = rules.windows[view.name];
+    // What is ahead of the clock is no version, where windows close.
+    let is_forever = rules.lateness[view.name] == Lateness::Forever;
     let of_topic = |topic| {
-        judged
-            .events
-            .iter()
-            .filter(move |event| event.topic == topic)
+        let events = judged.events.iter();
+        events.filter(move |event| event.topic == topic && (is_forever || !event.is_ahead()))
     };
     let products = Versions::of(of_topic("products"), "product_id");
     let customers = Versions::of(of_topic("customers"), "customer_id");
@@ -92,7 +89,7 @@ pub(super) fn rows(
     // Every sale that was ever in a window may still be there.
     let mut windows: BTreeMap<(i64, i64), BTreeSet<&str>> = BTreeMap::new();
     for event in &accepted.events {
-        let window = window(view.time_of(event), size);
+        let window = view.window_of(event, size);
         let ids = windows.entry(window).or_default();
         ids.insert(event.text("transaction_id"));
     }
@@ -100,22 +97,29 @@ pub(super) fn rows(
     let mut groups: BTreeMap<Key, (bool, Vec<Joined<'_>>)> = BTreeMap::new();
     for (of_ids, ids) in windows {
         let is_final = Some(of_ids.1) <= watermark;
-        let x = if is_final {
-            closing(&accepted.courses, rules.lateness[view.name], of_ids.1)
-                .expect("a partition that passed it")
-        } else {
-            i64::MAX
+        let lateness = rules.lateness[view.name];
+        let moment = is_final.then(|| closing(&accepted.courses, lateness, of_ids.1));
+        let sent_by_then = |event: &Event| match &moment {
+            Some(Moment { at: Some(at), .. }) => event.reading.seen <= Some(*at),
+            Some(Moment { at: None, .. }) | None => true,
+        };
+        let read_by_then = |event: &Event| {
+            let Stamp {
+                partition, offset, ..
+            } = event.stamp;
+            let moment = moment.as_ref();
+            let below = moment.and_then(|moment| moment.own.get(&partition));
+            below.is_some_and(|below| offset < *below)
         };
         for id in ids {
-            let newest = sales.newest(id, x);
-            let Some(sale) = newest.filter(|sale| window(view.time_of(sale), size) == of_ids)
-            else {
+            let newest = sales.newest(id, |event| sent_by_then(event) || read_by_then(event));
+            let Some(sale) = newest.filter(|sale| view.window_of(sale, size) == of_ids) else {
                 continue;
             };
             let joined = Joined {
                 sale,
-                product: products.newest(sale.text("product_id"), x),
-                customer: customers.newest(sale.text("customer_id"), x),
+                product: products.newest(sale.text("product_id"), sent_by_then),
+                customer: customers.newest(sale.text("customer_id"), sent_by_then),
             };
             let key = (of_ids.0, joined.group());
             let (_, row) = groups.entry(key).or_insert((is_final, Vec::new()));

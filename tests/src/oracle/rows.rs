@@ -46,7 +46,7 @@ pub(super) fn rows(
 ) -> Rows {
     let mut groups: BTreeMap<Key, Vec<&Event>> = BTreeMap::new();
     for event in events {
-        let (start, _) = window(view.time_of(event), size);
+        let (start, _) = view.window_of(event, size);
         let group = view
             .groups
             .iter()
@@ -108,6 +108,7 @@ pub(super) fn total(events: &[&Event], field: &str) -> Field {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::{Reading, Sent};
     use super::super::event::{Stamp, Value};
     use super::super::views::{DAY, HOUR, view};
     use super::*;
@@ -120,9 +121,15 @@ mod tests {
         Event {
             topic,
             message: 0,
-            kafka_time,
+            reading: Reading {
+                sent: Sent::At(kafka_time),
+                clock: Some(kafka_time),
+                seen: Some(kafka_time),
+                passes_at: Some(kafka_time),
+                limit: i64::MAX,
+            },
             stamp: Stamp {
-                k: kafka_time,
+                k: Some(kafka_time),
                 partition: 0,
                 offset: 0,
             },

@@ -27,6 +27,12 @@ pub enum Ending {
     AllIdle,
 }
 
+/// By full topic name and partition: `(offset, limit in milliseconds)`, by rising offsets.
+pub type Limits = BTreeMap<(String, i32), Vec<(i64, i64)>>;
+
+/// 2100-01-01: later than any log of a test whose times are right.
+const LATER: i64 = 4_102_444_800_000;
+
 /// A run's rules. The default ones are those of a pipeline that nobody configured
 /// and that caught up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +41,14 @@ pub struct Rules {
     pub lateness: BTreeMap<&'static str, Lateness>,
     /// Size of each view's windows in milliseconds, by its name.
     pub windows: BTreeMap<&'static str, i64>,
-    /// How far an event may be ahead of its message, in milliseconds.
+    /// How far an event may be ahead of its message, and a message of the clock, in
+    /// milliseconds.
     pub max_ahead: i64,
+    /// What the clock said when the log was read for the first time, in milliseconds.
+    pub clock: i64,
+    /// By topic and partition: from which offset on, which timestamps were believed. `None`
+    /// where nobody knows, and the clock said the same all the time.
+    pub limits: Option<Limits>,
     /// How the run ended.
     pub ending: Ending,
 }
@@ -47,6 +59,8 @@ impl Default for Rules {
             lateness: VIEWS.iter().map(|v| (v.name, v.lateness)).collect(),
             windows: VIEWS.iter().map(|v| (v.name, v.size)).collect(),
             max_ahead: DAY,
+            clock: LATER,
+            limits: None,
             ending: Ending::CaughtUp,
         }
     }
@@ -87,6 +101,20 @@ impl Rules {
     #[must_use]
     pub fn with_max_ahead(mut self, max_ahead: i64) -> Rules {
         self.max_ahead = max_ahead;
+        self
+    }
+
+    /// With a clock that said this when the log was read.
+    #[must_use]
+    pub fn with_clock(mut self, clock: i64) -> Rules {
+        self.clock = clock;
+        self
+    }
+
+    /// With what was recorded of the clock.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Rules {
+        self.limits = Some(limits);
         self
     }
 

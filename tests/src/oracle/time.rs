@@ -45,9 +45,9 @@ pub fn parse(text: &str) -> Option<i64> {
 }
 
 /// 0001-01-01T00:00:00.
-const FIRST_SECOND: i64 = -62_135_596_800;
+pub(super) const FIRST_SECOND: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59.
-const LAST_SECOND: i64 = 253_402_300_799;
+pub(super) const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Seconds ahead of UTC.
 fn offset(zone: &str) -> Option<i64> {

@@ -4,6 +4,7 @@ use super::average::average;
 use super::event::Event;
 use super::rows::{Field, count, sum, total, unique};
 use super::rules::Lateness;
+use super::window::window;
 
 pub(super) const HOUR: i64 = 3_600_000;
 pub(super) const DAY: i64 = 24 * HOUR;
@@ -33,10 +34,17 @@ pub struct View {
 }
 
 impl View {
-    /// The time of an event of its topic.
-    pub(super) fn time_of(&self, event: &Event) -> i64 {
-        self.time
-            .map_or(event.kafka_time, |field| event.time(field))
+    /// The time of an event of its topic, where it has one.
+    pub(super) fn time_of(&self, event: &Event) -> Option<i64> {
+        match self.time {
+            Some(field) => Some(event.time(field)),
+            None => event.kafka_time(),
+        }
+    }
+
+    /// The window that it has accepted an event in.
+    pub(super) fn window_of(&self, event: &Event, size: i64) -> (i64, i64) {
+        window(self.time_of(event).expect("a time"), size)
     }
 }
 

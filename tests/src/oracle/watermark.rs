@@ -7,7 +7,9 @@
 //!     ── rounded down to a window's end ──▶ final until
 //! ```
 
+use super::event::Event;
 use super::rules::{Ending, Lateness};
+use super::time;
 use super::window::window;
 use std::collections::BTreeMap;
 
@@ -23,9 +25,14 @@ pub struct Watermark {
 impl Watermark {
     /// Of a view with windows of this size.
     pub(super) fn of(watermark: i64, size: i64) -> Watermark {
+        // What lies beyond is no date to those who read it.
+        let date = |millis: i64| {
+            let (first, last) = (time::FIRST_SECOND * 1_000, time::LAST_SECOND * 1_000 + 999);
+            millis.clamp(first, last)
+        };
         Watermark {
-            watermark,
-            final_until: window(watermark, size).0,
+            watermark: date(watermark),
+            final_until: date(window(watermark, size).0),
         }
     }
 }
@@ -33,14 +40,32 @@ impl Watermark {
 /// How a view's largest event time grew in one partition, message by message.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Course {
-    /// The largest event time and the `k` of the message by which it became that.
-    steps: Vec<(i64, i64)>,
-    /// The `k` of its last message.
+    /// The largest event time, and the message by which it became that.
+    steps: Vec<(i64, Step)>,
+    /// Its clock at the end.
     last: Option<i64>,
 }
 
+/// A message by which a window may be passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Step {
+    /// The moment.
+    at: Option<i64>,
+    /// Its offset.
+    offset: i64,
+}
+
+/// As of when a window is final.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// What was sent by then counts. `None` where nothing says when that was: all.
+    pub(super) at: Option<i64>,
+    /// By partition of the view's own topic: and what stands before this offset.
+    pub(super) own: BTreeMap<i32, i64>,
+}
+
 impl Course {
-    /// Of a partition whose last message has this `k`.
+    /// Of a partition whose clock is this at its end.
     pub(super) fn until(last: Option<i64>) -> Course {
         Course {
             steps: Vec::new(),
@@ -48,10 +73,14 @@ impl Course {
         }
     }
 
-    /// The next message has this event time, and this `k` of its stamp.
-    pub(super) fn see(&mut self, time: i64, k: i64) {
+    /// The next event has this time.
+    pub(super) fn see(&mut self, time: i64, event: &Event) {
+        self.step(time, event.reading.passes_at, event.stamp.offset);
+    }
+
+    fn step(&mut self, time: i64, at: Option<i64>, offset: i64) {
         if self.largest().is_none_or(|largest| time > largest) {
-            self.steps.push((time, k));
+            self.steps.push((time, Step { at, offset }));
         }
     }
 
@@ -64,13 +93,13 @@ impl Course {
         behind(self.largest()?, lateness)
     }
 
-    /// The `k` at which the watermark of the partition reached `end`.
-    fn passed(&self, end: i64, lateness: Lateness) -> Option<i64> {
+    /// The message by which the watermark of the partition reached `end`.
+    fn passed(&self, end: i64, lateness: Lateness) -> Option<Step> {
         // The steps rise, so that the first that reached it can be looked up.
         let before = self
             .steps
             .partition_point(|&(time, _)| behind(time, lateness) < Some(end));
-        self.steps.get(before).map(|&(_, k)| k)
+        self.steps.get(before).map(|&(_, step)| step)
     }
 }
 
@@ -97,21 +126,28 @@ pub(super) fn watermark(
     }
 }
 
-/// When the window that ends there closed: at the `k` by which the last of the
-/// partitions that passed it did so. `None` if none did.
+/// When the window that ends there closed: at the moment at which the last of the
+/// partitions that passed it did so. What a partition had sent before that, counts as well.
 ///
 /// A partition that did not pass it, and was idle when it closed, may have events in
 /// it: all that it had sent by then count.
-pub(super) fn closing(
-    courses: &BTreeMap<i32, Course>,
-    lateness: Lateness,
-    end: i64,
-) -> Option<i64> {
-    let moments = courses.values().filter_map(|course| {
-        let all = course.largest().and(course.last);
-        course.passed(end, lateness).or(all)
-    });
-    moments.max()
+pub(super) fn closing(courses: &BTreeMap<i32, Course>, lateness: Lateness, end: i64) -> Moment {
+    let mut moment = Moment {
+        at: None,
+        own: BTreeMap::new(),
+    };
+    let with_events = courses
+        .iter()
+        .filter(|(_, course)| course.largest().is_some());
+    for (partition, course) in with_events {
+        let (at, below) = match course.passed(end, lateness) {
+            Some(step) => (step.at, step.offset + 1),
+            None => (course.last, i64::MAX),
+        };
+        moment.at = moment.at.max(at);
+        moment.own.insert(*partition, below);
+    }
+    moment
 }
 
 #[cfg(test)]
@@ -123,8 +159,8 @@ mod tests {
     /// Event time and `k` of each message.
     fn course(messages: &[(i64, i64)]) -> Course {
         let mut course = Course::default();
-        for &(time, k) in messages {
-            course.see(time, k);
+        for (offset, &(time, k)) in (0..).zip(messages) {
+            course.step(time, Some(k), offset);
         }
         course
     }
@@ -187,12 +223,16 @@ mod tests {
     #[test]
     fn a_window_closes_with_the_message_that_reaches_its_end() {
         let course = course(&[(100, 1), (109, 2), (110, 3), (90, 4), (200, 5)]);
-        assert_eq!(course.passed(90, TEN), Some(1));
-        assert_eq!(course.passed(99, TEN), Some(2));
-        assert_eq!(course.passed(100, TEN), Some(3));
-        assert_eq!(course.passed(101, TEN), Some(5));
-        assert_eq!(course.passed(191, TEN), None);
-        assert_eq!(course.passed(100, Lateness::Forever), None);
+        let passed = |end, lateness| {
+            let step = course.passed(end, lateness)?;
+            Some((step.at?, step.offset))
+        };
+        assert_eq!(passed(90, TEN), Some((1, 0)));
+        assert_eq!(passed(99, TEN), Some((2, 1)));
+        assert_eq!(passed(100, TEN), Some((3, 2)));
+        assert_eq!(passed(101, TEN), Some((5, 4)));
+        assert_eq!(passed(191, TEN), None);
+        assert_eq!(passed(100, Lateness::Forever), None);
     }
 
     #[test]
@@ -203,8 +243,11 @@ mod tests {
             (2, course(&[(109, 9)])),
             (3, course(&[])),
         ]);
-        assert_eq!(closing(&courses, TEN, 99), Some(9));
-        assert_eq!(closing(&courses, TEN, 100), Some(7), "the third has not");
-        assert_eq!(closing(&courses, TEN, 101), None);
+        let closing = |end| closing(&courses, TEN, end);
+        assert_eq!(closing(99).at, Some(9));
+        assert_eq!(closing(100).at, Some(7), "the third has not");
+        assert_eq!(closing(101).at, None);
+        let own = BTreeMap::from([(0, 1), (1, 1), (2, i64::MAX)]);
+        assert_eq!(closing(100).own, own, "one without events says nothing");
     }
 }

@@ -90,7 +90,7 @@ pub(super) async fn message(
 fn line(letter: &DeadLetter) -> Markup {
     let id = form_urlencoded::byte_serialize(letter.id().as_bytes()).collect::<String>();
     html! { tr {
-        td { (shown(letter.timestamp.saturating_mul(1_000))) }
+        td { (letter.timestamp.map_or("–".to_owned(), |millis| shown(millis.saturating_mul(1_000)))) }
         th scope="row" { (letter.topic) " " (letter.partition) " @ " (letter.offset) }
         td { (letter.reason.as_str()) }
         td { @match &letter.view { Some(view) => (view), None => "all views" } }

@@ -173,7 +173,7 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                     td class="number" { (open.map_or("–".to_owned(), |open| count(open.windows))) }
                     td class="number" { (open.map_or("–".to_owned(), |open| count(open.rows))) }
                     td class="number" { (count(table.events)) }
-                    td class="number" { (count(table.late + table.from_the_future)) }
+                    td class="number" { (count(table.late + table.from_the_future + table.malformed)) }
                     td class="number" { (count(table.puts)) }
                     td { (time.map_or_else(String::new, holders)) }
                     td { a href={ "/pipeline/why/" (info.name) "/latest" } { "why is it open?" } }

@@ -152,9 +152,7 @@ fn supersede<E: Entry>(
     versions: &[(E::Version, i64)],
     superseded: &mut Superseded<E::Version>,
 ) {
-    for pair in live(versions).windows(2) {
-        superseded.add(E::stamp(pair[1]).kafka, id, pair[0]);
-    }
+    superseded.note(id, &live(versions), E::stamp);
 }
 
 /// Tells what closes as of its moment, and drops it.
@@ -193,7 +191,7 @@ fn close<B, E, D>(
                     }
                 }
                 consolidate(&mut entries);
-                let then = as_of::<E>(&versions, closing.moment(slot.index()));
+                let then = as_of::<E>(&versions, closing.moment_at(slot.index()));
                 for (entry, pieces) in entries {
                     if !entry.is_same(now, then) {
                         tell(&id, &entry, now, pieces.negated(), round.epoch, give);
@@ -259,6 +257,6 @@ fn newest<V>(versions: &[(V, i64)]) -> Option<&V> {
 /// The version that was the newest at a moment.
 fn as_of<E: Entry>(versions: &[(E::Version, i64)], moment: i64) -> Option<&E::Version> {
     let then =
-        |(version, weight): &&(E::Version, i64)| *weight > 0 && E::stamp(version).kafka <= moment;
+        |(version, weight): &&(E::Version, i64)| *weight > 0 && E::stamp(version).seen <= moment;
     versions.iter().rev().find(then).map(|(version, _)| version)
 }

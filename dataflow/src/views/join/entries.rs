@@ -8,16 +8,19 @@ use crate::views::key::Slot;
 use events::Id;
 use serde::{Deserialize, Serialize};
 
-/// What makes a message newer than another: its partition's timestamps made
-/// non-decreasing, then the partition, then the offset.
+/// What makes a message newer than another: its partition's clock, then the partition,
+/// then the offset.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Stamp {
-    /// The largest Kafka timestamp of the partition so far, in milliseconds.
+    /// The clock of its [partition](crate::time::PartitionTime), in milliseconds.
     pub kafka: i64,
     /// The partition.
     pub partition: i32,
     /// The offset.
     pub offset: i64,
+    /// From which moment on it counts, in milliseconds: its own timestamp, or the clock
+    /// before it where that is later.
+    pub seen: i64,
 }
 
 /// A version of a sale. Under the id of its transaction.

@@ -4,7 +4,7 @@ use super::entries::{Bought, ByCustomer, Sale};
 use super::versions::{Index, Superseded};
 use super::{CustomerChange, Pieces, SaleChange};
 use crate::Epoch;
-use crate::time::Advanced;
+use crate::time::{Advanced, Moment};
 use crate::views::rounds::{Outcome, Round, Setting, cursors, rounds};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
@@ -70,9 +70,7 @@ pub(super) fn newest<'scope>(
                 }
                 if has_come {
                     let live: Vec<_> = versions.live().collect();
-                    for pair in live.windows(2) {
-                        superseded.add(pair[1].stamp.kafka, id, pair[0]);
-                    }
+                    superseded.note(id, &live, |sale| sale.stamp);
                 }
                 new.step_key(&storage);
             }
@@ -106,18 +104,17 @@ where
 {
     let (mut all, storage) = cursor_list(round.all());
     while let Some(id) = all.get_key(&storage) {
-        let mut live: Option<&Sale> = None;
+        let mut live: Vec<&Sale> = Vec::new();
         while let Some(sale) = all.get_val(&storage) {
             let mut weight = 0;
             all.map_times(&storage, |_, change| weight += change);
             if weight > 0 {
                 index.add(sale.slot, id);
-                if let Some(older) = live.replace(sale) {
-                    superseded.add(sale.stamp.kafka, id, older);
-                }
+                live.push(sale);
             }
             all.step_val(&storage);
         }
+        superseded.note(id, &live, |sale| sale.stamp);
         all.step_key(&storage);
     }
 }
@@ -142,7 +139,8 @@ where
             }
             let mut gone = None;
             for slot in slots {
-                let then = versions.as_of(closing.moment(slot.index()));
+                let moment = closing.moment(slot.index());
+                let then = moment.and_then(|moment| versions.as_of(moment));
                 let Some(then) = then else { continue };
                 if then.slot == slot && versions.newest() != Some(then) {
                     give(bought(then, round.epoch, 1));
@@ -217,7 +215,7 @@ impl Versions {
         self.live().next_back()
     }
 
-    fn as_of(&self, moment: i64) -> Option<&Sale> {
-        self.live().rfind(|sale| sale.stamp.kafka <= moment)
+    fn as_of(&self, moment: &Moment) -> Option<&Sale> {
+        self.live().rfind(|sale| moment.has(sale.stamp))
     }
 }

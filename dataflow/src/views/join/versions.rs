@@ -3,6 +3,7 @@
 //! Both follow from what the arrangements hold; they are kept beside them so that
 //! the end of a window, or of a version, costs what it drops and not a search.
 
+use super::entries::Stamp;
 use crate::time::Closing;
 use crate::views::key::Slot;
 use events::Id;
@@ -40,8 +41,8 @@ impl Index {
     }
 }
 
-/// Versions that a newer one has taken the place of, by the Kafka timestamp of
-/// that one: as of an earlier moment, they are still the newest.
+/// Versions that a newer one has taken the place of, by the moment from which that one
+/// counts: as of an earlier moment, they are still the newest.
 pub(super) struct Superseded<V> {
     by: BTreeMap<i64, Vec<(Id, V)>>,
 }
@@ -53,10 +54,20 @@ impl<V: Ord + Clone> Superseded<V> {
         }
     }
 
-    /// Notes that a version has been superseded.
-    pub(super) fn add(&mut self, kafka: i64, id: &Id, version: &V) {
-        let versions = self.by.entry(kafka).or_default();
-        versions.push((id.clone(), version.clone()));
+    /// Notes which of the `versions` of an id, oldest first, have been superseded; `stamp`
+    /// says how new one is. From the moment on from which any newer one counts, a version is
+    /// not the newest.
+    pub(super) fn note(&mut self, id: &Id, versions: &[&V], stamp: impl Fn(&V) -> Stamp) {
+        let mut newest_first = versions.iter().rev();
+        let Some(newest) = newest_first.next() else {
+            return;
+        };
+        let mut from = stamp(newest).seen;
+        for version in newest_first {
+            let versions = self.by.entry(from).or_default();
+            versions.push((id.clone(), (*version).clone()));
+            from = from.min(stamp(version).seen);
+        }
     }
 
     /// Takes those that are not the newest as of `horizon` or any later moment.
