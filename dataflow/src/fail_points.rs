@@ -12,6 +12,14 @@ pub const POINTS: &[(&str, &str)] = &[
         "the manifest is put in this run's name; the other processes know nothing",
     ),
     (
+        "start.cleared",
+        "the database holds nothing of views that are rebuilt, and still has their old definitions",
+    ),
+    (
+        "start.defined",
+        "the definitions of all views are recorded in the database; no worker has begun",
+    ),
+    (
         "start.entered",
         "a process that is not the first knows in whose name it writes",
     ),

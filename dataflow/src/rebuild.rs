@@ -37,8 +37,9 @@ pub struct Change {
 }
 
 /// What has to change of `state` so that it is of the views of `catalog`, if anything.
-/// `asked` are the names of views that may be rebuilt; `max_ahead` is in milliseconds,
-/// `checkpoint` is what people call it.
+/// `asked` are the names of views that may be rebuilt, `outdated` of those whose rows in
+/// the database are of another definition than now, so that they are rebuilt in any case;
+/// `max_ahead` is in milliseconds, `checkpoint` is what people call it.
 ///
 /// # Errors
 /// When a view has changed that is not among them.
@@ -47,6 +48,7 @@ pub fn change(
     catalog: &Catalog,
     max_ahead: i64,
     asked: &BTreeSet<String>,
+    outdated: &BTreeSet<String>,
     checkpoint: &str,
 ) -> Result<Option<Change>, PlanError> {
     let now = catalog.saved(max_ahead);
@@ -60,18 +62,21 @@ pub fn change(
             let none = || "(not there)".to_owned();
             return Err(PlanError::Changed {
                 view: view.name.clone(),
-                checkpoint: checkpoint.to_owned(),
+                since: format!("the checkpoint in {checkpoint} was taken"),
                 was: was.unwrap_or_else(none),
                 is: is.unwrap_or_else(none),
             });
         }
     }
     check_names(asked, state.views.iter().chain(&now))?;
-    if state.views == now {
+    if state.views == now && outdated.is_empty() {
         return Ok(None);
     }
 
-    let place = |view: &SavedDefinition| now.iter().position(|other| other == view);
+    let place = |view: &SavedDefinition| {
+        let place = now.iter().position(|other| other == view);
+        place.filter(|_| !outdated.contains(&view.name))
+    };
     let places = state.views.iter().map(place);
     let numbers: Vec<Option<u16>> = places
         .map(|place| place.and_then(|place| u16::try_from(place).ok()))

@@ -144,6 +144,7 @@ impl World {
             topics: &self.topics,
             max_ahead: MAX_AHEAD,
             reader: &reader,
+            database: "the database".to_owned(),
             store: self.store.as_ref(),
             found,
             reset,
@@ -173,6 +174,7 @@ impl World {
             return;
         }
         let start = sources.start(manifest.as_ref()).unwrap();
+        self.database.define(sources.definitions().unwrap());
         let checkpointing = self.store.clone().zip(manifest).map(|(store, last)| {
             let every = NonZeroU64::new(run.every).unwrap();
             Checkpointing {

@@ -128,6 +128,9 @@ pub struct Standing {
     pub progress: Option<Progress>,
     /// What may be there beyond that.
     pub reaching: Reaching,
+    /// View → the definition of its rows, as text. Views whose definition was never
+    /// recorded are not there.
+    pub definitions: BTreeMap<String, String>,
     /// Who has claimed it last; `None` where nobody ever has.
     pub holder: Option<Holder>,
     /// Whether that run has ended, and said so.

@@ -5,7 +5,7 @@
 //! nothing of MongoDB or SQLite, and nothing here knows Kafka or dataflow:
 //!
 //! ```text
-//!   Storage::claim: one run may write
+//!   Storage::claim: one run may write; Storage::define: rows of which definitions
 //!     │
 //!     │          Batch (the changes of one or more whole epochs, one write a row)
 //!     ▼            ▼
@@ -38,6 +38,7 @@ pub use letters::LetterQuery;
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A database opened for a set of views.
@@ -67,6 +68,15 @@ pub trait Storage: Send + Sync {
     ///
     /// [`SinkError::Replaced`] when that is not the current one.
     fn enter(&self, holder: &Holder) -> Result<(), SinkError>;
+
+    /// Records the definitions of the views whose rows are written from now on, in place
+    /// of those recorded before: to be called after [`Storage::claim`] and before the
+    /// first row of a view that has changed. Durable when it returns.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Replaced`] when this generation is not the current one.
+    fn define(&self, definitions: &BTreeMap<String, String>) -> Result<(), SinkError>;
 
     /// To be called every second or so by each process: looks whether it has been
     /// replaced and, where `answer` is true (in process 0), answers whoever asks

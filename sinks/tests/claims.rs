@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -59,6 +60,11 @@ fn is_replaced(result: Result<(), SinkError>, by: &Holder) {
     }
 }
 
+fn definitions(window: &str) -> BTreeMap<String, String> {
+    let text = format!("windows of {window}");
+    BTreeMap::from([("customer_analysis".to_owned(), text)])
+}
+
 fn standing(storage: &dyn Storage) -> Standing {
     storage.reader().unwrap().standing().unwrap()
 }
@@ -70,6 +76,7 @@ fn nothing_is_written_before_a_claim() {
         assert_eq!(standing(&*storage), Standing::default());
         assert!(storage.writer().is_err());
         assert!(storage.watch(true).is_err());
+        assert!(storage.define(&definitions("1h")).is_err());
         assert!(storage.release().is_err());
         let holder = storage.claim(&claim("a")).unwrap();
         let expected = Holder {
@@ -113,6 +120,8 @@ fn one_that_is_alive_keeps_it_unless_it_is_taken() {
         assert_eq!((new.generation, &*new.host), (2, "b"));
         is_replaced(first.watch(true), &new);
         is_replaced(first.watch(false), &new);
+        is_replaced(first.define(&definitions("1h")), &new);
+        assert_eq!(standing(&*second).definitions, BTreeMap::new());
         is_replaced(first.release(), &new);
         is_replaced(first.enter(&holder), &new);
         second.watch(true).unwrap();
@@ -160,6 +169,8 @@ fn one_that_has_ended_is_not_asked() {
             ..claim(host)
         };
         first.claim(&patient("a")).unwrap();
+        first.define(&definitions("1h")).unwrap();
+        first.define(&definitions("2h")).unwrap();
         let mut writer = first.writer().unwrap();
         let reaching = Reaching {
             epoch: 3,
@@ -182,6 +193,7 @@ fn one_that_has_ended_is_not_asked() {
             Standing {
                 progress: Some(progress),
                 reaching,
+                definitions: definitions("2h"),
                 holder: Some(new),
                 ended: false,
             }

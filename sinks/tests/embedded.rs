@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
 use sinks::{Batch, Progress, Query, SinkError, Storage, Totals, Value};
+use std::collections::BTreeMap;
 
 struct File {
     directory: tempfile::TempDir,
@@ -300,6 +301,33 @@ fn the_statement_for_a_sum_can_be_tried_as_it_is() {
     let statement = storage.reader().unwrap().totals_query(1, &totals).unwrap();
     let expected = [text("a"), Sql::Integer(5), Sql::Integer(0)];
     assert_eq!(file.query(&statement), [expected], "{statement}");
+}
+
+#[test]
+fn a_file_of_an_earlier_version_gets_the_columns_it_lacks() {
+    let file = File::new();
+    let progress = Progress {
+        epoch: 7,
+        offsets: offsets(),
+        ..Progress::default()
+    };
+    file.open().writer().unwrap().publish(&progress).unwrap();
+    for column in [("progress", "views"), ("holder", "definitions")] {
+        let (table, column) = column;
+        let earlier = format!("ALTER TABLE {table} DROP COLUMN {column}");
+        Connection::open(file.path())
+            .unwrap()
+            .execute_batch(&earlier)
+            .unwrap();
+    }
+
+    let storage = file.open();
+    let standing = || storage.reader().unwrap().standing().unwrap();
+    assert_eq!(standing().progress, Some(progress));
+    assert_eq!(standing().definitions, BTreeMap::new());
+    let definitions = BTreeMap::from([("a \"view\"".to_owned(), "windows of 1h".to_owned())]);
+    storage.define(&definitions).unwrap();
+    assert_eq!(standing().definitions, definitions);
 }
 
 #[test]

@@ -7,17 +7,17 @@ use sinks::retry::MayPass;
 /// What a run finds does not fit together.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// A view is not the one that the checkpoint holds.
+    /// A view is not the one of the checkpoint, or of the rows in the database.
     #[error(
-        "view {view} has changed since the checkpoint in {checkpoint} was taken:\n  it was  {was}\n  \
+        "view {view} has changed since {since}:\n  it was  {was}\n  \
          it is   {is}\nTake back the change, or rebuild the view from what Kafka has of its topic, with \
          --reset-view {view}; the others go on as they are"
     )]
     Changed {
         /// The view.
         view: String,
-        /// The checkpoint.
-        checkpoint: String,
+        /// What holds the view as it was.
+        since: String,
         /// What it was.
         was: String,
         /// What it is.

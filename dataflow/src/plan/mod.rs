@@ -4,6 +4,7 @@
 //! older than it, a log that still has what comes after it. Whatever does not is an
 //! error that says so, and never a silent fresh start.
 
+mod definitions;
 mod error;
 mod in_doubt;
 
@@ -13,6 +14,7 @@ use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
 use crate::checkpoint::SavedPartition;
+use crate::checkpoint::State;
 use crate::checkpoint::Store;
 use crate::checkpoint::renumber;
 use crate::ingest::discovery::Found;
@@ -21,6 +23,7 @@ use crate::sink::Place;
 use crate::start::{Start, nothing};
 use crate::time::Recorded;
 use crate::views::Catalog;
+use definitions::rebuilding;
 use serde::{Deserialize, Serialize};
 use sinks::{Holder, Limit, Limits, Reader, Standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +67,8 @@ pub struct Sources<'a> {
     pub max_ahead: i64,
     /// The database, claimed by this run.
     pub reader: &'a dyn Reader,
+    /// What people call it.
+    pub database: String,
     /// Where checkpoints are, if there are any.
     pub store: Option<&'a Arc<Store>>,
     /// The partitions that Kafka has.
@@ -98,7 +103,10 @@ impl Sources<'_> {
                     generation,
                     epoch: 0,
                     made_at,
-                    state: nothing(self.catalog, self.topics, self.max_ahead),
+                    state: State {
+                        rebuilding: self.rebuilt(None)?,
+                        ..nothing(self.catalog, self.topics, self.max_ahead)
+                    },
                     files: Vec::new(),
                 },
             };
@@ -127,7 +135,18 @@ impl Sources<'_> {
                 is,
             });
         }
-        let change = change(state, self.catalog, self.max_ahead, self.reset, &checkpoint)?;
+        let outdated = self.outdated()?;
+        let rebuilding = rebuilding(state);
+        let again = outdated.keys().filter(|view| !rebuilding.contains(*view));
+        let change = change(
+            state,
+            self.catalog,
+            self.max_ahead,
+            self.reset,
+            &again.cloned().collect(),
+            &checkpoint,
+        )?;
+        self.check_outdated(outdated, &rebuilding)?;
         let Some(Change { numbering, state }) = change else {
             return Ok(newest);
         };
@@ -149,12 +168,13 @@ impl Sources<'_> {
     /// the database holds of them may be of other windows and groups.
     ///
     /// # Errors
-    /// When there is no such view.
+    /// When there is no such view, or another one has changed.
     pub fn rebuilt(&self, manifest: Option<&Manifest>) -> Result<Vec<u16>, PlanError> {
         if let Some(manifest) = manifest {
             return Ok(manifest.state.rebuilding.clone());
         }
         check_names(self.reset, self.catalog.saved(self.max_ahead).iter())?;
+        self.check_outdated(self.outdated()?, &BTreeSet::new())?;
         let views = (0..).zip(&self.catalog.definitions);
         let asked = views.filter(|(_, view)| self.reset.contains(view.name));
         Ok(asked.map(|(number, _)| number).collect())

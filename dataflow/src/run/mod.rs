@@ -163,6 +163,7 @@ fn operate(
         topics: &topics,
         max_ahead,
         reader: &*reader,
+        database: storage.describe(),
         store: store.as_ref(),
         found: discovery.found(),
         reset: &settings.reset_views,
@@ -192,6 +193,7 @@ fn operate(
                 let rows = rebuild::clear(&views, &sources, &mut *storage.writer()?)?;
                 tracing::info!("{rows} rows are deleted of views that are rebuilt");
             }
+            fail_point("start.cleared");
             Some(Plan { holder, manifest }.write()?)
         }
         _ => None,
@@ -216,6 +218,17 @@ fn operate(
         start = sources.start(last.as_ref());
     }
     let start = start?;
+    if settings.process == 0 {
+        // No process writes a row before process 0 has recorded how far rows may reach.
+        let define = || {
+            let definitions = sources.definitions()?;
+            storage.define(&definitions).map_err(PlanError::from)
+        };
+        if let Err(error) = wait_for(define, settings.connect_timeout, &stopping) {
+            return ending.unless_stopping(error.into());
+        }
+        fail_point("start.defined");
+    }
     fail_point("start.planned");
     if !settings.until_caught_up {
         prober

@@ -19,6 +19,7 @@ struct Contents {
     letters: BTreeMap<String, (StoredLetter, &'static str)>,
     progress: Option<Progress>,
     reaching: Reaching,
+    definitions: BTreeMap<String, String>,
     /// Tables, and views, that are being emptied.
     emptied: BTreeSet<(usize, &'static str)>,
 }
@@ -65,6 +66,11 @@ impl Database {
         let mut contents = self.contents.lock().unwrap();
         contents.generation += 1;
         contents.generation
+    }
+
+    /// Records what rows are rows of.
+    pub(crate) fn define(&self, definitions: BTreeMap<String, String>) {
+        self.contents.lock().unwrap().definitions = definitions;
     }
 
     /// All rows, and the ids and reasons of all dead letters.
@@ -276,6 +282,7 @@ fn standing(contents: &Contents) -> Standing {
     Standing {
         progress: contents.progress.clone(),
         reaching: contents.reaching.clone(),
+        definitions: contents.definitions.clone(),
         holder: Some(Holder {
             generation: contents.generation,
             host: "here".to_owned(),

@@ -9,6 +9,8 @@
 //! cannot be taken from it: whoever claims waits, and is told that the file is locked,
 //! until that process goes on or is killed.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::long;
@@ -19,7 +21,7 @@ use crate::claim::{Register, Seen};
 use crate::{Holder, Reaching, SinkError};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",
-    "answer", "reaching_epoch", "reaching_offsets", "reaching_limits"
+    "answer", "reaching_epoch", "reaching_offsets", "reaching_limits", "definitions"
     FROM "holder" WHERE "_id" = ?1"#;
 
 /// Leaves alone the row of whoever was quicker.
@@ -46,10 +48,14 @@ const REACH: &str = r#"UPDATE "holder" SET "reaching_epoch" = ?3, "reaching_offs
     "reaching_limits" = ?5
     WHERE "_id" = ?1 AND "generation" = ?2"#;
 
+const DEFINE: &str = r#"UPDATE "holder" SET "definitions" = ?3
+    WHERE "_id" = ?1 AND "generation" = ?2"#;
+
 /// The row, whole.
 pub(super) struct Held {
     pub(super) seen: Seen,
     pub(super) reaching: Reaching,
+    pub(super) definitions: BTreeMap<String, String>,
 }
 
 /// Reads the row, if anybody has claimed the file yet.
@@ -64,17 +70,26 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                 let (ended, answer) = (row.get(5)?, row.get(6)?);
                 let reaching: (i64, String, Option<String>) =
                     (row.get(7)?, row.get(8)?, row.get(9)?);
-                Ok((holder, started_at, place, ended, answer, reaching))
+                let definitions: String = row.get(10)?;
+                Ok((
+                    holder,
+                    started_at,
+                    place,
+                    ended,
+                    answer,
+                    reaching,
+                    definitions,
+                ))
             };
             statement
                 .query_row([super::PROGRESS_ID], columns)
                 .optional()
         })
         .map_err(|error| store.failed(&error))?;
-    let Some(((generation, host, process), started_at, place, ended, answer, reaching)) = found
-    else {
+    let Some((holder, started_at, place, ended, answer, reaching, definitions)) = found else {
         return Ok(None);
     };
+    let (generation, host, process) = holder;
     let wrong = |field: &str| store.unreadable("holder", field);
     let (epoch, offsets, limits) = reaching;
     Ok(Some(Held {
@@ -94,6 +109,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
             offsets: serde_json::from_str(&offsets).map_err(|_| wrong("reaching_offsets"))?,
             limits: text::stored_limits(limits).map_err(|_| wrong("reaching_limits"))?,
         },
+        definitions: serde_json::from_str(&definitions).map_err(|_| wrong("definitions"))?,
     }))
 }
 
@@ -161,6 +177,24 @@ pub(super) fn reach(
     ];
     connection
         .execute(REACH, arguments)
+        .map(drop)
+        .map_err(|error| store.failed(&error))
+}
+
+/// Writes the definitions of views, within a transaction that has checked the generation.
+pub(super) fn define(
+    store: &Store,
+    connection: &Connection,
+    generation: u64,
+    definitions: &BTreeMap<String, String>,
+) -> Result<(), SinkError> {
+    let definitions = serde_json::to_string(definitions)
+        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    connection
+        .execute(
+            DEFINE,
+            params![super::PROGRESS_ID, long(generation), definitions],
+        )
         .map(drop)
         .map_err(|error| store.failed(&error))
 }

@@ -26,6 +26,7 @@ mod store;
 mod text;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -76,6 +77,13 @@ impl Storage for Embedded {
         store.read(|connection| generation::check(store, connection, holder.generation))?;
         self.held.set(holder.generation);
         Ok(())
+    }
+
+    fn define(&self, definitions: &BTreeMap<String, String>) -> Result<(), SinkError> {
+        let (store, generation) = (&*self.store, self.held.generation(self.store.describe())?);
+        store.write_as(generation, |connection, _| {
+            generation::define(store, connection, generation, definitions)
+        })
     }
 
     fn watch(&self, answer: bool) -> Result<(), SinkError> {

@@ -217,12 +217,18 @@ impl Reader for EmbeddedReader {
             .map_err(|error| self.store.failed(&error))?;
         let held = generation::held(&self.store, &moment)?;
         let progress = progress(&self.store, &moment)?;
-        let (seen, reaching) = held.map(|held| (held.seen, held.reaching)).unzip();
+        let Some(held) = held else {
+            return Ok(Standing {
+                progress,
+                ..Standing::default()
+            });
+        };
         Ok(Standing {
             progress,
-            reaching: reaching.unwrap_or_default(),
-            ended: seen.as_ref().is_some_and(|seen| seen.ended),
-            holder: seen.map(|seen| seen.holder),
+            reaching: held.reaching,
+            definitions: held.definitions,
+            ended: held.seen.ended,
+            holder: Some(held.seen.holder),
         })
     }
 

@@ -69,7 +69,8 @@ CREATE TABLE IF NOT EXISTS "holder" (
     "answer" INTEGER,
     "reaching_epoch" INTEGER NOT NULL DEFAULT 0,
     "reaching_offsets" TEXT NOT NULL DEFAULT '{}', -- JSON, as in progress
-    "reaching_limits" TEXT -- JSON, as in progress
+    "reaching_limits" TEXT, -- JSON, as in progress
+    "definitions" TEXT NOT NULL DEFAULT '{}' -- JSON: {view: text}
 );
 "#;
 
@@ -83,7 +84,7 @@ pub(super) const DELETE_LETTER: &str = r#"DELETE FROM "dead_letters" WHERE "_id"
 
 /// Columns that tables did not have from the beginning: of which table, its name, and how it
 /// is added.
-pub(super) const LATER_COLUMNS: [(&str, &str, &str); 3] = [
+pub(super) const LATER_COLUMNS: [(&str, &str, &str); 4] = [
     (
         "progress",
         "views",
@@ -98,6 +99,11 @@ pub(super) const LATER_COLUMNS: [(&str, &str, &str); 3] = [
         "holder",
         "reaching_limits",
         r#"ALTER TABLE "holder" ADD COLUMN "reaching_limits" TEXT"#,
+    ),
+    (
+        "holder",
+        "definitions",
+        r#"ALTER TABLE "holder" ADD COLUMN "definitions" TEXT NOT NULL DEFAULT '{}'"#,
     ),
 ];
 /// Whether a table has a column: takes both names.

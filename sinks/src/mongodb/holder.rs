@@ -6,6 +6,8 @@
 //! names the epoch as well: a change that was given up and made again, and then comes
 //! once more, finds the document as far as itself, or further, and does nothing.
 
+use std::collections::BTreeMap;
+
 use ::mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use ::mongodb::bson::{DateTime, RawBsonRef, doc, rawdoc};
 use ::mongodb::options::{CollectionOptions, ReadConcern};
@@ -156,6 +158,21 @@ pub(super) async fn reach(
     // It may have passed before, without its answer.
     let stands = check(connection, generation).await?.standing.reaching;
     reaching.check_said(&stands, connection.describe())
+}
+
+/// Records the definitions of the views whose rows are written from now on.
+pub(super) async fn define(
+    connection: &Connection,
+    generation: u64,
+    definitions: &BTreeMap<String, String>,
+) -> Result<(), SinkError> {
+    let field = standing::definitions(definitions)
+        .map_err(|problem| SinkError::refused(connection.describe(), problem))?;
+    let filter = rawdoc! {"_id": ID, "generation": long(generation)};
+    match change(connection, filter, field).await? {
+        true => Ok(()),
+        false => check(connection, generation).await.map(drop),
+    }
 }
 
 /// Sets fields of the document if it fits `filter`, and says whether it did; returns

@@ -43,6 +43,7 @@ mod standing;
 mod totals;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use bytes::{Bytes, Open};
@@ -112,6 +113,12 @@ impl Storage for MongoDb {
         connection.block_on(holder::check(connection, holder.generation))?;
         self.held.set(holder.generation);
         Ok(())
+    }
+
+    fn define(&self, definitions: &BTreeMap<String, String>) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        let generation = self.held.generation(connection.describe())?;
+        connection.block_on(holder::define(connection, generation, definitions))
     }
 
     fn watch(&self, answer: bool) -> Result<(), SinkError> {

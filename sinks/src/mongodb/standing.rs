@@ -9,6 +9,7 @@
 //!               limits: {topic: {"0": [{offset: long, until: long}]}}},
 //!    generation: long, ended: bool,
 //!    holder: {host: string, process: long, started_at: date, place: string|null},
+//!    definitions: {view: string},
 //!    challenge: long, answer: long, writers: long}
 //! ```
 //!
@@ -46,9 +47,7 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
             "watermark": DateTime::from_millis(watermark),
             "final_until": DateTime::from_millis(final_until),
         };
-        let view =
-            CString::try_from(view.as_str()).map_err(|error| format!("view {view:?}: {error}"))?;
-        views.append(&view, of_view);
+        views.append(view_name(view)?, of_view);
     }
     let mut fields = rawdoc! {"_id": ID};
     fields.append(cstr!("epoch"), long(progress.epoch));
@@ -78,6 +77,21 @@ pub(super) fn reaching(reaching: &Reaching) -> Result<RawDocumentBuf, String> {
 fn limits_of(limits: &[Limit]) -> RawArrayBuf {
     let limit = |Limit { offset, until }: &Limit| rawdoc! {"offset": *offset, "until": *until};
     limits.iter().map(limit).collect()
+}
+
+/// The field of the definitions of views; an error names the view that cannot be one.
+pub(super) fn definitions(
+    definitions: &BTreeMap<String, String>,
+) -> Result<RawDocumentBuf, String> {
+    let mut of_views = RawDocumentBuf::new();
+    for (view, definition) in definitions {
+        of_views.append(view_name(view)?, definition.as_str());
+    }
+    Ok(rawdoc! {"definitions": of_views})
+}
+
+fn view_name(view: &str) -> Result<CString, String> {
+    CString::try_from(view).map_err(|error| format!("view {view:?}: {error}"))
 }
 
 /// The fields of a holder that has just claimed.
@@ -164,6 +178,7 @@ pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
             limits: stored_limits(reaching)?,
         };
     }
+    standing.definitions = stored_definitions(document)?;
     let mut place = None;
     if document.get("generation").map_err(wrong)?.is_some() {
         let holder = document.get_document("holder").map_err(wrong)?;
@@ -292,6 +307,24 @@ fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>
     Ok(views)
 }
 
+/// The definitions of views: none where the document was written before they were recorded.
+fn stored_definitions(document: &RawDocument) -> Result<BTreeMap<String, String>, String> {
+    let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let mut definitions = BTreeMap::new();
+    let Some(found) = document.get("definitions").map_err(wrong)? else {
+        return Ok(definitions);
+    };
+    for entry in found.as_document().ok_or("definitions are no document")? {
+        let (view, definition) = entry.map_err(wrong)?;
+        let view = view.as_str();
+        let definition = definition
+            .as_str()
+            .ok_or_else(|| format!("the definition of {view} is no string"))?;
+        definitions.insert(view.to_owned(), definition.to_owned());
+    }
+    Ok(definitions)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,10 +412,14 @@ mod tests {
                 )]),
             )])),
         };
+        let of_views = [("sales", "windows of 1h"), ("views", "windows of 1d")];
+        let of_views = of_views.map(|(view, text)| (view.to_owned(), text.to_owned()));
+        let of_views = BTreeMap::from(of_views);
         let (_, stored) = merged(&[
             progress(&some_progress()).unwrap(),
             reaching(&reach).unwrap(),
             holder(&claimed, Some(&place)),
+            definitions(&of_views).unwrap(),
             rawdoc! {"challenge": 5_i64, "answer": 4_i64},
         ]);
         let seen = stored.seen().unwrap();
@@ -396,6 +433,7 @@ mod tests {
             Standing {
                 progress: Some(some_progress()),
                 reaching: reach,
+                definitions: of_views,
                 holder: Some(claimed.clone()),
                 ended: false,
             }

@@ -1,6 +1,7 @@
 //! How far the pipeline says it has come, against where the log ends and
 //! how far its event times go.
 
+use super::VIEWS;
 use super::compare::Differences;
 use super::has_epoch;
 use super::watermark::Watermark;
@@ -69,6 +70,7 @@ pub fn compare_progress(
         differences.add(format!("updated_at is {:?}", progress.get("updated_at")));
     }
     compare_views(watermarks, progress, &mut differences);
+    compare_definitions(progress, &mut differences);
     let mut found = offsets(progress)?;
     for (topic, partitions) in &log.bounds {
         for (partition, (low, end)) in partitions {
@@ -120,6 +122,24 @@ fn compare_views(
     for name in views.keys() {
         if !watermarks.contains_key(name.as_str()) {
             differences.add(format!("{name} has no watermark, and {views} names one"));
+        }
+    }
+}
+
+/// In MongoDB the document that says who may write also says what the rows are rows of.
+fn compare_definitions(progress: &Document, differences: &mut Differences) {
+    if !progress.contains_key("generation") {
+        return;
+    }
+    let Ok(definitions) = progress.get_document("definitions") else {
+        return differences.add(format!("definitions: {:?}", progress.get("definitions")));
+    };
+    for view in &VIEWS {
+        if !definitions
+            .get_str(view.name)
+            .is_ok_and(|text| !text.is_empty())
+        {
+            differences.add(format!("no definition of {} in {definitions}", view.name));
         }
     }
 }

@@ -159,6 +159,14 @@ fn progress_document(written: &Written, block: &str) {
         .keys()
         .map(|view| (view.clone(), of_found.get(view).expect("the view").clone()))
         .collect();
+    let definitions = shown.get_document("definitions").expect("definitions");
+    let of_found = found
+        .get_document_mut("definitions")
+        .expect("definitions of all views");
+    *of_found = definitions
+        .keys()
+        .map(|view| (view.clone(), of_found.get(view).expect("the view").clone()))
+        .collect();
     assert_eq!(shape(&Bson::Document(shown)), shape(&Bson::Document(found)));
 }
 

@@ -1,0 +1,115 @@
+//! The definitions of the rows in the database, compared with those of now.
+//!
+//! A checkpoint keeps the definitions of its views. A database outlives checkpoints, and
+//! is written without any: so it keeps the definitions of its rows too. Rows of two
+//! definitions of one view are rows of different windows, or of the same windows with
+//! different events; side by side they mean nothing.
+//!
+//! ```text
+//!   claim ─▶ compare ─▶ delete the rows of views to rebuild ─▶ plan ─▶ define ─▶ write rows
+//! ```
+//!
+//! A run that ends before `define` leaves the old definitions, and rows of no other; one that
+//! ends after it leaves the new ones, and no row of the old.
+
+use super::{PlanError, Sources};
+use crate::checkpoint::{SavedDefinition, State};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Sources<'_> {
+    /// The definitions of all rows that the database has or gets: those of now, and those of
+    /// views that there are no more, since their rows stay.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn definitions(&self) -> Result<BTreeMap<String, String>, PlanError> {
+        let standing = self.reader.standing()?;
+        if standing.definitions.is_empty() && standing.progress.is_some() {
+            tracing::info!(
+                "{} does not record the definitions of its views yet: from now on it does, and \
+                 its rows are assumed to be of those of this run",
+                self.database
+            );
+        }
+        let mut definitions = standing.definitions;
+        let now = self.catalog.saved(self.max_ahead).into_iter();
+        definitions.extend(now.map(|view| (view.name, view.definition)));
+        Ok(definitions)
+    }
+
+    /// The views whose rows in the database are of another definition than now, and that
+    /// definition.
+    pub(super) fn outdated(&self) -> Result<BTreeMap<String, String>, PlanError> {
+        let known = self.reader.standing()?.definitions;
+        Ok(outdated(known, &self.catalog.saved(self.max_ahead)))
+    }
+
+    /// Fails unless all of these views are to be rebuilt: asked for, or begun by an earlier run.
+    pub(super) fn check_outdated(
+        &self,
+        outdated: BTreeMap<String, String>,
+        rebuilding: &BTreeSet<String>,
+    ) -> Result<(), PlanError> {
+        let rebuilt = |view: &String| self.reset.contains(view) || rebuilding.contains(view);
+        match outdated.into_iter().find(|(view, _)| !rebuilt(view)) {
+            None => Ok(()),
+            Some((view, was)) => {
+                let mut now = self.catalog.saved(self.max_ahead).into_iter();
+                let is = now.find(|now| now.name == view);
+                Err(PlanError::Changed {
+                    view,
+                    since: format!("its rows in {} were written", self.database),
+                    was,
+                    is: is.map_or_else(String::new, |is| is.definition),
+                })
+            }
+        }
+    }
+}
+
+fn outdated(
+    mut known: BTreeMap<String, String>,
+    now: &[SavedDefinition],
+) -> BTreeMap<String, String> {
+    known.retain(|name, definition| {
+        let mut now = now.iter().filter(|view| view.name == *name);
+        now.any(|view| view.definition != *definition)
+    });
+    known
+}
+
+/// The names of the views that a checkpoint is about to rebuild.
+pub(super) fn rebuilding(state: &State) -> BTreeSet<String> {
+    let views = state.rebuilding.iter();
+    let views = views.filter_map(|view| state.views.get(usize::from(*view)));
+    views.map(|view| view.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(name: &str, definition: &str) -> SavedDefinition {
+        SavedDefinition {
+            name: name.to_owned(),
+            definition: definition.to_owned(),
+        }
+    }
+
+    fn known(views: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let views = views.iter();
+        let views = views.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        views.collect()
+    }
+
+    #[test]
+    fn only_views_of_both_can_be_outdated() {
+        let now = [view("sales", "1h"), view("logs", "1h"), view("new", "1h")];
+        let of = |views: &[(&str, &str)]| outdated(known(views), &now);
+        assert_eq!(of(&[]), known(&[]));
+        let same = [("sales", "1h"), ("logs", "1h"), ("removed", "1d")];
+        assert_eq!(of(&same), known(&[]));
+        let changed = [("sales", "2h"), ("logs", "1h"), ("removed", "1d")];
+        assert_eq!(of(&changed), known(&[("sales", "2h")]));
+    }
+}
