@@ -294,6 +294,18 @@ pub(super) struct Options {
     )]
     pub(super) until_caught_up: Option<Text<bool>>,
 
+    /// Let --until-caught-up succeed where none of the topics exists, and do not warn of topics that are missing
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        help_heading = "Running"
+    )]
+    pub(super) allow_missing_topics: Option<Text<bool>>,
+
     /// How often an epoch ends and is written [default: 100ms]
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) epoch: Option<Text<Duration>>,

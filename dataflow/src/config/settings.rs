@@ -37,6 +37,8 @@ pub struct Settings {
     pub take_over: bool,
     /// Stop when everything that the topics held at the start is written.
     pub until_caught_up: bool,
+    /// Let such a run end well also where not one of the topics exists.
+    pub allow_missing_topics: bool,
     /// How often an epoch ends, at least 1 ms.
     pub epoch: Duration,
     /// When Kafka has deleted events that were not yet read.
@@ -281,6 +283,7 @@ impl Settings {
                 .map_or_else(BTreeSet::new, |names| names.value.0),
             take_over: options.take_over.is_some_and(|b| b.value),
             until_caught_up: options.until_caught_up.is_some_and(|b| b.value),
+            allow_missing_topics: options.allow_missing_topics.is_some_and(|b| b.value),
             epoch: options
                 .epoch
                 .map_or(Duration::from_millis(100), |d| d.value),

@@ -169,6 +169,11 @@ pub(super) fn useless(
         "with --brokers no shop is generated",
     );
     warn(
+        !kafka && options.allow_missing_topics.is_some(),
+        "allow_missing_topics",
+        "the in-process broker has all topics",
+    );
+    warn(
         sqlite && options.database.is_some(),
         "database",
         "rows go to an SQLite file",

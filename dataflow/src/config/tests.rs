@@ -77,6 +77,7 @@ fn without_anything_it_is_embedded() {
     assert_eq!(settings.idle_timeout, Duration::from_secs(30));
     assert_eq!(settings.max_ahead, Duration::from_secs(86_400));
     assert_eq!(settings.max_in_flight, 500_000);
+    assert!(!settings.allow_missing_topics);
     assert_eq!(settings.on_expired, OnExpired::Error);
     assert_eq!(settings.http, Http::Default);
     assert_eq!(settings.log.as_str(), "info");
@@ -117,6 +118,7 @@ fn every_flag_is_also_a_variable() {
         ("TIDEMARK_MONGODB_URI", "mongodb://db/"),
         ("TIDEMARK_DATABASE", "123"),
         ("TIDEMARK_UNTIL_CAUGHT_UP", "true"),
+        ("TIDEMARK_ALLOW_MISSING_TOPICS", "true"),
         ("TIDEMARK_ON_EXPIRED", "skip"),
         ("TIDEMARK_HTTP", "off"),
         ("TIDEMARK_KAFKA_SASL_PASSWORD", "hunter2"),
@@ -142,6 +144,7 @@ fn every_flag_is_also_a_variable() {
     };
     assert_eq!(database, "123");
     assert!(settings.until_caught_up);
+    assert!(settings.allow_missing_topics);
     assert_eq!(settings.on_expired, OnExpired::Skip);
     assert_eq!(settings.http, Http::Off);
     assert_eq!(settings.log.as_str(), "warn");
@@ -463,11 +466,13 @@ fn what_does_nothing_is_said() {
         ("TIDEMARK_BROKER", "k:1"),
         ("TIDEMARK_SERVICE_HOST", "10.0.0.1"),
     ];
-    let warnings = settings(&["--database", "x"], &env).warnings;
+    let args = ["--database", "x", "--allow-missing-topics"];
+    let warnings = settings(&args, &env).warnings;
     assert_eq!(
         warnings,
         [
             "TIDEMARK_BROKER is no setting: did you mean TIDEMARK_BROKERS?",
+            "--allow-missing-topics does nothing here: the in-process broker has all topics",
             "--database does nothing here: rows go to an SQLite file",
         ]
     );

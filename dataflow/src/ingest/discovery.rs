@@ -5,6 +5,7 @@
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
 use super::client::{Connection, Context, PropertyError, serve};
+use super::missing::{NoTopics, Reminder};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::fmt;
@@ -77,6 +78,9 @@ pub enum DiscoveryError {
         /// What the client said last.
         detail: String,
     },
+    /// Not one of the topics exists.
+    #[error("{0}; --allow-missing-topics lets a run end well that finds no topic")]
+    NoTopics(NoTopics),
 }
 
 impl Discovery {
@@ -207,9 +211,36 @@ impl Prober {
         self.first(discovery, timeout, stopping)
     }
 
-    /// Asks again every `interval`, for ever, on a thread of its own.
-    pub fn watch(mut self, discovery: Arc<Discovery>, interval: Duration) -> std::io::Result<()> {
+    /// The topics that do not exist.
+    pub fn missing(&self) -> Vec<String> {
+        let all = self.topics.iter().zip(&self.known);
+        let missing = all.filter(|(_, partitions)| **partitions == 0);
+        missing.map(|(topic, _)| topic.clone()).collect()
+    }
+
+    /// Which topics exist instead, if not one of those that are to be read does.
+    pub fn no_topics(&self) -> Option<NoTopics> {
+        let missing = self.missing();
+        let all = missing.len() == self.topics.len();
+        all.then(|| NoTopics::of(&self.consumer, &self.brokers, missing, ANSWER))
+    }
+
+    /// Asks again every `interval`, for ever, on a thread of its own. `warn`: to warn while
+    /// not one topic exists.
+    pub fn watch(
+        mut self,
+        discovery: Arc<Discovery>,
+        interval: Duration,
+        warn: bool,
+    ) -> std::io::Result<()> {
+        let mut reminder = warn.then(Reminder::default);
         let watch = move || loop {
+            if let Some(reminder) = &mut reminder
+                && reminder.is_due(Instant::now())
+                && let Some(none) = self.no_topics()
+            {
+                tracing::warn!("{none}; they are read as soon as they exist");
+            }
             std::thread::sleep(interval);
             serve(&self.consumer, |_| {});
             if let Err(error) = self.probe(&discovery, ANSWER, &AtomicBool::new(false))

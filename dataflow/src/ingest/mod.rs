@@ -17,6 +17,7 @@ pub mod discovery;
 mod flight;
 pub mod kafka;
 pub mod memory;
+pub mod missing;
 pub mod operator;
 mod outputs;
 mod partition;

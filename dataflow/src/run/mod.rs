@@ -18,7 +18,7 @@ use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
-use crate::ingest::discovery::{Discovery, Prober};
+use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
 use crate::ingest::kafka::Share;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
@@ -135,6 +135,15 @@ fn operate(
     if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
     }
+    // What does not exist by now is not read by a run that catches up.
+    let ends_without_topics = settings.until_caught_up && !settings.allow_missing_topics;
+    if ends_without_topics && let Some(none) = prober.no_topics() {
+        return ending.unless_stopping(DiscoveryError::NoTopics(none).into());
+    }
+    let missing = match ends_without_topics {
+        true => prober.missing(),
+        false => Vec::new(),
+    };
     let products = format!("{}{}", settings.topic_prefix, Products::NAME);
     product_names.are_in(connection.clone(), products);
     if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
@@ -232,7 +241,11 @@ fn operate(
     fail_point("start.planned");
     if !settings.until_caught_up {
         prober
-            .watch(Arc::clone(&discovery), settings.discover_interval)
+            .watch(
+                Arc::clone(&discovery),
+                settings.discover_interval,
+                !settings.allow_missing_topics,
+            )
             .map_err(|source| RunError::System {
                 what: "looking for partitions",
                 source,
@@ -302,7 +315,7 @@ fn operate(
             fail_point("release.after");
         }
         storage.finish()?;
-        farewell(&board, started);
+        farewell(&board, started, &missing);
     }
     outcome
 }
@@ -328,8 +341,15 @@ fn checkpoints(settings: &Settings) -> Result<Option<Arc<Store>>, PlanError> {
     Ok(Some(Arc::new(store)))
 }
 
-/// Says what has been done.
-fn farewell(board: &Board, started: Instant) {
+/// Says what has been done, and which topics were `missing`.
+fn farewell(board: &Board, started: Instant, missing: &[String]) {
+    if !missing.is_empty() {
+        tracing::warn!(
+            "nothing was read of {}: there is no such topic. If that is as it should be, \
+             --allow-missing-topics says so",
+            missing.join(", ")
+        );
+    }
     let done = board.snapshot();
     tracing::info!(
         "done: {} events read, {} rows written, {} dead letters, in {:.1} s",
