@@ -271,6 +271,7 @@ fn found(part: &Partition) -> Found {
         partition: part.partition,
         low: 0,
         high: i64::try_from(part.messages.len()).unwrap(),
+        end: i64::try_from(part.messages.len()).unwrap(),
     }
 }
 

@@ -34,6 +34,23 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
 }
 
+/// A transaction whose messages lie in Kafka.
+pub struct Transaction(BaseProducer);
+
+impl Transaction {
+    /// Commits or aborts it.
+    ///
+    /// # Panics
+    /// When Kafka does not do as it is told.
+    pub fn end(self, commit: bool) {
+        let ended = match commit {
+            true => self.0.commit_transaction(PATIENCE),
+            false => self.0.abort_transaction(PATIENCE),
+        };
+        ended.expect("the end of the transaction");
+    }
+}
+
 /// Everything that some topics held at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
@@ -263,9 +280,20 @@ impl Kafka {
     /// # Panics
     /// When Kafka does not do as it is told.
     pub fn transact(&self, id: &str, messages: &[(String, Vec<u8>)], commit: bool) {
+        self.open_transaction(id, messages).end(commit);
+    }
+
+    /// Sends messages (full topic, value) in one transaction, to partition 0, and leaves
+    /// it open.
+    ///
+    /// # Panics
+    /// When Kafka does not do as it is told.
+    pub fn open_transaction(&self, id: &str, messages: &[(String, Vec<u8>)]) -> Transaction {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .set("transactional.id", id)
+            // Longer than any test, so that the broker does not abort it.
+            .set("transaction.timeout.ms", "600000")
             .create()
             .expect("a transactional producer");
         producer.init_transactions(PATIENCE).expect("transactions");
@@ -278,12 +306,7 @@ impl Kafka {
         }
         // Also what is aborted shall lie in the log.
         producer.flush(PATIENCE).expect("acknowledgements");
-        let ended = if commit {
-            producer.commit_transaction(PATIENCE)
-        } else {
-            producer.abort_transaction(PATIENCE)
-        };
-        ended.expect("the end of the transaction");
+        Transaction(producer)
     }
 
     /// Waits until all queued messages are acknowledged.

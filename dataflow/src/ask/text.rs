@@ -1,7 +1,7 @@
 //! Why a window is still open, for people.
 
 use crate::observe::format::{aligned, count};
-use crate::observe::{Behind, JoinedBehind, Place, State, WaitsFor, Why};
+use crate::observe::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};
 
 /// Partitions that are listed at the most.
 const MOST: usize = 20;
@@ -51,22 +51,36 @@ pub(crate) fn text(why: &Why) -> String {
         });
     }
     if let Some(first) = why.partitions.first() {
-        by_event_time(&why.partitions, first, &mut lines);
+        by_event_time(&why.partitions, first, &why.blocked, &mut lines);
     }
     if let Some(waits_for) = &why.waits_for {
-        by_kafka_time(waits_for, &mut lines);
+        by_kafka_time(waits_for, &why.blocked, &mut lines);
+    }
+    if !why.blocked.is_empty() {
+        lines.push(String::new());
+        let blocked = why.blocked.iter().map(BlockedPartition::sentence);
+        lines.extend(blocked.map(|sentence| format!("{sentence}.")));
+        lines.push(
+            "Kafka delivers them once the producer of the transaction commits or aborts it."
+                .to_owned(),
+        );
     }
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn by_event_time(partitions: &[Behind], first: &Behind, lines: &mut Vec<String>) {
+fn by_event_time(
+    partitions: &[Behind],
+    first: &Behind,
+    blocked: &[BlockedPartition],
+    lines: &mut Vec<String>,
+) {
     let none = "none yet".to_owned();
     let table = partitions.iter().map(|behind| {
         let event_time = behind.event_time.clone().unwrap_or(none.clone());
         (&behind.place, event_time, behind.behind.clone())
     });
-    list("latest event", table.collect(), lines);
+    list("latest event", table.collect(), blocked, lines);
     lines.push(String::new());
     if first.place.state == "idle" {
         lines.push(
@@ -80,10 +94,10 @@ fn by_event_time(partitions: &[Behind], first: &Behind, lines: &mut Vec<String>)
         Some(behind) => format!("its latest event is {behind} short"),
         None => "it has shown no event of this view yet".to_owned(),
     };
-    lines.push(furthest(&first.place, &short));
+    lines.push(furthest(&first.place, &short, blocked));
 }
 
-fn by_kafka_time(waits_for: &WaitsFor, lines: &mut Vec<String>) {
+fn by_kafka_time(waits_for: &WaitsFor, blocked: &[BlockedPartition], lines: &mut Vec<String>) {
     let WaitsFor {
         kafka_time,
         topics,
@@ -99,19 +113,24 @@ fn by_kafka_time(waits_for: &WaitsFor, lines: &mut Vec<String>) {
         let kafka_time = behind.kafka_time.clone().unwrap_or(none.clone());
         (&behind.place, kafka_time, behind.behind.clone())
     });
-    list("latest message", table.collect(), lines);
+    list("latest message", table.collect(), blocked, lines);
     if let Some(JoinedBehind { place, behind, .. }) = partitions.first() {
         let short = match behind {
             Some(behind) => format!("its latest message is {behind} short"),
             None => "no message of it has been read yet".to_owned(),
         };
         lines.push(String::new());
-        lines.push(furthest(place, &short));
+        lines.push(furthest(place, &short, blocked));
     }
 }
 
 /// A table of partitions, each with its time and how far it is behind.
-fn list(time: &str, rows: Vec<(&Place, String, Option<String>)>, lines: &mut Vec<String>) {
+fn list(
+    time: &str,
+    rows: Vec<(&Place, String, Option<String>)>,
+    blocked: &[BlockedPartition],
+    lines: &mut Vec<String>,
+) {
     let more = rows.len().saturating_sub(MOST);
     let heading = [
         "partition",
@@ -128,7 +147,10 @@ fn list(time: &str, rows: Vec<(&Place, String, Option<String>)>, lines: &mut Vec
             format!("{} {}", place.topic, place.partition),
             place.worker.to_string(),
             place.offset.to_string(),
-            place.lag.map_or_else(none, count),
+            match is_blocked(place, blocked) {
+                true => "blocked".to_owned(),
+                false => place.lag.map_or_else(none, count),
+            },
             time,
             behind.unwrap_or_else(none),
         ]
@@ -140,9 +162,15 @@ fn list(time: &str, rows: Vec<(&Place, String, Option<String>)>, lines: &mut Vec
     }
 }
 
+fn is_blocked(place: &Place, blocked: &[BlockedPartition]) -> bool {
+    let same =
+        |known: &BlockedPartition| known.topic == place.topic && known.partition == place.partition;
+    blocked.iter().any(same)
+}
+
 /// What is the matter with the partition that is furthest behind, as a newcomer
-/// would ask: is it slow, or has nothing come?
-fn furthest(place: &Place, short: &str) -> String {
+/// would ask: is it slow, is it blocked, or has nothing come?
+fn furthest(place: &Place, short: &str, blocked: &[BlockedPartition]) -> String {
     let Place {
         topic,
         partition,
@@ -151,6 +179,9 @@ fn furthest(place: &Place, short: &str) -> String {
         ..
     } = place;
     let cause = match lag {
+        _ if is_blocked(place, blocked) => {
+            ", and it is read up to an open transaction, which blocks it".to_owned()
+        }
         None => format!(". Another process reads it; that one knows what worker {worker} has left"),
         Some(0) => ", and it is read to its end. It holds windows until something newer comes, or \
              nothing for as long as --idle-timeout"

@@ -184,6 +184,8 @@ pub struct Context {
 struct End {
     /// The offset that its next message will have.
     offset: i64,
+    /// The last stable offset: nothing from there on is delivered.
+    stable: i64,
     /// When its broker was last heard to answer.
     heard: Option<Instant>,
 }
@@ -215,10 +217,12 @@ pub fn serve(
 }
 
 impl Context {
-    /// The end of a partition (the offset that its next message will have), as
-    /// last heard: about a second old. `None` before anything was heard.
-    pub fn end(&self, topic: &str, partition: i32) -> Option<i64> {
-        self.heard_end(topic, partition).map(|end| end.offset)
+    /// Where a partition ends, as last heard: about a second old. First its last stable
+    /// offset, up to which messages are delivered, then the offset that its next message
+    /// will have; they differ while a transaction is open. `None` before anything was heard.
+    pub fn ends(&self, topic: &str, partition: i32) -> Option<(i64, i64)> {
+        let end = self.heard_end(topic, partition);
+        end.map(|end| (end.stable, end.offset))
     }
 
     /// Whether a partition's broker answers, and says that the partition ends here.
@@ -315,6 +319,11 @@ impl ClientContext for Context {
                     let heard = asked && answering.contains(&state.broker);
                     let end = End {
                         offset: state.hi_offset,
+                        // Of brokers without transactions it is not known.
+                        stable: match state.ls_offset {
+                            stable if stable >= 0 => stable.min(state.hi_offset),
+                            _ => state.hi_offset,
+                        },
                         heard: heard.then(Instant::now),
                     };
                     known.insert(partition, end);

@@ -5,6 +5,7 @@
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
 use super::client::{Connection, Context, PropertyError, serve};
+use super::ends;
 use super::missing::{NoTopics, Reminder};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -30,8 +31,11 @@ pub struct Found {
     pub partition: i32,
     /// Its first offset when it was found.
     pub low: i64,
-    /// Its end when it was found: the offset of the next message.
+    /// Its end when it was found: the offset of the next message; or, where a transaction
+    /// is open, the offset at which that begins.
     pub high: i64,
+    /// The offset behind its last message then, open transactions included.
+    pub end: i64,
 }
 
 /// The worker that reads a partition, of `peers` in all processes.
@@ -268,7 +272,11 @@ impl Prober {
         let mut outcome = Ok(());
         for topic in 0..self.topics.len() {
             let mut found = Vec::new();
-            let probed = self.probe_topic(topic, timeout, stopping, &mut found);
+            let mut probed = self.probe_topic(topic, timeout, stopping, &mut found);
+            if let Err(problem) = self.find_ends(topic, timeout, &mut found) {
+                found.clear();
+                probed = Err(problem);
+            }
             self.known[topic] += i32::try_from(found.len()).unwrap_or(0);
             if !found.is_empty() {
                 let (name, count) = (&self.topics[topic], self.known[topic]);
@@ -325,7 +333,33 @@ impl Prober {
                 partition,
                 low,
                 high,
+                end: high,
             });
+        }
+        Ok(())
+    }
+
+    /// Asks where partitions that were just found end, open transactions included.
+    fn find_ends(
+        &self,
+        topic: usize,
+        timeout: Duration,
+        found: &mut [Found],
+    ) -> Result<(), Problem> {
+        if found.is_empty() {
+            return Ok(());
+        }
+        let name = &self.topics[topic];
+        let partitions: Vec<i32> = found.iter().map(|found| found.partition).collect();
+        let ends = ends::of(&self.consumer, name, &partitions, timeout)
+            .map_err(|error| Problem::new(&error, || format!("topic {name}")))?;
+        for ends::End { partition, end } in ends {
+            let end = end.map_err(|error| {
+                Problem::new(&error, || format!("topic {name} partition {partition}"))
+            })?;
+            if let Some(found) = found.iter_mut().find(|found| found.partition == partition) {
+                found.end = found.high.max(end);
+            }
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::discovery::{Discovery, Found, owner};
 use super::partition::Partition;
 use super::queue::{Fetched, Queue};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
-use crate::observe::Board;
+use crate::observe::{Board, Offsets};
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -345,8 +345,14 @@ impl Source for KafkaSource {
                 ..
             } = *partition;
             let name = &topics[topic];
-            let end = context.end(name, number).unwrap_or(partition.found_end);
-            board.partition(name, number, *worker, next, end.max(next), self.paused);
+            let found = (partition.found_end, partition.found_log_end);
+            let (stable, end) = context.ends(name, number).unwrap_or(found);
+            let offsets = Offsets {
+                position: next,
+                stable,
+                end: end.max(next),
+            };
+            board.partition(name, number, *worker, offsets, self.paused);
             let may_be_idle = !self.paused && !until_caught_up;
             each(Position {
                 topic,

@@ -14,6 +14,7 @@
 pub mod client;
 pub mod clock;
 pub mod discovery;
+mod ends;
 mod flight;
 pub mod kafka;
 pub mod memory;
@@ -25,3 +26,4 @@ mod partitions;
 mod queue;
 mod reading;
 pub mod source;
+pub mod transactions;

@@ -18,8 +18,10 @@ pub(super) struct Partition {
     /// Whether anything has been read of it: before, its first offset is
     /// wherever its log begins.
     pub(super) started: bool,
-    /// Its end when it was found.
+    /// Its end when it was found, as far as it could be read.
     pub(super) found_end: i64,
+    /// Its end when it was found, open transactions included.
+    pub(super) found_log_end: i64,
     /// Whether the end has been reached since it was found.
     pub(super) reached_end: bool,
     /// Whether the end has been reached since the last message.
@@ -28,6 +30,8 @@ pub(super) struct Partition {
     pub(super) heard: Instant,
     /// Messages that may not be taken up yet.
     pub(super) waiting: VecDeque<Waiting>,
+    /// What the client has passed behind them.
+    passed: i64,
     pub(super) queue: Option<Queue>,
 }
 
@@ -70,10 +74,12 @@ impl Partition {
             next: found.low,
             started: false,
             found_end: found.high,
+            found_log_end: found.end,
             reached_end: found.low >= found.high,
             at_end: false,
             heard: Instant::now(),
             waiting: VecDeque::new(),
+            passed: found.low,
             queue: None,
         }
     }
@@ -86,9 +92,11 @@ impl Partition {
     }
 
     /// The client has passed everything before `next`: what it has not given out holds
-    /// nothing. Where messages wait that it has given out, that says nothing yet.
+    /// nothing. Where messages wait that it has given out, that counts once they are taken.
     pub(super) fn pass_to(&mut self, next: i64) {
-        if next > self.next && self.waiting.is_empty() {
+        if !self.waiting.is_empty() {
+            self.passed = next;
+        } else if next > self.next {
             self.next = next;
             self.started = true;
         }
@@ -163,6 +171,7 @@ impl Partition {
                 }
             }
         }
+        self.pass_to(self.passed);
         read
     }
 
@@ -297,6 +306,7 @@ mod tests {
             partition: 3,
             low: 17,
             high: 20,
+            end: 20,
         });
         let message = Fetched {
             offset: 17,
@@ -319,12 +329,37 @@ mod tests {
     }
 
     #[test]
+    fn markers_behind_a_message_that_waits_are_passed_with_it() {
+        let mut partition = Partition::new(&Found {
+            topic: 0,
+            partition: 3,
+            low: 17,
+            high: 20,
+            end: 20,
+        });
+        let message = Fetched {
+            offset: 17,
+            timestamp: 0,
+            key: None,
+            value: None,
+        };
+        partition.take(&message, &mut |_| Taken::Later);
+        // The client reports the end once.
+        partition.pass_to(20);
+        partition.take_waiting(10, &mut |_| Taken::Later);
+        assert_eq!(partition.next, 17);
+        partition.take_waiting(10, &mut |_| Taken::Weighing(1));
+        assert_eq!(partition.next, 20);
+    }
+
+    #[test]
     fn what_passes_is_waited_for_and_what_does_not_is_told() {
         let mut partition = Partition::new(&Found {
             topic: 0,
             partition: 3,
             low: 17,
             high: 20,
+            end: 20,
         });
         partition.started = true;
         let complain = |code| partition.complain("sales", code, &Context::default());

@@ -18,7 +18,7 @@ use sinks::{Row, RowId, Table};
 use crate::checkpoint::Manifest;
 
 use super::{
-    Stage,
+    Offsets, Stage,
     checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
     first_events::Decision,
@@ -208,25 +208,28 @@ impl Board {
         times.map(|times| times.views()).unwrap_or_default()
     }
 
-    /// A partition is read by `worker` (counted over all processes) and is at
-    /// `position`, the next offset to read, of `end`, the offset behind the last
-    /// message. To be called once a tick for each partition that moved.
+    /// A partition is read by `worker` (counted over all processes), and where. To be
+    /// called once a tick for each partition that moved.
     pub fn partition(
         &self,
         topic: &str,
         partition: i32,
         worker: usize,
-        position: i64,
-        end: i64,
+        offsets: Offsets,
         paused: bool,
     ) {
         let mut partitions = lock(&self.partitions);
+        let before = partitions
+            .get(topic)
+            .and_then(|known| known.get(&partition));
+        let before = before.and_then(|before| before.blocked.as_ref());
+        let now = jiff::Timestamp::now().as_millisecond();
         let now = PartitionSnapshot {
             topic: topic.to_owned(),
             partition,
             worker,
-            position,
-            end,
+            offsets,
+            blocked: offsets.blocked(before, now),
             paused,
         };
         match partitions.get_mut(topic) {
@@ -235,6 +238,19 @@ impl Board {
                 let of_topic = BTreeMap::from([(partition, now)]);
                 partitions.insert(topic.to_owned(), of_topic);
             }
+        }
+    }
+
+    /// The open transaction that blocks a partition at `offset` began at this time, in
+    /// milliseconds since the UNIX epoch.
+    pub fn transaction_began(&self, topic: &str, partition: i32, offset: i64, time: i64) {
+        let mut partitions = lock(&self.partitions);
+        let known = partitions
+            .get_mut(topic)
+            .and_then(|known| known.get_mut(&partition));
+        let blocked = known.and_then(|known| known.blocked.as_mut());
+        if let Some(blocked) = blocked.filter(|blocked| blocked.offset == offset) {
+            blocked.began = Some(time);
         }
     }
 
@@ -444,9 +460,9 @@ mod tests {
                 ..Judged::default()
             },
         );
-        board.partition("sales", 0, 1, 3, 10, false);
-        board.partition("sales", 0, 1, 4, 10, true);
-        board.partition("logs", 2, 0, 2, 1, false);
+        board.partition("sales", 0, 1, Offsets::stable(3, 10), false);
+        board.partition("sales", 0, 1, Offsets::stable(4, 10), true);
+        board.partition("logs", 2, 0, Offsets::stable(2, 1), false);
         board.epoch_open(0);
         let first = board.snapshot();
         assert_eq!((first.epoch_open, first.epoch_written), (Some(0), None));

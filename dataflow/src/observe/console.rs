@@ -128,10 +128,12 @@ fn happened(then: &Snapshot, now: &Snapshot) -> bool {
 
 fn say(now: &Snapshot, rates: Rates) {
     let late = Some(now.late()).filter(|late| *late > 0);
+    let blocked = Some(now.behind_transactions()).filter(|blocked| *blocked > 0);
     info!(
         events = now.events(),
         events_per_second = rates.events,
         lag = now.lag(),
+        behind_open_transactions = blocked,
         epoch_open = now.epoch_open,
         epoch_written = now.epoch_written,
         rows = now.rows(),

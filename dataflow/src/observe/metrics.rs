@@ -88,14 +88,22 @@ const COUNTERS: [(&str, &str); 15] = [
         "Attempts to write something of a checkpoint that failed and were repeated.",
     ),
 ];
-const GAUGES: [(&str, &str); 17] = [
+const GAUGES: [(&str, &str); 19] = [
     (
         "tidemark_partition_position",
         "The next offset to read, by partition.",
     ),
     (
         "tidemark_partition_lag",
-        "Offsets not yet read, by partition.",
+        "Offsets that can be read and are not read yet, by partition.",
+    ),
+    (
+        "tidemark_partition_blocked_offsets",
+        "Offsets that Kafka does not deliver because of an open transaction, by partition.",
+    ),
+    (
+        "tidemark_partition_blocked_seconds",
+        "How long the open transaction has blocked the partition; 0 where none does.",
     ),
     (
         "tidemark_partition_paused",
@@ -253,16 +261,30 @@ impl Metrics {
             self.gauge("tidemark_checkpoint_files", vec![], files);
         }
 
+        let clock = jiff::Timestamp::now().as_millisecond();
         for partition in &now.partitions {
             let label = || labels(partition);
             let paused = f64::from(u8::from(partition.paused));
             self.gauge(
                 "tidemark_partition_position",
                 label(),
-                partition.position as f64,
+                partition.offsets.position as f64,
             );
             self.gauge("tidemark_partition_lag", label(), partition.lag() as f64);
             self.gauge("tidemark_partition_paused", label(), paused);
+            let blocked = partition.blocked.as_ref();
+            let offsets = blocked.map_or(0, |blocked| blocked.behind);
+            let millis = blocked.map_or(0, |blocked| clock.saturating_sub(blocked.seen).max(0));
+            self.gauge(
+                "tidemark_partition_blocked_offsets",
+                label(),
+                offsets as f64,
+            );
+            self.gauge(
+                "tidemark_partition_blocked_seconds",
+                label(),
+                millis as f64 / 1_000.0,
+            );
         }
         self.event_time(now, views);
         for arrangement in &now.arrangements {
@@ -347,8 +369,7 @@ fn labels(partition: &PartitionSnapshot) -> Vec<Label> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, testing, testing::table};
-    use crate::observe::Judged;
+    use super::super::{Board, Judged, Offsets, testing, testing::table};
     use crate::time::Holding;
 
     #[test]
@@ -366,7 +387,13 @@ mod tests {
             },
         );
         board.arrangement("sums", 3, 40, 1_600);
-        board.partition("sales", 2, 0, 3, 10, true);
+        board.partition("sales", 2, 0, Offsets::stable(3, 10), true);
+        let blocked = Offsets {
+            position: 40,
+            stable: 40,
+            end: 63,
+        };
+        board.partition("sales", 3, 0, blocked, false);
         board.rows_written(0, 5, 1);
         board.batch_written(0.02, 6);
         board.write_failed();
@@ -391,6 +418,10 @@ mod tests {
             "tidemark_rows_written_total{view=\"sales\"} 5",
             "tidemark_rows_deleted_total{view=\"sales\"} 1",
             "tidemark_partition_lag{topic=\"sales\",partition=\"2\"} 7",
+            "tidemark_partition_blocked_offsets{topic=\"sales\",partition=\"2\"} 0",
+            "tidemark_partition_blocked_seconds{topic=\"sales\",partition=\"2\"} 0",
+            "tidemark_partition_lag{topic=\"sales\",partition=\"3\"} 0",
+            "tidemark_partition_blocked_offsets{topic=\"sales\",partition=\"3\"} 23",
             "tidemark_partition_paused{topic=\"sales\",partition=\"2\"} 1",
             "tidemark_epoch_open 7",
             "tidemark_in_flight_events{worker=\"0\"} 4",
@@ -485,7 +516,7 @@ mod tests {
         ];
         let board = Board::new(1, &["system_logs".to_owned()], &[]);
         board.watch(testing::times(&catalog, marks));
-        board.partition("system_logs", 1, 0, 3, 10, false);
+        board.partition("system_logs", 1, 0, Offsets::stable(3, 10), false);
         let text = board.prometheus();
         for line in [
             "tidemark_view_watermark_seconds{view=\"log_analysis\"} 79200",

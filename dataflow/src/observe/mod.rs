@@ -9,6 +9,7 @@
 //! Workers only ever write to the [`Board`]; whoever tells reads a [`Snapshot`]
 //! of it. So what is told agrees with itself, and telling costs workers nothing.
 
+mod blocked;
 mod board;
 mod busiest;
 mod checkpoints;
@@ -32,6 +33,7 @@ mod times;
 mod views;
 mod why;
 
+pub use blocked::{Blocked, Blocking, Offsets};
 pub use board::{Board, Judged};
 pub use checkpoints::CheckpointSnapshot;
 pub use console::Console;
@@ -45,4 +47,4 @@ pub use snapshot::{
 pub use stage::Stage;
 pub use times::{PartitionTime, Times, ViewTime};
 pub use views::{ViewInfo, print_views};
-pub use why::{Behind, JoinedBehind, Place, State, WaitsFor, Why};
+pub use why::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};

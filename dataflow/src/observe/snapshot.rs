@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CheckpointSnapshot, Stage};
+use super::{Blocked, CheckpointSnapshot, Offsets, Stage};
 
 /// What the last write to the store showed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,18 +113,18 @@ pub struct PartitionSnapshot {
     pub partition: i32,
     /// The worker that reads it, counted over all processes.
     pub worker: usize,
-    /// The next offset to read.
-    pub position: i64,
-    /// The offset behind the last message the broker holds.
-    pub end: i64,
+    /// How far it is read, and where it ends.
+    pub offsets: Offsets,
+    /// The open transaction that it cannot be read beyond, if there is one.
+    pub blocked: Option<Blocked>,
     /// True while it is not read because too much is in flight.
     pub paused: bool,
 }
 
 impl PartitionSnapshot {
-    /// Offsets not yet read.
+    /// Offsets that can be read and are not read yet.
     pub fn lag(&self) -> u64 {
-        u64::try_from(self.end.saturating_sub(self.position)).unwrap_or(0)
+        self.offsets.lag()
     }
 }
 
@@ -145,9 +145,20 @@ impl Snapshot {
         self.tables.iter().map(|table| table.late).sum()
     }
 
-    /// Offsets not yet read of all partitions.
+    /// Offsets that can be read and are not read yet, of all partitions.
     pub fn lag(&self) -> u64 {
         self.partitions.iter().map(PartitionSnapshot::lag).sum()
+    }
+
+    /// The partitions that open transactions block, and what blocks each.
+    pub fn blocked(&self) -> impl Iterator<Item = (&PartitionSnapshot, &Blocked)> {
+        let partitions = self.partitions.iter();
+        partitions.filter_map(|partition| Some((partition, partition.blocked.as_ref()?)))
+    }
+
+    /// Offsets that are not delivered because of open transactions, of all partitions.
+    pub fn behind_transactions(&self) -> u64 {
+        self.blocked().map(|(_, blocked)| blocked.behind).sum()
     }
 
     /// Epochs that are opened and not yet written.

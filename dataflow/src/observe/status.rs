@@ -56,13 +56,17 @@ fn head(now: &Snapshot, rates: Rates) -> Vec<String> {
         StoreState::Writing => "writing",
         StoreState::Retrying => "AWAY, retrying",
     };
+    let blocked = match now.behind_transactions() {
+        0 => String::new(),
+        blocked => format!(" ({} blocked by open transactions)", count(blocked)),
+    };
     let late = match now.late() {
         0 => String::new(),
         late => format!(" ({} late)", count(late)),
     };
     vec![
         format!(
-            "{} {stage} {} · {} events/s · lag {} · {epoch}, {} behind",
+            "{} {stage} {} · {} events/s · lag {}{blocked} · {epoch}, {} behind",
             style("tidemark").bold(),
             uptime(now.uptime),
             count(rates.events),
@@ -120,7 +124,7 @@ fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, testing};
+    use super::super::{Board, Offsets, testing};
     use super::*;
     use crate::observe::Judged;
     use console::measure_text_width;
@@ -195,6 +199,21 @@ mod tests {
         let lines = plain(&board.snapshot(), 100, 24);
         let said = "dead letters 1,300 (1,234 late) · in flight";
         assert!(lines[1].contains(said), "{}", lines[1]);
+    }
+
+    #[test]
+    fn what_open_transactions_block_is_no_lag() {
+        let board = Board::new(1, &[], &[testing::table()]);
+        let blocked = Offsets {
+            position: 40,
+            stable: 40,
+            end: 1_063,
+        };
+        board.partition("sales", 0, 0, blocked, false);
+        board.set_ready();
+        let lines = plain(&board.snapshot(), 120, 24);
+        let said = "lag 0 (1,023 blocked by open transactions) · no epoch";
+        assert!(lines[0].contains(said), "{}", lines[0]);
     }
 
     #[test]

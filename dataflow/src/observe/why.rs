@@ -1,6 +1,6 @@
 //! Why a window is still open: an answer that one process gives, and another prints.
 
-use super::{PartitionTime, ViewInfo, ViewTime, format::length};
+use super::{Blocking, PartitionSnapshot, PartitionTime, ViewInfo, ViewTime, format::length};
 use crate::time::{Holding, shown};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,54 @@ pub struct Why {
     /// own topic have passed it. Windows close in their order: this is what the
     /// first one that waits is waiting for.
     pub waits_for: Option<WaitsFor>,
+    /// The partitions of the view's topics that open transactions block, of those that
+    /// the process reads that answers.
+    #[serde(default)]
+    pub blocked: Vec<BlockedPartition>,
+}
+
+/// A partition that an open transaction blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedPartition {
+    /// Its topic.
+    pub topic: String,
+    /// Its number.
+    pub partition: i32,
+    /// What blocks it.
+    #[serde(flatten)]
+    pub blocking: Blocking,
+}
+
+impl BlockedPartition {
+    /// Those of the topics of a view, of all that a process reads.
+    pub fn of(time: &ViewTime, read: &[PartitionSnapshot]) -> Vec<BlockedPartition> {
+        let of_view = |read: &&PartitionSnapshot| {
+            let mut known = time.partitions.iter();
+            known.any(|known| known.topic == read.topic && known.partition == read.partition)
+        };
+        let blocked = read.iter().filter(of_view).filter_map(|read| {
+            let blocked = read.blocked.as_ref()?;
+            Some(BlockedPartition {
+                topic: read.topic.clone(),
+                partition: read.partition,
+                blocking: Blocking::from(blocked),
+            })
+        });
+        blocked.collect()
+    }
+
+    /// What blocks it, as a sentence without its full stop.
+    pub fn sentence(&self) -> String {
+        let BlockedPartition {
+            topic,
+            partition,
+            blocking,
+        } = self;
+        format!(
+            "topic {topic} partition {partition} is {}",
+            blocking.clause()
+        )
+    }
 }
 
 /// Whether a window is open.
@@ -216,6 +264,7 @@ impl Why {
             missing_ms,
             partitions,
             waits_for,
+            blocked: Vec::new(),
         }
     }
 }

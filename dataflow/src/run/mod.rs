@@ -20,6 +20,7 @@ use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
 use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
 use crate::ingest::kafka::Share;
+use crate::ingest::transactions;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
 use crate::rebuild;
@@ -250,6 +251,12 @@ fn operate(
                 what: "looking for partitions",
                 source,
             })?;
+        transactions::watch(connection.clone(), Arc::clone(&board)).map_err(|source| {
+            RunError::System {
+                what: "looking for open transactions",
+                source,
+            }
+        })?;
     }
     let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
         store,
@@ -269,7 +276,7 @@ fn operate(
             board: Arc::clone(&board),
             storage: Arc::clone(&storage),
             share: Share {
-                connection,
+                connection: connection.clone(),
                 topics,
                 discovery,
                 worker: 0,
@@ -315,7 +322,8 @@ fn operate(
             fail_point("release.after");
         }
         storage.finish()?;
-        farewell(&board, started, &missing);
+        let blocked = transactions::report(&connection, &board);
+        farewell(&board, started, &missing, &blocked);
     }
     outcome
 }
@@ -341,8 +349,8 @@ fn checkpoints(settings: &Settings) -> Result<Option<Arc<Store>>, PlanError> {
     Ok(Some(Arc::new(store)))
 }
 
-/// Says what has been done, and which topics were `missing`.
-fn farewell(board: &Board, started: Instant, missing: &[String]) {
+/// Says what has been done, which topics were `missing`, and which partitions `blocked`.
+fn farewell(board: &Board, started: Instant, missing: &[String], blocked: &[String]) {
     if !missing.is_empty() {
         tracing::warn!(
             "nothing was read of {}: there is no such topic. If that is as it should be, \
@@ -351,8 +359,9 @@ fn farewell(board: &Board, started: Instant, missing: &[String]) {
         );
     }
     let done = board.snapshot();
+    let blocked: String = blocked.iter().map(|clause| format!("; {clause}")).collect();
     tracing::info!(
-        "done: {} events read, {} rows written, {} dead letters, in {:.1} s",
+        "done: {} events read, {} rows written, {} dead letters, in {:.1} s{blocked}",
         done.events(),
         done.rows(),
         done.dead_letters,

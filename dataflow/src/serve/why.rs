@@ -12,7 +12,7 @@ use super::{
     views,
 };
 use crate::{
-    observe::{PartitionTime, Stage, ViewInfo, ViewTime, Why},
+    observe::{BlockedPartition, PartitionTime, Stage, ViewInfo, ViewTime, Why},
     time::shown,
 };
 
@@ -43,22 +43,31 @@ pub(super) async fn why(
             "nothing is known of any window yet: {reason}"
         )));
     };
+    let read = app.board.snapshot().partitions;
+    let blocked = BlockedPartition::of(time, &read);
     let start = match start {
         Some(start) => aligned(start, info, time).map_err(bad)?,
-        None => newest(time).ok_or_else(|| {
-            let topic = &info.topic;
-            not_yet(format!(
-                "no window has begun: no event of {topic} has been read yet"
-            ))
-        })?,
+        None => newest(time).ok_or_else(|| not_yet(none_has_begun(info, &blocked)))?,
     };
-    let read = app.board.snapshot().partitions;
     let lag = |p: &PartitionTime| {
         let mut read = read.iter();
         let read = read.find(|read| read.topic == p.topic && read.partition == p.partition);
         read.map(|read| read.lag())
     };
-    Ok(Json(Why::of(info, time, start, lag)))
+    let mut why = Why::of(info, time, start, lag);
+    why.blocked = blocked;
+    Ok(Json(why))
+}
+
+/// Why there is no newest window.
+fn none_has_begun(info: &ViewInfo, blocked: &[BlockedPartition]) -> String {
+    let topic = &info.topic;
+    let mut said = format!("no window has begun: no event of {topic} has been read yet");
+    for blocked in blocked {
+        said.push_str("; ");
+        said.push_str(&blocked.sentence());
+    }
+    said
 }
 
 /// Start of the newest window that has begun.

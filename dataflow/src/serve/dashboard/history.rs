@@ -164,8 +164,8 @@ mod tests {
             topic: "sales".to_owned(),
             partition: number,
             worker: 0,
-            position: 10,
-            end,
+            offsets: crate::observe::Offsets::stable(10, end),
+            blocked: None,
             paused: false,
         };
         let mut note = |partitions| {

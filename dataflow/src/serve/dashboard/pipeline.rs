@@ -112,6 +112,8 @@ fn tiles(now: &Snapshot, point: &Point) -> Markup {
             (tile("Events a second", count(point.events)))
             (tile("Rows a second", count(point.rows)))
             (tile("Not read yet", count(now.lag())))
+            @let blocked = now.behind_transactions();
+            @if blocked > 0 { (tile("Blocked by open transactions", count(blocked))) }
             (tile("Read and not written", count(now.in_flight())))
             (tile("Epochs under way", count(now.epochs_behind())))
             (tile("A write takes", write_time(now)))
@@ -199,9 +201,10 @@ fn holders(time: &ViewTime) -> String {
 }
 
 fn partitions(now: &Snapshot) -> Markup {
-    let state = |partition: &PartitionSnapshot| match partition.paused {
-        true => "paused: too much is in flight",
-        false => "read",
+    let state = |partition: &PartitionSnapshot| match (&partition.blocked, partition.paused) {
+        (Some(blocked), _) => blocked.clause(),
+        (None, true) => "paused: too much is in flight".to_owned(),
+        (None, false) => "read".to_owned(),
     };
     html! {
         table {
@@ -217,7 +220,7 @@ fn partitions(now: &Snapshot) -> Markup {
                 th scope="row" { (partition.topic) }
                 td class="number" { (partition.partition) }
                 td class="number" { (partition.worker) }
-                td class="number" { (partition.position) }
+                td class="number" { (partition.offsets.position) }
                 td class="number" { (count(partition.lag())) }
                 td { (state(partition)) }
             } } }

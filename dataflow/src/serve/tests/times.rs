@@ -3,6 +3,7 @@
 use super::*;
 use crate::ask::{self, AskError};
 use crate::config::{Endpoint, Question};
+use crate::observe::Offsets;
 use crate::time::{Holding, Mark};
 
 const LOGS: &str = "system_logs";
@@ -104,9 +105,57 @@ fn before_the_workers_have_started_nothing_is_known() {
 }
 
 #[test]
+fn an_open_transaction_that_blocks_a_partition_is_named() {
+    let fixture = logs();
+    let blocked = Offsets {
+        position: 10,
+        stable: 10,
+        end: 14,
+    };
+    fixture.board.partition(LOGS, 1, 1, blocked, false);
+    // Not one of the view's topics.
+    fixture.board.partition("products", 0, 0, blocked, false);
+    fixture.board.transaction_began(LOGS, 1, 10, 7_000);
+    let (status, why) = fixture.json("/api/why/log_analysis/1970-01-01T08:00:00Z");
+    assert_eq!(status, 200);
+    let since = "1970-01-01T00:00:07Z";
+    let named = json!({
+        "topic": LOGS, "partition": 1, "offset": 10, "behind": 4, "since": since,
+    });
+    assert_eq!(why["blocked"], json!([named]));
+    assert_eq!(why["partitions"][0]["lag"], 0);
+    let (_, page) = fixture.get("/pipeline/why/log_analysis/1970-01-01T08:00:00Z");
+    for said in [
+        "short, and it is read up to an open transaction, which blocks it.",
+        "topic system_logs partition 1 is blocked by an open transaction at offset 10 since \
+         1970-01-01T00:00:07Z: 4 offsets from there on are not delivered.",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+
+    // Also where no window has begun, since what would begin one is not delivered.
+    let fixture = fixture_of_nothing();
+    fixture.board.partition(LOGS, 0, 0, blocked, false);
+    let (status, answer) = fixture.json("/api/why/log_analysis/latest");
+    let said = answer["error"].as_str().unwrap();
+    assert_eq!(status, 503);
+    assert!(
+        said.contains("partition 0 is blocked by an open transaction at offset 10"),
+        "{said}"
+    );
+}
+
+/// One partition of logs, of which nothing has been read.
+fn fixture_of_nothing() -> Fixture {
+    fixture(|mark| vec![mark(LOGS, 0, None, Holding::Yes)])
+}
+
+#[test]
 fn a_window_is_open_because_of_a_partition() {
     let fixture = logs();
-    fixture.board.partition(LOGS, 1, 1, 10, 14, false);
+    fixture
+        .board
+        .partition(LOGS, 1, 1, Offsets::stable(10, 14), false);
     let (status, why) = fixture.json("/api/why/log_analysis/1970-01-01T08:00:00Z");
     assert_eq!(status, 200);
     assert_eq!(
@@ -128,6 +177,7 @@ fn a_window_is_open_because_of_a_partition() {
                 "behind": "1h 30m", "behind_ms": 5_400_000,
             }],
             "waits_for": null,
+            "blocked": [],
         })
     );
     for (window, state) in [
