@@ -10,6 +10,7 @@ pub mod config;
 pub mod embedded;
 mod epochs;
 pub mod fail_points;
+pub mod forms;
 pub mod ingest;
 pub mod observe;
 mod output;
@@ -24,6 +25,7 @@ mod signal;
 pub mod sink;
 pub mod start;
 pub mod supervise;
+pub mod tally;
 pub mod time;
 pub mod views;
 

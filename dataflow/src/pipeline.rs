@@ -25,6 +25,7 @@ use crate::observe::Board;
 use crate::observe::Times;
 use crate::sink::{self, Changes, Gates, Reached, WriteError, Written};
 use crate::start::{Checkpointing, Start};
+use crate::tally::{Judging, Names, OverLimit, judge};
 use crate::time::{Trust, watermarks};
 use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::{Catalog, Gauge};
@@ -35,8 +36,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::empty;
-use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::vec::input::Handle;
+use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Operator, Probe, probe};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
@@ -63,6 +64,8 @@ pub struct Parts<S> {
     pub max_in_flight: u64,
     /// How far ahead messages and events may be.
     pub trust: Trust,
+    /// By what the run is judged.
+    pub judging: Judging,
     /// Told, once, when it cannot go on.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
@@ -96,6 +99,9 @@ pub enum PipelineError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// There are more dead letters than there may be.
+    #[error(transparent)]
+    DeadLetters(#[from] OverLimit),
 }
 
 /// The dataflow of one worker, as its loop handles it.
@@ -125,6 +131,7 @@ impl Pipeline {
             tick,
             max_in_flight,
             trust,
+            judging,
             failed,
         } = parts;
         let written_open = probe::Handle::new();
@@ -132,6 +139,8 @@ impl Pipeline {
         let failed_source = move |error: SourceError| failed_source(error.into());
         let failed_save = Arc::clone(&failed);
         let failed_save = move |error: SaveError| failed_save(error.into());
+        let failed_judging = Arc::clone(&failed);
+        let failed_judging = move |over: OverLimit| failed_judging(over.into());
         let failed = move |error: WriteError| failed(error.into());
         let restored = start.restored();
         let cadence = checkpointing.as_ref().map(|how| how.cadence);
@@ -152,6 +161,7 @@ impl Pipeline {
                 again: Arc::clone(&start.again),
                 recorded: Arc::clone(&start.recorded),
                 cadence,
+                committed: Arc::new(start.targets.clone()),
             };
             let (heard, again) = scope.feedback(1);
             let ingested = ingest(ticks, again, setup, source, failed_source);
@@ -160,6 +170,7 @@ impl Pipeline {
                 dead_letters,
                 marks,
                 partitions,
+                tallies,
             } = ingested;
             let marks = marks.broadcast();
             let known = start.known(&catalog);
@@ -217,20 +228,29 @@ impl Pipeline {
                 false => owner(topic, partition, peers) == worker,
             };
             let left = start.left(&catalog, reads);
+            let is_limited = judging.limit.is_some();
+            let names = Names::of(&catalog, &topics);
+            let judged = written_open.clone();
+            let allowed = judge(tallies, judging, names, judged, failed_judging);
             let (recorded, publish) = match writers.about {
                 Some(About { record, publish }) => {
+                    let mut marks = marks.clone();
+                    if is_limited {
+                        // Nothing is recorded of an epoch before it is judged.
+                        marks = marks.concat(allowed.flat_map(|()| None));
+                    }
                     let before = sink::Before {
                         offsets: start.targets.clone(),
                         limits: start.limits(),
                     };
                     let topics = Arc::clone(&topics);
-                    let recorded =
-                        sink::record(marks.clone(), before, topics, record, failed.clone());
+                    let recorded = sink::record(marks, before, topics, record, failed.clone());
                     (recorded, Some(publish))
                 }
                 None => {
                     changes = changes.together();
-                    (empty(scope), None)
+                    let recorded = if is_limited { allowed } else { empty(scope) };
+                    (recorded, None)
                 }
             };
             let gates = Gates {

@@ -107,6 +107,7 @@ impl Replay {
                     again: Arc::default(),
                     recorded: Arc::default(),
                     cadence: None,
+                    committed: Arc::default(),
                 };
                 let (heard, again) = scope.feedback(1);
                 // Memory does not fail.

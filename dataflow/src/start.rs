@@ -22,7 +22,7 @@ use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
 use differential_dataflow::Hashable;
-use sinks::{Limit, RowId, ViewProgress};
+use sinks::{LetterCount, Limit, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -52,6 +52,8 @@ pub struct Start {
     /// The dead letters that it has written and whose messages are read again, by
     /// their partition.
     pub letters: Arc<BTreeMap<Place, Vec<String>>>,
+    /// What it had counted and written, if it ended because of too many dead letters.
+    pub counted: LetterCount,
 }
 
 impl Start {
@@ -72,6 +74,7 @@ impl Start {
             in_doubt: Arc::default(),
             finals: Arc::default(),
             letters: Arc::default(),
+            counted: LetterCount::default(),
         }
     }
 

@@ -32,6 +32,7 @@ use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::plan::Sources;
 use tidemark::rebuild;
 use tidemark::start::Checkpointing;
+use tidemark::tally::Judging;
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
 use timely::worker::Worker;
@@ -216,6 +217,7 @@ impl World {
                 tick: Duration::from_millis(run.tick),
                 max_in_flight: 1_000,
                 trust: trust.clone(),
+                judging: Judging::default(),
                 failed: Arc::new(move |error: PipelineError| {
                     // Or a later run has taken the checkpoint.
                     let replaced = error.to_string().contains("is there already");

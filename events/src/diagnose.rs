@@ -13,7 +13,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fields::{Field, Kind, NotACount, parse_count};
-use crate::malformed::Malformed;
+use crate::malformed::{Malformed, NOTHING};
 use crate::{Money, NotMoney, Timestamp};
 
 /// The first reason why `json` is not an event with these fields; `None` if it is one.
@@ -45,7 +45,7 @@ fn only_value(text: &str) -> Result<&str, Malformed> {
         None => {
             return Err(Malformed::NotJson {
                 at: 0,
-                problem: "there is nothing".into(),
+                problem: NOTHING.into(),
             });
         }
     };

@@ -11,9 +11,12 @@ use serde_json::value::RawValue;
 use crate::Text;
 
 /// A field of a topic, for finding out what is wrong with one.
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+#[derive(Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// What it must be.
+    pub kind: Kind,
 }
 
 impl Field {
@@ -23,8 +26,8 @@ impl Field {
 }
 
 /// What a field must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
     /// A string, required.
     Text,
     /// A string that is a time, required.

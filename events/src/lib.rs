@@ -59,6 +59,7 @@ mod user_interaction;
 
 pub use customer::{Customer, Customers};
 pub use decode::encode;
+pub use fields::{Field, Kind as FieldKind};
 pub use id::Id;
 pub use malformed::Malformed;
 pub use money::{Money, NotMoney};
@@ -67,6 +68,6 @@ pub use product_view::{ProductView, ProductViews};
 pub use system_log::{SystemLog, SystemLogs};
 pub use text::Text;
 pub use time::{NotATime, Timestamp};
-pub use topic::{TOPICS, TimeField, Topic};
+pub use topic::{TOPICS, TimeField, Topic, fields_of, is_event_of};
 pub use transaction::{Transaction, Transactions};
 pub use user_interaction::{UserInteraction, UserInteractions};

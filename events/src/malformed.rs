@@ -87,3 +87,103 @@ pub enum Malformed {
         field: &'static str,
     },
 }
+
+impl Malformed {
+    /// The reason without anything of the message itself, so that messages with the same
+    /// mistake have the same one, and no value of a message is in it.
+    pub fn kind(&self) -> String {
+        match self {
+            Malformed::NotUtf8 { .. } => "not UTF-8".to_owned(),
+            Malformed::NotJson { problem, .. } if problem == NOTHING => "an empty value".to_owned(),
+            Malformed::NotJson { .. } => "not JSON".to_owned(),
+            Malformed::TrailingData { .. } => "more text after the JSON object".to_owned(),
+            Malformed::NotAnObject { found } => {
+                format!("not a JSON object but {}", type_of(found))
+            }
+            Malformed::WrongType {
+                field,
+                expected,
+                found,
+            } => format!("`{field}` is {}, expected {expected}", type_of(found)),
+            Malformed::OutOfRange {
+                field, expected, ..
+            } => format!("`{field}` is out of range, expected {expected}"),
+            Malformed::BadTime { field, .. } => format!("`{field}` is not a time"),
+            Malformed::TooManyDecimals { field, .. } => {
+                format!("`{field}` has more than nine decimals")
+            }
+            Malformed::Missing { .. } | Malformed::Null { .. } | Malformed::Duplicate { .. } => {
+                self.to_string()
+            }
+        }
+    }
+}
+
+/// The problem of a text without a JSON value.
+pub(crate) const NOTHING: &str = "there is nothing";
+
+/// The type of a JSON text.
+fn type_of(json: &str) -> &'static str {
+    match json.bytes().next() {
+        Some(b'"') => "a string",
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Malformed, Topic, Transactions};
+
+    fn kind(json: &str) -> String {
+        Transactions::decode(json.as_bytes()).unwrap_err().kind()
+    }
+
+    #[test]
+    fn kinds_hold_nothing_of_the_message() {
+        let event = |quantity: &str, time: &str| {
+            format!(
+                r#"{{"transaction_id":"t","customer_id":"c","product_id":"p","quantity":{quantity},
+                    "date_time":{time},"status":"completed"}}"#
+            )
+        };
+        for (json, expected) in [
+            ("", "an empty value"),
+            (" \n", "an empty value"),
+            ("secret", "not JSON"),
+            ("{\"secret\":", "not JSON"),
+            ("{} secret", "more text after the JSON object"),
+            ("\"secret\"", "not a JSON object but a string"),
+            ("[{\"secret\":1}]", "not a JSON object but an array"),
+            ("4711", "not a JSON object but a number"),
+            ("true", "not a JSON object but a boolean"),
+            ("null", "not a JSON object but null"),
+            ("{}", "`transaction_id` is missing"),
+            (
+                &event("\"secret\"", "\"2024-11-02T13:45:11\""),
+                "`quantity` is a string, expected an integer from 0 to 9223372036854775807",
+            ),
+            (
+                &event("{\"int\":4711}", "\"2024-11-02T13:45:11\""),
+                "`quantity` is an object, expected an integer from 0 to 9223372036854775807",
+            ),
+            (
+                &event("-4711", "\"2024-11-02T13:45:11\""),
+                "`quantity` is out of range, expected an integer from 0 to 9223372036854775807",
+            ),
+            (&event("1", "\"secret\""), "`date_time` is not a time"),
+            (
+                &event("1", "null"),
+                "`date_time` is null, expected a string with a time",
+            ),
+        ] {
+            assert_eq!(kind(json), expected, "{json}");
+        }
+        let not_utf8 = Transactions::decode(b"\xff").unwrap_err();
+        assert_eq!(not_utf8.kind(), "not UTF-8");
+        assert!(matches!(not_utf8, Malformed::NotUtf8 { at: 0 }));
+    }
+}

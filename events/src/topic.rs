@@ -4,7 +4,9 @@
 //! [`Topic`] names its struct, so that a view over transactions can only ever see a
 //! [`Transaction`](crate::Transaction).
 
+use crate::fields::Field;
 use crate::{Malformed, Timestamp};
+use crate::{customer, product, product_view, system_log, transaction, user_interaction};
 
 /// The names of all topics.
 pub const TOPICS: [&str; 6] = [
@@ -15,6 +17,32 @@ pub const TOPICS: [&str; 6] = [
     crate::UserInteractions::NAME,
     crate::SystemLogs::NAME,
 ];
+
+/// The fields of the events of the topic of this name; none where there is no such topic.
+pub fn fields_of(topic: &str) -> &'static [Field] {
+    match topic {
+        crate::Customers::NAME => customer::FIELDS,
+        crate::Products::NAME => product::FIELDS,
+        crate::Transactions::NAME => transaction::FIELDS,
+        crate::ProductViews::NAME => product_view::FIELDS,
+        crate::UserInteractions::NAME => user_interaction::FIELDS,
+        crate::SystemLogs::NAME => system_log::FIELDS,
+        _ => &[],
+    }
+}
+
+/// Whether a message is an event of the topic of this name.
+pub fn is_event_of(topic: &str, json: &[u8]) -> bool {
+    match topic {
+        crate::Customers::NAME => crate::Customers::decode(json).is_ok(),
+        crate::Products::NAME => crate::Products::decode(json).is_ok(),
+        crate::Transactions::NAME => crate::Transactions::decode(json).is_ok(),
+        crate::ProductViews::NAME => crate::ProductViews::decode(json).is_ok(),
+        crate::UserInteractions::NAME => crate::UserInteractions::decode(json).is_ok(),
+        crate::SystemLogs::NAME => crate::SystemLogs::decode(json).is_ok(),
+        _ => false,
+    }
+}
 
 /// A topic: a marker type without values of interest.
 pub trait Topic: Copy + Send + Sync + 'static {

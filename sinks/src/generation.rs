@@ -135,6 +135,18 @@ pub struct Standing {
     pub holder: Option<Holder>,
     /// Whether that run has ended, and said so.
     pub ended: bool,
+    /// What a run had counted and written that ended because of too many dead letters, if none
+    /// has ended well since.
+    pub counted: Option<LetterCount>,
+}
+
+/// How many messages a run has read, and how many dead letters came of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterCount {
+    /// Messages.
+    pub messages: u64,
+    /// Dead letters.
+    pub letters: u64,
 }
 
 impl Standing {

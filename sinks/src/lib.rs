@@ -33,7 +33,7 @@ mod totals;
 pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
-pub use generation::{Claim, Holder, Limit, Limits, Reaching, Standing};
+pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Reaching, Standing};
 pub use letters::LetterQuery;
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};
@@ -89,8 +89,12 @@ pub trait Storage: Send + Sync {
     fn watch(&self, answer: bool) -> Result<(), SinkError>;
 
     /// A clean end, when all processes have written everything: the next claim need
-    /// not ask anybody.
+    /// not ask anybody, and what [`Storage::keep_count`] has kept is forgotten.
     fn release(&self) -> Result<(), SinkError>;
+
+    /// The end of a run that has too many dead letters: what it has counted, as far as that is
+    /// written. It is kept until a run ends well, and found as [`Standing::counted`].
+    fn keep_count(&self, counted: LetterCount) -> Result<(), SinkError>;
 
     /// Whether all rows of an epoch go through one writer, together with the progress,
     /// in one transaction (SQLite), or many write at the same time (MongoDB).

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::server::Database;
 use common::{claim, customers, offsets, puts, tables};
-use sinks::{Claim, Holder, Progress, Reaching, SinkError, Standing, Storage};
+use sinks::{Claim, Holder, LetterCount, Progress, Reaching, SinkError, Standing, Storage};
 
 /// Opens the database of a test, as one more process.
 type Open<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);
@@ -196,8 +196,38 @@ fn one_that_has_ended_is_not_asked() {
                 definitions: definitions("2h"),
                 holder: Some(new),
                 ended: false,
+                counted: None,
             }
         );
+    });
+}
+
+#[test]
+fn what_was_counted_is_kept_until_a_run_ends_well() {
+    on_both("claim_counted", |open| {
+        let (first, second, third) = (open(), open(), open());
+        let counted = |letters| LetterCount {
+            messages: 1_000,
+            letters,
+        };
+        first.claim(&claim("a")).unwrap();
+        assert_eq!(standing(&*first).counted, None);
+        first.keep_count(counted(11)).unwrap();
+
+        let taking = |host| Claim {
+            take_over: true,
+            ..claim(host)
+        };
+        let new = second.claim(&taking("b")).unwrap();
+        assert_eq!(standing(&*second).counted, Some(counted(11)));
+        is_replaced(first.keep_count(counted(12)), &new);
+        second.keep_count(counted(20)).unwrap();
+        assert_eq!(standing(&*first).counted, Some(counted(20)));
+
+        third.claim(&taking("c")).unwrap();
+        third.release().unwrap();
+        assert_eq!(standing(&*third).counted, None);
+        assert!(standing(&*third).ended);
     });
 }
 

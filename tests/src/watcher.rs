@@ -296,6 +296,7 @@ fn goes_back(place: &str, before: &Document, after: &Document, back: &mut Vec<St
             "ended",
             "writers",
             "updated_at",
+            "dead_letters_counted",
         ]
         .contains(&name.as_str())
         {

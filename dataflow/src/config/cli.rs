@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, ffi::OsString, num::NonZero, path::PathBuf, tim
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use crate::tally::Limit;
+
 use super::{
     Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, help,
     supervision::Supervised,
@@ -329,6 +331,10 @@ pub(super) struct Options {
     /// How far an event's time may be ahead of its message's; beyond, it is a dead letter [default: 1d]
     #[arg(long, value_name = "DURATION", help_heading = "Running")]
     pub(super) max_ahead: Option<Text<Duration>>,
+
+    /// End with exit code 1 when more messages of this run become dead letters than this: a number such as 100, or a share such as 1%, which is judged from 1,000 messages on and at the end [default: no limit]
+    #[arg(long, value_name = "N|P%", help_heading = "Running")]
+    pub(super) max_dead_letters: Option<Text<Limit>>,
 
     /// Events a worker may have read that are not yet written; then it pauses [default: 2000000 divided by all workers, but at least 500000; into SQLite 500000]
     #[arg(long, value_name = "N", help_heading = "Running")]

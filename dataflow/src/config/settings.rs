@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::tally::Limit;
+
 use super::{
     ConfigError, Http, HttpAccess, KnownView, Secret, cluster, http, layers::Layers, store, views,
 };
@@ -57,6 +59,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How far the time of an event may be ahead of its message's timestamp.
     pub max_ahead: Duration,
+    /// How many dead letters a run may have.
+    pub max_dead_letters: Option<Limit>,
     /// Events that one worker may have read and that are not yet written, at
     /// least 1; then nothing more is read. By default two million divided by the
     /// workers of all processes, but at least half a million; into SQLite that.
@@ -305,6 +309,7 @@ impl Settings {
             max_ahead: options
                 .max_ahead
                 .map_or(Duration::from_secs(86_400), |d| d.value),
+            max_dead_letters: options.max_dead_letters.map(|limit| limit.value),
             max_in_flight,
             views,
             supervised: false,

@@ -12,6 +12,8 @@ use std::{
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::tally::Limit;
+
 use super::{Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status};
 
 /// A value that can be given as a text.
@@ -185,6 +187,15 @@ impl FromText for PathBuf {
 
     fn from_text(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+}
+
+impl FromText for Limit {
+    const TAKES: &'static str =
+        "a number of dead letters such as 100, or a share of the messages such as 1%";
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
     }
 }
 

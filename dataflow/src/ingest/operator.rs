@@ -13,7 +13,8 @@
 //!                  │
 //!                  ├─▶ dead letters       (as they come)
 //!                  ├─▶ marks              (of each partition, at the end of the epoch)
-//!                  └─▶ partitions         (where they stand, when a checkpoint is due)
+//!                  ├─▶ partitions         (where they stand, when a checkpoint is due)
+//!                  └─▶ tallies            (what became of its messages, at the end of the epoch)
 //! ```
 //!
 //! It holds back when too much of what it has read is not written yet: it then
@@ -30,11 +31,13 @@ use crate::checkpoint::Cadence;
 use crate::checkpoint::SavedPartition;
 use crate::observe::Board;
 use crate::rebuild::Again;
+use crate::tally::{Counting, Tally};
 use crate::time::{Advanced, Mark, NEVER, Recorded, Trust};
 use crate::views::Catalog;
 use crate::views::join::Joined;
 use crate::views::maintain::Contributed;
 use sinks::DeadLetter;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::dataflow::StreamVec;
@@ -61,6 +64,8 @@ pub struct Ingested<'scope> {
     pub marks: StreamVec<'scope, Epoch, Mark>,
     /// All that a checkpoint keeps of them.
     pub partitions: StreamVec<'scope, Epoch, SavedPartition>,
+    /// What became of the messages of the epoch.
+    pub tallies: StreamVec<'scope, Epoch, Tally>,
 }
 
 /// What the operator needs to know.
@@ -87,6 +92,8 @@ pub struct Setup {
     pub recorded: Arc<Recorded>,
     /// When checkpoints are due, if there are any.
     pub cadence: Option<Cadence>,
+    /// Offsets below which an earlier run has committed the effect of messages.
+    pub committed: Arc<BTreeMap<(usize, i32), i64>>,
 }
 
 /// Builds the operator. `advanced` is how far event time has come, each epoch of
@@ -127,6 +134,7 @@ pub fn ingest<'scope>(
             again,
             recorded,
             cadence,
+            committed,
         } = setup;
         let mut watermarks = vec![NEVER; catalog.definitions.len()];
         let stood = Restored {
@@ -135,7 +143,9 @@ pub fn ingest<'scope>(
             recorded,
         };
         let partitions = Partitions::new(Arc::clone(&catalog), worker, trust, stood);
-        let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions);
+        let names = catalog.routes.iter().map(|route| route.topic());
+        let counting = Counting::new(names, committed);
+        let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions, counting);
         let mut flight = Flight::new(written, max_in_flight);
         let mut open = Open {
             capabilities,
@@ -187,6 +197,7 @@ pub fn ingest<'scope>(
             reading.partitions.confirm(heard, &watermarks);
 
             let full = flight.is_full();
+            reading.counting.full(full);
             source.pause(full);
             board.in_flight(worker, flight.events());
             let budget = if full { 0 } else { BUDGET.min(flight.room()) };
@@ -249,5 +260,6 @@ pub fn ingest<'scope>(
         dead_letters: streams.letters,
         marks: streams.marks,
         partitions: streams.partitions,
+        tallies: streams.tallies,
     }
 }

@@ -5,6 +5,7 @@ use super::source::{Position, Source};
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
 use crate::output::Output;
+use crate::tally::Tally;
 use crate::time::Mark;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, Pieces, ProductChange, SaleChange};
@@ -39,6 +40,7 @@ pub(super) struct Outputs {
     letters: Output<DeadLetter>,
     marks: Output<Mark>,
     partitions: Output<SavedPartition>,
+    tallies: Output<Tally>,
 }
 
 /// The streams that they make.
@@ -52,6 +54,7 @@ pub(super) struct Streams<'scope> {
     pub(super) letters: StreamVec<'scope, Epoch, DeadLetter>,
     pub(super) marks: StreamVec<'scope, Epoch, Mark>,
     pub(super) partitions: StreamVec<'scope, Epoch, SavedPartition>,
+    pub(super) tallies: StreamVec<'scope, Epoch, Tally>,
 }
 
 impl Outputs {
@@ -68,6 +71,7 @@ impl Outputs {
         let (letters, letters_stream) = Output::new(builder);
         let (marks, marks_stream) = Output::new(builder);
         let (partitions, partitions_stream) = Output::new(builder);
+        let (tallies, tallies_stream) = Output::new(builder);
         let outputs = Outputs {
             sums,
             members,
@@ -78,6 +82,7 @@ impl Outputs {
             letters,
             marks,
             partitions,
+            tallies,
         };
         let streams = Streams {
             sums: sums_stream,
@@ -89,6 +94,7 @@ impl Outputs {
             letters: letters_stream,
             marks: marks_stream,
             partitions: partitions_stream,
+            tallies: tallies_stream,
         };
         (outputs, streams)
     }
@@ -113,7 +119,10 @@ impl Outputs {
                                }| {
             reading.partitions.reached(topic, partition, next, idle);
         });
+        reading.report();
         let capabilities = &open.capabilities;
+        self.tallies
+            .send(capabilities, reading.counting.take().into_iter());
         self.marks
             .send(capabilities, reading.partitions.marks(ended));
         if saves {

@@ -3,7 +3,8 @@
 use super::partitions::Partitions;
 use super::source::{Message, Taken};
 use crate::Epoch;
-use crate::observe::{Board, Decision, Judged};
+use crate::observe::{Board, Judged};
+use crate::tally::{Counting, ViewTally};
 use crate::time::Sent;
 use crate::views::catalog::{self, Catalog, Refused};
 use crate::views::contributions::Contributions;
@@ -18,15 +19,14 @@ pub(super) struct Reading {
     board: Arc<Board>,
     counts: Vec<Counts>,
     refusals: Vec<Refusals>,
-    /// By topic: whether it has a view of which it is not known yet whether most
-    /// of its first events are late.
-    is_new: Vec<bool>,
     /// The partitions that are read.
     pub(super) partitions: Partitions,
     /// What the epoch's events contribute and has not been sent yet.
     pub(super) contributions: Contributions,
     /// The events that could not be used and have not been sent yet.
     pub(super) letters: Vec<DeadLetter>,
+    /// What became of the epoch's messages.
+    pub(super) counting: Counting,
 }
 
 /// What has been read of a topic since it was last reported.
@@ -55,9 +55,9 @@ impl Reading {
         topics: Arc<[String]>,
         board: Arc<Board>,
         partitions: Partitions,
+        counting: Counting,
     ) -> Reading {
         let counts = topics.iter().map(|_| Counts::default()).collect();
-        let is_new = vec![true; topics.len()];
         let refusals = catalog.definitions.iter().map(|_| Refusals::default());
         Reading {
             refusals: refusals.collect(),
@@ -65,10 +65,10 @@ impl Reading {
             topics,
             board,
             counts,
-            is_new,
             partitions,
             contributions: Contributions::default(),
             letters: Vec::new(),
+            counting,
         }
     }
 
@@ -83,6 +83,7 @@ impl Reading {
             contributions,
             letters,
             board,
+            counting,
             ..
         } = self;
         let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
@@ -90,6 +91,7 @@ impl Reading {
         };
         let sent = time.message(message.offset, message.timestamp);
         let is_again = time.is_again();
+        counting.message(message.topic, message.partition, message.offset, is_again);
         let counts = &mut counts[message.topic];
         counts.events += u64::from(!is_again);
         let Some(value) = message.value else {
@@ -101,7 +103,7 @@ impl Reading {
         }
 
         let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
-        let mut letter = |reason, detail, view| {
+        let mut letter = |reason, detail, view: Option<usize>, what: &str| {
             let (timestamp, detail) = dated(message.timestamp, detail);
             let letter = DeadLetter {
                 topic: topics[message.topic].clone(),
@@ -110,18 +112,20 @@ impl Reading {
                 timestamp,
                 reason,
                 detail,
-                view,
+                view: view.map(|view| catalog.definitions[view].name.to_owned()),
                 key: message.key.map(<[u8]>::to_vec),
                 value: value.to_vec(),
                 epoch,
             };
             weight += letter.size() / BYTES_OF_A_LETTER;
+            counting.letter(&letter, view, what);
             letters.push(letter);
         };
         if let Sent::Unit(number, unit) = sent {
             if !is_again {
                 counts.malformed += 1;
-                letter(Reason::Malformed, of_unit(number, unit), None);
+                let what = format!("its Kafka timestamp looks like {unit}");
+                letter(Reason::Malformed, of_unit(number, unit), None, &what);
             }
             if board.other_unit(message.topic) {
                 let topic = &topics[message.topic];
@@ -147,23 +151,17 @@ impl Reading {
                 Reason::Malformed => refusals[view].malformed += 1,
                 Reason::Late => refusals[view].late += 1,
             }
-            let name = catalog.definitions[view].name.to_owned();
-            letter(refusal.reason(), refusal.detail(time), Some(name));
+            letter(refusal.reason(), refusal.detail(time), Some(view), "");
         };
         let route = &catalog.routes[message.topic];
         match route.apply(taken, time, contributions, &mut refused) {
-            // One by one, so that it is the first events of all workers that decide.
-            Ok(()) => {
-                counts.again += u64::from(is_again);
-                if self.is_new[message.topic] {
-                    self.report();
-                }
-            }
+            Ok(()) => counts.again += u64::from(is_again),
             // There is a letter of it.
             Err(_) if is_again => {}
             Err(malformed) => {
                 counts.malformed += 1;
-                letter(Reason::Malformed, malformed.to_string(), None);
+                let what = malformed.kind();
+                letter(Reason::Malformed, malformed.to_string(), None, &what);
             }
         }
         Taken::Weighing(weight)
@@ -199,7 +197,6 @@ impl Reading {
     /// that those it took are what is left and need no counting. A view that is rebuilt
     /// has also judged those that were read `again`.
     fn report_views(&mut self, topic: usize, events: u64, again: u64) {
-        let mut is_new = false;
         for (place, rule) in self.catalog.routes[topic].rules().iter().enumerate() {
             let view = usize::from(rule.view);
             let Refusals {
@@ -220,21 +217,14 @@ impl Reading {
                     malformed,
                 },
             );
-            if !self.is_new[topic] {
-                continue;
-            }
-            let spread = self.partitions.spread(topic, place);
-            match board.first_events(view, judged, late, spread) {
-                Decision::Open => is_new = true,
-                Decision::Closed => {}
-                Decision::MostlyLate(most) => {
-                    let view = &self.catalog.definitions[view];
-                    let lateness = view.lateness.to_string();
-                    tracing::warn!("{}", most.sentence(view.name, view.time, &lateness));
-                }
-            }
+            self.counting.view(ViewTally {
+                view: rule.view,
+                judged,
+                late,
+                from_the_future,
+                spread: self.partitions.spread(topic, place),
+            });
         }
-        self.is_new[topic] = is_new;
     }
 }
 
@@ -282,28 +272,12 @@ mod tests {
     use super::super::partitions::Restored;
     use super::*;
     use crate::observe::Snapshot;
+    use crate::tally::{Kind, Run};
     use crate::time::{Trust, WallClock};
     use serde_json::json;
-    use std::io;
-    use std::sync::Mutex;
 
     const HOUR: i64 = 3_600_000;
     const DAY: i64 = 24 * HOUR;
-
-    /// What is logged.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Log {
-        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend(text);
-            Ok(text.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// All views, a board for them, and two workers that each read a partition of
     /// the topic `system_logs`.
@@ -338,7 +312,9 @@ mod tests {
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
                 let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));
-                Reading::new(Arc::clone(&catalog), topics, board, partitions)
+                let names = catalog.routes.iter().map(|route| route.topic());
+                let counting = Counting::new(names, Arc::default());
+                Reading::new(Arc::clone(&catalog), topics, board, partitions, counting)
             });
             Workers {
                 board,
@@ -397,36 +373,36 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_once_of_all_workers_that_most_events_are_late() {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(move || writer.clone())
-            .with_ansi(false)
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let mut workers = Workers::new();
-            for worker in [0, 1] {
-                workers.event(worker, 100 * DAY);
-            }
-            // Neither judged nor counted.
-            workers.event(0, 400 * DAY);
-            for n in 0..997 {
-                workers.event(n % 2, DAY);
-            }
-            assert_eq!(log.0.lock().unwrap().len(), 0);
-            for n in 0..1_000 {
-                workers.event(n % 2, DAY);
-            }
-        });
-        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(said.lines().count(), 1, "{said}");
-        let sentence = "log_analysis: 998 of its first 1,000 events came too late and are dead \
-            letters: their timestamp goes from 1970-01-02T00:00:00Z to 1970-04-11T00:00:00Z (99d)";
-        assert!(said.contains(sentence), "{said}");
-        assert!(
-            said.contains("WARN") && said.contains("lateness = \"99d\""),
-            "{said}"
-        );
+    fn what_became_of_messages_is_told_at_the_end_of_an_epoch() {
+        let mut workers = Workers::new();
+        for worker in [0, 1] {
+            workers.event(worker, 100 * DAY);
+            workers.event(worker, DAY);
+            workers.event(worker, 302 * DAY);
+            workers.take(worker, None);
+            workers.take(worker, Some(b"{}"));
+            let reading = &mut workers.workers[worker];
+            reading.report();
+            let tally = reading.counting.take().unwrap();
+            assert_eq!(tally.counted, 5);
+            let view = ViewTally {
+                view: u16::try_from(workers.view).unwrap(),
+                judged: 2,
+                late: 1,
+                from_the_future: 1,
+                spread: Some((DAY * 1_000, 100 * DAY * 1_000)),
+            };
+            assert_eq!(tally.views, [view]);
+            let [topic] = &tally.topics[..] else {
+                panic!("{tally:?}")
+            };
+            assert_eq!(topic.parts, [[Run { good: 4, bad: 1 }]]);
+            let kinds: Vec<_> = tally.letters.iter().map(|tally| &tally.kind).collect();
+            let malformed = Kind::Malformed {
+                topic: workers.topic,
+                what: "`log_id` is missing".to_owned(),
+            };
+            assert!(kinds.len() == 3 && kinds.contains(&&malformed), "{kinds:?}");
+        }
     }
 }

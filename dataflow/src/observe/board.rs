@@ -21,7 +21,6 @@ use super::{
     Offsets, Stage,
     checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
-    first_events::Decision,
     latency::Waiting,
     metrics::Metrics,
     operators::{Operators, OperatorsSnapshot},
@@ -159,22 +158,6 @@ impl Board {
     pub fn other_unit(&self, topic: usize) -> bool {
         let topic = self.topics.get(topic);
         topic.is_some_and(|topic| !topic.said_unit.swap(true, Relaxed))
-    }
-
-    /// Of a view's first events, so many more were not from the future, and so many
-    /// of these were late; `spread` is what the worker has seen of their times. To
-    /// be called until it is decided whether most of them are late.
-    pub fn first_events(
-        &self,
-        view: usize,
-        judged: u64,
-        late: u64,
-        spread: Option<(i64, i64)>,
-    ) -> Decision {
-        let Some(table) = self.tables.get(view) else {
-            return Decision::Closed;
-        };
-        lock(&table.first_events).add(judged, late, spread)
     }
 
     /// An arrangement of a worker holds so many updates, in so many bytes.
@@ -522,7 +505,6 @@ mod tests {
                 ..Judged::default()
             },
         );
-        assert_eq!(board.first_events(9, 1, 1, None), Decision::Closed);
         assert_eq!(board.snapshot().events(), 0);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{
     busiest::Busiest,
-    first_events::FirstEvents,
     snapshot::{TableSnapshot, TopicSnapshot},
 };
 use sinks::Table;
@@ -33,7 +32,6 @@ pub(super) struct TableCounters {
     pub(super) late: AtomicU64,
     pub(super) from_the_future: AtomicU64,
     pub(super) malformed: AtomicU64,
-    pub(super) first_events: Mutex<FirstEvents>,
     pub(super) busiest: Mutex<Busiest>,
 }
 
@@ -71,7 +69,6 @@ impl TableCounters {
             late: AtomicU64::new(0),
             from_the_future: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
-            first_events: Mutex::new(FirstEvents::NONE),
             busiest: Mutex::new(Busiest::new(table)),
             table: table.clone(),
         }

@@ -210,6 +210,7 @@ impl Sources<'_> {
             targets,
             recorded,
             views: progress.views.clone(),
+            counted: standing.counted.unwrap_or_default(),
             ..Start::fresh()
         };
         start.first = match manifest.zip(self.store) {

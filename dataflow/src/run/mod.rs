@@ -258,6 +258,7 @@ fn operate(
             }
         })?;
     }
+    let judging = setup::judging(settings, &start);
     let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
         store,
         last,
@@ -296,6 +297,7 @@ fn operate(
                 clock: WallClock::system(),
                 max_ahead,
             },
+            judging,
             ending,
         },
     )
@@ -309,6 +311,7 @@ fn operate(
     let outcome = outcome.map_err(|error| guard::cause(error, &*storage));
     if let Err(error) = &outcome {
         board.set_failed(error.to_string());
+        setup::keep_count(error, settings, &*storage);
     }
     drop(shop);
     console.stop();

@@ -6,12 +6,17 @@ use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
 use crate::observe::{Board, ViewInfo};
+use crate::pipeline::PipelineError;
+use crate::start::Start;
+use crate::tally::Judging;
 use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
+use sinks::retry::wait_for;
 use sinks::{Claim, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// How long another run may take to say that it is alive: it looks every second.
@@ -102,6 +107,40 @@ pub(super) fn connection(source: &Source) -> Option<Connection> {
     }
 }
 
+/// By what a run is judged that goes on from `start`.
+pub(super) fn judging(settings: &Settings, start: &Start) -> Judging {
+    let before = start.counted;
+    if settings.process == 0 && settings.max_dead_letters.is_some() && before.letters > 0 {
+        tracing::info!(
+            "{} dead letters in {} messages are counted already: the last run has ended because of too many, \
+             and has written these",
+            before.letters,
+            before.messages
+        );
+    }
+    Judging {
+        limit: settings.max_dead_letters,
+        before,
+        ends_by_itself: settings.until_caught_up,
+    }
+}
+
+/// Where a run ends because of too many dead letters: keeps what it has counted and written, so that
+/// the next one, which does not read that again, does not begin to count from nothing.
+pub(super) fn keep_count(error: &RunError, settings: &Settings, storage: &dyn Storage) {
+    let RunError::Pipeline(PipelineError::DeadLetters(over)) = error else {
+        return;
+    };
+    let keep = || storage.keep_count(over.committed);
+    let stopping = AtomicBool::new(false);
+    if let Err(error) = wait_for(keep, settings.connect_timeout, &stopping) {
+        tracing::warn!(
+            "the number of dead letters could not be kept, so that the next run does not count those \
+             that are written: {error}"
+        );
+    }
+}
+
 pub(super) fn on_expired(settings: &Settings) -> OnExpired {
     match settings.on_expired {
         config::OnExpired::Error => OnExpired::Fail,
@@ -149,6 +188,13 @@ pub(super) fn terms(settings: &Settings, views: &[ViewInfo]) -> Vec<(String, Str
         ("--epoch", millis(settings.epoch)),
         ("--max-ahead", millis(settings.max_ahead)),
         ("--idle-timeout", millis(settings.idle_timeout)),
+        (
+            "--max-dead-letters",
+            match settings.max_dead_letters {
+                Some(limit) => limit.to_string(),
+                None => "(none)".to_owned(),
+            },
+        ),
         (
             "--on-expired",
             format!("{:?}", settings.on_expired).to_lowercase(),

@@ -8,6 +8,7 @@ use crate::ingest::source::Source;
 use crate::observe::Board;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
 use crate::start::{Checkpointing, Start};
+use crate::tally::Judging;
 use crate::time::Trust;
 use crate::views::Catalog;
 use sinks::retry::Retrying;
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     pub(super) max_in_flight: u64,
     /// How far ahead messages and events may be.
     pub(super) trust: Trust,
+    /// By what the run is judged.
+    pub(super) judging: Judging,
     pub(super) ending: Ending,
 }
 
@@ -95,6 +98,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
         tick: shared.tick,
         max_in_flight: shared.max_in_flight,
         trust: shared.trust.clone(),
+        judging: shared.judging.clone(),
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);

@@ -1,10 +1,12 @@
 //! A database in memory that ends a run between any two writes, and watches that
 //! nothing goes back.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use end_to_end::oracle::Limits;
 use sinks::{
-    Batch, DeadLetter, Holder, LetterQuery, Progress, Query, Reaching, Reader, Row, RowId,
-    SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
+    Batch, DeadLetter, Holder, LetterCount, LetterQuery, Progress, Query, Reaching, Reader, Row,
+    RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +22,7 @@ struct Contents {
     progress: Option<Progress>,
     reaching: Reaching,
     definitions: BTreeMap<String, String>,
+    counted: Option<LetterCount>,
     /// Tables, and views, that are being emptied.
     emptied: BTreeSet<(usize, &'static str)>,
 }
@@ -71,6 +74,11 @@ impl Database {
     /// Records what rows are rows of.
     pub(crate) fn define(&self, definitions: BTreeMap<String, String>) {
         self.contents.lock().unwrap().definitions = definitions;
+    }
+
+    /// A run has ended because of too many dead letters, and has counted and written these; or well.
+    pub(crate) fn end(&self, counted: Option<LetterCount>) {
+        self.contents.lock().unwrap().counted = counted;
     }
 
     /// All rows, and the ids and reasons of all dead letters.
@@ -283,6 +291,7 @@ fn standing(contents: &Contents) -> Standing {
         progress: contents.progress.clone(),
         reaching: contents.reaching.clone(),
         definitions: contents.definitions.clone(),
+        counted: contents.counted,
         holder: Some(Holder {
             generation: contents.generation,
             host: "here".to_owned(),

@@ -18,10 +18,11 @@ use super::store::Store;
 use super::text;
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, Reaching, SinkError};
+use crate::{Holder, LetterCount, Reaching, SinkError};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",
-    "answer", "reaching_epoch", "reaching_offsets", "reaching_limits", "definitions"
+    "answer", "reaching_epoch", "reaching_offsets", "reaching_limits", "definitions",
+    "counted"
     FROM "holder" WHERE "_id" = ?1"#;
 
 /// Leaves alone the row of whoever was quicker.
@@ -42,7 +43,11 @@ const ASKED: &str = r#"SELECT count(*) FROM "holder"
 const ANSWER: &str = r#"UPDATE "holder" SET "answer" = "challenge"
     WHERE "_id" = ?1 AND "generation" = ?2"#;
 
-const END: &str = r#"UPDATE "holder" SET "ended" = 1 WHERE "_id" = ?1 AND "generation" = ?2"#;
+const END: &str = r#"UPDATE "holder" SET "ended" = 1, "counted" = NULL
+    WHERE "_id" = ?1 AND "generation" = ?2"#;
+
+const COUNT: &str = r#"UPDATE "holder" SET "counted" = ?3
+    WHERE "_id" = ?1 AND "generation" = ?2"#;
 
 const REACH: &str = r#"UPDATE "holder" SET "reaching_epoch" = ?3, "reaching_offsets" = ?4,
     "reaching_limits" = ?5
@@ -56,6 +61,7 @@ pub(super) struct Held {
     pub(super) seen: Seen,
     pub(super) reaching: Reaching,
     pub(super) definitions: BTreeMap<String, String>,
+    pub(super) counted: Option<LetterCount>,
 }
 
 /// Reads the row, if anybody has claimed the file yet.
@@ -71,6 +77,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                 let reaching: (i64, String, Option<String>) =
                     (row.get(7)?, row.get(8)?, row.get(9)?);
                 let definitions: String = row.get(10)?;
+                let counted: Option<String> = row.get(11)?;
                 Ok((
                     holder,
                     started_at,
@@ -79,6 +86,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                     answer,
                     reaching,
                     definitions,
+                    counted,
                 ))
             };
             statement
@@ -86,12 +94,14 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                 .optional()
         })
         .map_err(|error| store.failed(&error))?;
-    let Some((holder, started_at, place, ended, answer, reaching, definitions)) = found else {
+    let Some((holder, started_at, place, ended, answer, reaching, definitions, counted)) = found
+    else {
         return Ok(None);
     };
     let (generation, host, process) = holder;
     let wrong = |field: &str| store.unreadable("holder", field);
     let (epoch, offsets, limits) = reaching;
+    let counted = counted.map(|counted| serde_json::from_str(&counted));
     Ok(Some(Held {
         seen: Seen {
             holder: Holder {
@@ -110,6 +120,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
             limits: text::stored_limits(limits).map_err(|_| wrong("reaching_limits"))?,
         },
         definitions: serde_json::from_str(&definitions).map_err(|_| wrong("definitions"))?,
+        counted: counted.transpose().map_err(|_| wrong("counted"))?,
     }))
 }
 
@@ -154,6 +165,17 @@ pub(super) fn answer(store: &Store, generation: u64) -> Result<(), SinkError> {
 pub(super) fn end(store: &Store, generation: u64) -> Result<(), SinkError> {
     let ended = store.change(END, params![super::PROGRESS_ID, long(generation)])?;
     match ended {
+        true => Ok(()),
+        false => store.read(|connection| check(store, connection, generation).map(drop)),
+    }
+}
+
+/// Keeps what a run of this generation has counted, if that is the current one.
+pub(super) fn count(store: &Store, generation: u64, counted: LetterCount) -> Result<(), SinkError> {
+    let counted = serde_json::to_string(&counted)
+        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let arguments = params![super::PROGRESS_ID, long(generation), counted];
+    match store.change(COUNT, arguments)? {
         true => Ok(()),
         false => store.read(|connection| check(store, connection, generation).map(drop)),
     }

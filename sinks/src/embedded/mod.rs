@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::claim::{self, Held};
-use crate::{Claim, Holder, Reader, SinkError, Storage, Table, Writer};
+use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
 use store::Store;
 
 /// `_id` of the one row of the table `progress`.
@@ -98,6 +98,11 @@ impl Storage for Embedded {
     fn release(&self) -> Result<(), SinkError> {
         let generation = self.held.generation(self.store.describe())?;
         generation::end(&self.store, generation)
+    }
+
+    fn keep_count(&self, counted: LetterCount) -> Result<(), SinkError> {
+        let generation = self.held.generation(self.store.describe())?;
+        generation::count(&self.store, generation, counted)
     }
 
     fn writes_as_one(&self) -> bool {

@@ -227,6 +227,7 @@ impl Reader for EmbeddedReader {
             progress,
             reaching: held.reaching,
             definitions: held.definitions,
+            counted: held.counted,
             ended: held.seen.ended,
             holder: Some(held.seen.holder),
         })

@@ -70,7 +70,8 @@ CREATE TABLE IF NOT EXISTS "holder" (
     "reaching_epoch" INTEGER NOT NULL DEFAULT 0,
     "reaching_offsets" TEXT NOT NULL DEFAULT '{}', -- JSON, as in progress
     "reaching_limits" TEXT, -- JSON, as in progress
-    "definitions" TEXT NOT NULL DEFAULT '{}' -- JSON: {view: text}
+    "definitions" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: text}
+    "counted" TEXT -- JSON: {messages, letters} of a run with too many dead letters
 );
 "#;
 
@@ -84,7 +85,7 @@ pub(super) const DELETE_LETTER: &str = r#"DELETE FROM "dead_letters" WHERE "_id"
 
 /// Columns that tables did not have from the beginning: of which table, its name, and how it
 /// is added.
-pub(super) const LATER_COLUMNS: [(&str, &str, &str); 4] = [
+pub(super) const LATER_COLUMNS: [(&str, &str, &str); 5] = [
     (
         "progress",
         "views",
@@ -104,6 +105,11 @@ pub(super) const LATER_COLUMNS: [(&str, &str, &str); 4] = [
         "holder",
         "definitions",
         r#"ALTER TABLE "holder" ADD COLUMN "definitions" TEXT NOT NULL DEFAULT '{}'"#,
+    ),
+    (
+        "holder",
+        "counted",
+        r#"ALTER TABLE "holder" ADD COLUMN "counted" TEXT"#,
     ),
 ];
 /// Whether a table has a column: takes both names.

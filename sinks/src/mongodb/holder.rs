@@ -18,7 +18,7 @@ use super::standing::{self, COLLECTION, ID, Stored};
 use super::{errors, eviction, replies};
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, Progress, Reaching, SinkError, fail_point};
+use crate::{Holder, LetterCount, Progress, Reaching, SinkError, fail_point};
 
 /// The document as a majority has it, if it is there.
 pub(super) async fn look(connection: &Connection) -> Result<Option<Stored>, SinkError> {
@@ -82,7 +82,21 @@ pub(super) async fn watch(
 /// Says that this generation has ended.
 pub(super) async fn release(connection: &Connection, generation: u64) -> Result<(), SinkError> {
     let filter = rawdoc! {"_id": ID, "generation": long(generation)};
-    match change(connection, filter, rawdoc! {"ended": true}).await? {
+    let ended = rawdoc! {"$set": {"ended": true}, "$unset": {"dead_letters_counted": ""}};
+    match update(connection, filter, ended).await? {
+        true => Ok(()),
+        false => check(connection, generation).await.map(drop),
+    }
+}
+
+/// Keeps what a run of this generation has counted.
+pub(super) async fn keep_count(
+    connection: &Connection,
+    generation: u64,
+    counted: LetterCount,
+) -> Result<(), SinkError> {
+    let filter = rawdoc! {"_id": ID, "generation": long(generation)};
+    match change(connection, filter, standing::counted(counted)).await? {
         true => Ok(()),
         false => check(connection, generation).await.map(drop),
     }

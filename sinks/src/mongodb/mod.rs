@@ -50,7 +50,7 @@ pub use bytes::{Bytes, Open};
 pub use config::Timeouts;
 
 use crate::claim::{self, Held};
-use crate::{Claim, Holder, Reader, SinkError, Storage, Table, Writer};
+use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
 use commands::Tables;
 use connection::Connection;
 use layout::Layout;
@@ -131,6 +131,12 @@ impl Storage for MongoDb {
         let connection = &*self.connection;
         let generation = self.held.generation(connection.describe())?;
         connection.block_on(holder::release(connection, generation))
+    }
+
+    fn keep_count(&self, counted: LetterCount) -> Result<(), SinkError> {
+        let connection = &*self.connection;
+        let generation = self.held.generation(connection.describe())?;
+        connection.block_on(holder::keep_count(connection, generation, counted))
     }
 
     fn writes_as_one(&self) -> bool {

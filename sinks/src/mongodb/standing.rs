@@ -10,7 +10,8 @@
 //!    generation: long, ended: bool,
 //!    holder: {host: string, process: long, started_at: date, place: string|null},
 //!    definitions: {view: string},
-//!    challenge: long, answer: long, writers: long}
+//!    challenge: long, answer: long, writers: long,
+//!    dead_letters_counted: {messages: long, letters: long}}
 //! ```
 //!
 //! Each part is set as a whole, and apart from the others; the first comes first. Before anything has been
@@ -25,7 +26,7 @@ use ::mongodb::bson::{DateTime, RawBsonRef, rawdoc};
 use super::documents::long;
 use crate::alive::Place;
 use crate::claim::Seen;
-use crate::{Holder, Limit, Limits, Progress, Reaching, Standing, ViewProgress};
+use crate::{Holder, LetterCount, Limit, Limits, Progress, Reaching, Standing, ViewProgress};
 
 /// The collection.
 pub(super) const COLLECTION: &str = "progress";
@@ -92,6 +93,13 @@ pub(super) fn definitions(
 
 fn view_name(view: &str) -> Result<CString, String> {
     CString::try_from(view).map_err(|error| format!("view {view:?}: {error}"))
+}
+
+/// The field of what a run has counted.
+pub(super) fn counted(counted: LetterCount) -> RawDocumentBuf {
+    let LetterCount { messages, letters } = counted;
+    let counted = rawdoc! {"messages": long(messages), "letters": long(letters)};
+    rawdoc! {"dead_letters_counted": counted}
 }
 
 /// The fields of a holder that has just claimed.
@@ -179,6 +187,15 @@ pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
         };
     }
     standing.definitions = stored_definitions(document)?;
+    if let Some(counted) = document.get("dead_letters_counted").map_err(wrong)? {
+        let counted = counted
+            .as_document()
+            .ok_or("dead_letters_counted is no document")?;
+        standing.counted = Some(LetterCount {
+            messages: number(counted, "messages")?,
+            letters: number(counted, "letters")?,
+        });
+    }
     let mut place = None;
     if document.get("generation").map_err(wrong)?.is_some() {
         let holder = document.get_document("holder").map_err(wrong)?;
@@ -415,12 +432,17 @@ mod tests {
         let of_views = [("sales", "windows of 1h"), ("views", "windows of 1d")];
         let of_views = of_views.map(|(view, text)| (view.to_owned(), text.to_owned()));
         let of_views = BTreeMap::from(of_views);
+        let count = LetterCount {
+            messages: 1_000,
+            letters: 11,
+        };
         let (_, stored) = merged(&[
             progress(&some_progress()).unwrap(),
             reaching(&reach).unwrap(),
             holder(&claimed, Some(&place)),
             definitions(&of_views).unwrap(),
             rawdoc! {"challenge": 5_i64, "answer": 4_i64},
+            super::counted(count),
         ]);
         let seen = stored.seen().unwrap();
         assert_eq!(
@@ -436,6 +458,7 @@ mod tests {
                 definitions: of_views,
                 holder: Some(claimed.clone()),
                 ended: false,
+                counted: Some(count),
             }
         );
 
