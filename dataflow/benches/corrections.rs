@@ -254,6 +254,7 @@ impl Source for Stream {
                 partition: 0,
                 next: made.cast_signed(),
                 idle: false,
+                last_read: None,
             });
         }
     }

@@ -378,6 +378,7 @@ impl Source for Stream {
                 partition: *partition,
                 next: self.offset(*topic, *partition),
                 idle: false,
+                last_read: None,
             });
         }
     }

@@ -102,6 +102,23 @@ pub const POINTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Set in the environment, it lets the program with fail points take topics for such as
+/// brokers before Kafka 2.8 have: without ids.
+#[cfg(feature = "fail-points")]
+const WITHOUT_TOPIC_IDS: &str = "TIDEMARK_WITHOUT_TOPIC_IDS";
+
+/// Whether the ids of topics are looked at.
+#[cfg(feature = "fail-points")]
+pub(crate) fn topics_have_ids() -> bool {
+    std::env::var_os(WITHOUT_TOPIC_IDS).is_none()
+}
+
+/// Whether the ids of topics are looked at: always, without the feature `fail-points`.
+#[cfg(not(feature = "fail-points"))]
+pub(crate) fn topics_have_ids() -> bool {
+    true
+}
+
 /// The names of all points, those of the databases too.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let all = fail_points::POINTS.iter().chain(POINTS);

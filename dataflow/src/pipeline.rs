@@ -19,11 +19,12 @@ use crate::checkpoint::persist::{Persisted, Persisting, SaveError, persist};
 use crate::checkpoint::tap::Saving;
 use crate::ingest::clock::Clock;
 use crate::ingest::discovery::owner;
+use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
 use crate::observe::Board;
 use crate::observe::Times;
-use crate::sink::{self, Changes, Gates, Reached, WriteError, Written};
+use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written};
 use crate::start::{Checkpointing, Start};
 use crate::tally::{Judging, Names, OverLimit, judge};
 use crate::time::{Trust, watermarks};
@@ -35,7 +36,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Operator, Probe, probe};
@@ -52,6 +52,8 @@ pub struct Parts<S> {
     pub source: S,
     /// The worker's ways into the database.
     pub writers: Writers,
+    /// Confirms that the log is still the one that was read.
+    pub identity: Arc<dyn IdentityCheck>,
     /// Where counts are kept.
     pub board: Arc<Board>,
     /// What the run goes on from.
@@ -125,6 +127,7 @@ impl Pipeline {
             topics,
             source,
             writers,
+            identity,
             board,
             start,
             checkpointing,
@@ -220,6 +223,7 @@ impl Pipeline {
                     known: known.clone(),
                     first: start.first,
                     limits: as_one.then(|| start.limits()),
+                    identity: Arc::clone(&identity),
                 };
                 Reached::new(from, Arc::clone(&catalog), Arc::clone(&topics))
             };
@@ -232,27 +236,25 @@ impl Pipeline {
             let names = Names::of(&catalog, &topics);
             let judged = written_open.clone();
             let allowed = judge(tallies, judging, names, judged, failed_judging);
-            let (recorded, publish) = match writers.about {
-                Some(About { record, publish }) => {
-                    let mut marks = marks.clone();
-                    if is_limited {
-                        // Nothing is recorded of an epoch before it is judged.
-                        marks = marks.concat(allowed.flat_map(|()| None));
-                    }
-                    let before = sink::Before {
-                        offsets: start.targets.clone(),
-                        limits: start.limits(),
-                    };
-                    let topics = Arc::clone(&topics);
-                    let recorded = sink::record(marks, before, topics, record, failed.clone());
-                    (recorded, Some(publish))
-                }
+            let mut to_record = marks.clone();
+            if is_limited {
+                // Nothing is recorded of an epoch before it is judged.
+                to_record = to_record.concat(allowed.flat_map(|()| None));
+            }
+            let (record, publish) = match writers.about {
+                Some(About { record, publish }) => (Some(record), Some(publish)),
                 None => {
                     changes = changes.together();
-                    let recorded = if is_limited { allowed } else { empty(scope) };
-                    (recorded, None)
+                    (None, None)
                 }
             };
+            let recording = Recording {
+                before: start.before(),
+                topics: Arc::clone(&topics),
+                writer: record,
+                identity: Arc::clone(&identity),
+            };
+            let recorded = sink::record(to_record, recording, failed.clone());
             let gates = Gates {
                 recorded,
                 committed: gate,
@@ -294,6 +296,7 @@ impl Pipeline {
                     saving,
                     patience: how.patience,
                     board: Arc::clone(&board),
+                    identity: Arc::clone(&identity),
                 };
                 commit(saved, committing, failed_save).connect_loop(handle);
             }

@@ -36,10 +36,19 @@ pub struct Change {
     pub state: State,
 }
 
+/// Names of views.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// They may be rebuilt where they have changed.
+    pub views: &'a BTreeSet<String>,
+    /// They are rebuilt whether they have changed or not: a topic that they read is another
+    /// one, or their rows in the database are of another definition.
+    pub whatever_they_are: &'a BTreeSet<String>,
+}
+
 /// What has to change of `state` so that it is of the views of `catalog`, if anything.
-/// `asked` are the names of views that may be rebuilt, `outdated` of those whose rows in
-/// the database are of another definition than now, so that they are rebuilt in any case;
-/// `max_ahead` is in milliseconds, `checkpoint` is what people call it.
+/// `asked` are the views that may be rebuilt; `max_ahead` is in milliseconds,
+/// `checkpoint` is what people call it.
 ///
 /// # Errors
 /// When a view has changed that is not among them.
@@ -47,10 +56,13 @@ pub fn change(
     state: &State,
     catalog: &Catalog,
     max_ahead: i64,
-    asked: &BTreeSet<String>,
-    outdated: &BTreeSet<String>,
+    asked: Asked<'_>,
     checkpoint: &str,
 ) -> Result<Option<Change>, PlanError> {
+    let Asked {
+        views: asked,
+        whatever_they_are: forced,
+    } = asked;
     let now = catalog.saved(max_ahead);
     let find = |views: &[SavedDefinition], name: &str| {
         let found = views.iter().find(|view| view.name == name);
@@ -69,13 +81,14 @@ pub fn change(
         }
     }
     check_names(asked, state.views.iter().chain(&now))?;
-    if state.views == now && outdated.is_empty() {
+    if state.views == now && forced.is_empty() {
         return Ok(None);
     }
 
     let place = |view: &SavedDefinition| {
-        let place = now.iter().position(|other| other == view);
-        place.filter(|_| !outdated.contains(&view.name))
+        let mut now = now.iter();
+        let place = now.position(|other| other == view);
+        place.filter(|_| !forced.contains(&view.name))
     };
     let places = state.views.iter().map(place);
     let numbers: Vec<Option<u16>> = places
@@ -261,13 +274,14 @@ impl Again {
 }
 
 /// Deletes all that the database holds of some views, by their numbers: rows, how far
-/// they are final, and the dead letters of messages that Kafka still has. Returns the
-/// number of rows.
+/// they are final, and the dead letters of messages that Kafka still has; and all dead
+/// letters of topics that are `dropped`. Returns the number of rows.
 ///
 /// # Errors
 /// When the database cannot be read or written.
 pub fn clear(
     views: &[u16],
+    dropped: &BTreeSet<usize>,
     sources: &Sources<'_>,
     writer: &mut dyn Writer,
 ) -> Result<usize, SinkError> {
@@ -316,12 +330,14 @@ pub fn clear(
         let is_of_them = letter
             .view
             .is_some_and(|view| names.contains(&view.as_str()));
+        let number = topics.iter().position(|topic| *topic == letter.topic);
+        let is_dropped = number.is_some_and(|number| dropped.contains(&number));
         let comes_again = found.iter().any(|found| {
             topics.get(found.topic) == Some(&letter.topic)
                 && found.partition == letter.partition
                 && found.low <= letter.offset
         });
-        if is_of_them && comes_again {
+        if is_dropped || is_of_them && comes_again {
             letters.push(letter.id);
         }
     })?;

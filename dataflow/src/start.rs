@@ -17,12 +17,12 @@ use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
 use crate::checkpoint::{SavedPartition, State};
 use crate::rebuild::Again;
-use crate::sink::{CatchUp, Left, Place};
+use crate::sink::{Before, CatchUp, Left, Place};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
 use differential_dataflow::Hashable;
-use sinks::{LetterCount, Limit, RowId, ViewProgress};
+use sinks::{LastRead, LetterCount, Limit, LogIdentity, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -37,12 +37,16 @@ pub struct Start {
     pub partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
     pub again: Arc<Again>,
+    /// The last message that was read of partitions, by the checkpoint.
+    pub last_read: Arc<BTreeMap<Place, LastRead>>,
     /// How far event time has come.
     pub watermarks: SavedWatermarks,
     /// Offsets that an earlier run may have written the effect of.
     pub targets: BTreeMap<Place, i64>,
     /// Which timestamps of messages it has believed.
     pub recorded: Arc<Recorded>,
+    /// The last of these messages of each partition.
+    pub last_written: BTreeMap<Place, LastRead>,
     /// What it has published of each view.
     pub views: BTreeMap<String, ViewProgress>,
     /// Rows that it may have written otherwise than they come again.
@@ -64,12 +68,14 @@ impl Start {
             loading: None,
             partitions: Arc::default(),
             again: Arc::default(),
+            last_read: Arc::default(),
             watermarks: SavedWatermarks::default(),
             targets: BTreeMap::new(),
             recorded: Arc::new(Recorded {
                 limits: Some(BTreeMap::new()),
                 judged: BTreeMap::new(),
             }),
+            last_written: BTreeMap::new(),
             views: BTreeMap::new(),
             in_doubt: Arc::default(),
             finals: Arc::default(),
@@ -95,6 +101,23 @@ impl Start {
     /// The limits that have been recorded, by topic and partition.
     pub fn limits(&self) -> BTreeMap<Place, Vec<Limit>> {
         self.recorded.limits.clone().unwrap_or_default()
+    }
+
+    /// How far an earlier run may have written.
+    pub fn before(&self) -> Before {
+        Before {
+            targets: self.targets.clone(),
+            last_read: self.last_written.clone(),
+            limits: self.limits(),
+        }
+    }
+
+    /// The last message that was read of each partition that is not read again from its
+    /// beginning.
+    pub fn last_read(&self) -> Arc<BTreeMap<Place, LastRead>> {
+        let mut known = (*self.last_read).clone();
+        known.retain(|place, _| !self.again.until.contains_key(place));
+        Arc::new(known)
     }
 
     /// How far event time has come.
@@ -158,5 +181,6 @@ pub fn nothing(catalog: &Catalog, topics: &[String], max_ahead: i64) -> State {
         watermarks: Watermarks::new(catalog).save(),
         finals_written: 0,
         rebuilding: Vec::new(),
+        log: LogIdentity::default(),
     }
 }

@@ -11,7 +11,7 @@ mod shop;
 use end_to_end::Rules;
 use memory::{Database, Seen, Ways};
 use shop::{MAX_AHEAD, configured};
-use sinks::{LetterCount, Reader as _};
+use sinks::{LetterCount, LogIdentity, Reader as _};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tidemark::checkpoint::{Cadence, Patience, Store};
 use tidemark::ingest::discovery::{Found, owner};
+use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{Kept, MemorySource, Partition};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use tidemark::observe::Board;
@@ -164,8 +165,13 @@ impl World {
             store,
             found: found.collect(),
             reset: &reset,
+            identity: LogIdentity::default(),
+            readers: &Readers::new(&self.catalog, &self.topics),
+            brokers: "memory",
         };
-        let manifest = sources.take_checkpoint(generation).unwrap();
+        let manifest = sources
+            .take_checkpoint(generation, &BTreeSet::new())
+            .unwrap();
         let start = sources.start(manifest.as_ref()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let ways = Ways::new(&self.database, generation, u64::MAX, Arc::default(), tables);
@@ -198,6 +204,7 @@ impl World {
                 topics: Arc::clone(&topics),
                 source: |_| -> Box<dyn Source> { Box::new(source) },
                 writers: ways.writers(),
+                identity: Arc::new(Unchanging),
                 board: Arc::clone(&board),
                 start: start.clone(),
                 checkpointing: checkpointing.clone(),

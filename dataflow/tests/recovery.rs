@@ -17,6 +17,7 @@ use proptest::prelude::*;
 use shop::{
     Any, MAX_AHEAD, any_lateness, any_message, configured, configured_without, in_memory, log,
 };
+use sinks::LogIdentity;
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use tidemark::checkpoint::Store;
 use tidemark::checkpoint::{Cadence, Patience};
 use tidemark::ingest::discovery::{Found, owner};
+use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{MemorySource, Partition};
 use tidemark::ingest::source::Source;
 use tidemark::observe::Board;
@@ -148,9 +150,13 @@ impl World {
             database: "the database".to_owned(),
             store: self.store.as_ref(),
             found,
+            identity: LogIdentity::default(),
+            readers: &Readers::new(views, &self.topics),
+            brokers: "memory",
             reset,
         };
-        let manifest = sources.take_checkpoint(generation).unwrap();
+        let none = BTreeSet::new();
+        let manifest = sources.take_checkpoint(generation, &none).unwrap();
         let rebuilt = sources.rebuilt(manifest.as_ref()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let writes = match run.end {
@@ -169,7 +175,7 @@ impl World {
             (of_database(name), name)
         });
         let cleared = self.database.emptying(emptied.collect(), || {
-            rebuild::clear(&rebuilt, &sources, &mut *ways.writers().rows)
+            rebuild::clear(&rebuilt, &none, &sources, &mut *ways.writers().rows)
         });
         if cleared.is_err() {
             return;
@@ -211,6 +217,7 @@ impl World {
                 topics: Arc::clone(&topics),
                 source: |_| -> Box<dyn Source> { Box::new(source) },
                 writers: ways.writers(),
+                identity: Arc::new(Unchanging),
                 board: Arc::clone(&board),
                 start: start.clone(),
                 checkpointing: checkpointing.clone(),

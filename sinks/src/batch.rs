@@ -1,6 +1,6 @@
 //! What is written at once.
 
-use crate::Limits;
+use crate::{Limits, Log};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -160,6 +160,8 @@ pub struct Progress {
     pub limits: Option<Limits>,
     /// When it was written, in milliseconds since the UNIX epoch.
     pub updated_at: i64,
+    /// Which log `offsets` belong to; empty where an earlier version has written it.
+    pub log: Log,
 }
 
 /// How far the event time of a view has come. In milliseconds since the UNIX epoch.

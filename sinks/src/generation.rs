@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Progress, SinkError};
+use crate::{LastRead, Log, Progress, SinkError};
 
 /// Who writes: one for each start of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub struct Reaching {
     /// By which of these messages' timestamps were believed; `None` where a program wrote
     /// it that believed all of them.
     pub limits: Option<Limits>,
+    /// Which log `offsets` belong to; empty where an earlier version has written it.
+    pub log: Log,
 }
 
 impl Reaching {
@@ -159,6 +161,23 @@ impl Standing {
         let progress = self.progress.as_ref();
         let of_progress = progress.and_then(|progress| progress.limits.as_ref());
         self.reaching.limits.as_ref().or(of_progress)
+    }
+}
+
+impl Standing {
+    /// Topic → partition → the newest message that may have had an effect.
+    pub fn last_read(&self) -> BTreeMap<String, BTreeMap<i32, LastRead>> {
+        let mut newest = self.reaching.log.last_read.clone();
+        for (topic, partitions) in self.progress.iter().flat_map(|p| &p.log.last_read) {
+            let of_topic = newest.entry(topic.clone()).or_default();
+            for (partition, last) in partitions {
+                let known = of_topic.entry(*partition).or_insert(*last);
+                if known.offset < last.offset {
+                    *known = *last;
+                }
+            }
+        }
+        newest
     }
 }
 

@@ -25,6 +25,7 @@ mod error;
 pub mod fail_points;
 mod generation;
 mod letters;
+mod log;
 pub mod mongodb;
 pub mod retry;
 mod table;
@@ -35,6 +36,7 @@ pub use error::SinkError;
 pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Reaching, Standing};
 pub use letters::LetterQuery;
+pub use log::{LastRead, Log, LogIdentity};
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};
 

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::server::Database;
-use common::{claim, customers, offsets, puts, tables};
-use sinks::{Claim, Holder, LetterCount, Progress, Reaching, SinkError, Standing, Storage};
+use common::{claim, customers, log, offsets, puts, tables};
+use sinks::{Claim, Holder, LetterCount, Log, Progress, Reaching, SinkError, Standing, Storage};
 
 /// Opens the database of a test, as one more process.
 type Open<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);
@@ -175,6 +175,7 @@ fn one_that_has_ended_is_not_asked() {
         let reaching = Reaching {
             epoch: 3,
             offsets: offsets(),
+            log: log(),
         };
         writer.reach(&reaching).unwrap();
         let progress = Progress {
@@ -348,6 +349,7 @@ fn what_may_be_there_only_grows() {
         let reaching = |epoch| Reaching {
             epoch,
             offsets: offsets(),
+            log: log(),
         };
         for epoch in [4, 9, 9] {
             writer.reach(&reaching(epoch)).unwrap();
@@ -360,6 +362,11 @@ fn what_may_be_there_only_grows() {
             ..Reaching::default()
         };
         assert!(writer.reach(&other).is_err(), "9 said something else");
+        let elsewhere = Reaching {
+            log: Log::default(),
+            ..reaching(9)
+        };
+        assert!(writer.reach(&elsewhere).is_err(), "9 was of another log");
         assert_eq!(standing(&*storage).reaching, reaching(9));
     });
 }

@@ -5,12 +5,12 @@
 mod common;
 
 use common::{
-    HOUR, START, begin, customers, id, interactions, letter, offsets, puts, tables, views,
+    HOUR, START, begin, customers, id, interactions, letter, log, offsets, puts, tables, views,
 };
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
-use sinks::{Batch, Progress, Query, SinkError, Storage, Totals, Value};
+use sinks::{Batch, Log, Progress, Query, Reaching, SinkError, Storage, Totals, Value};
 use std::collections::BTreeMap;
 
 struct File {
@@ -304,30 +304,51 @@ fn the_statement_for_a_sum_can_be_tried_as_it_is() {
 }
 
 #[test]
-fn a_file_of_an_earlier_version_gets_the_columns_it_lacks() {
+fn a_file_of_an_earlier_version_gets_the_columns_that_it_lacks() {
     let file = File::new();
+    let storage = file.open();
     let progress = Progress {
         epoch: 7,
         offsets: offsets(),
-        ..Progress::default()
+        views: views(),
+        updated_at: START,
+        limits: None,
+        log: log(),
     };
-    file.open().writer().unwrap().publish(&progress).unwrap();
-    for column in [("progress", "views"), ("holder", "definitions")] {
-        let (table, column) = column;
-        let earlier = format!("ALTER TABLE {table} DROP COLUMN {column}");
-        Connection::open(file.path())
-            .unwrap()
-            .execute_batch(&earlier)
+    storage.writer().unwrap().publish(&progress).unwrap();
+    drop(storage);
+    let connection = Connection::open(file.path()).unwrap();
+    for (table, column) in [
+        ("progress", "views"),
+        ("progress", "log"),
+        ("progress", "limits"),
+        ("holder", "reaching_log"),
+        ("holder", "reaching_limits"),
+        ("holder", "definitions"),
+        ("holder", "counted"),
+    ] {
+        connection
+            .execute_batch(&format!("ALTER TABLE {table} DROP COLUMN {column}"))
             .unwrap();
     }
-
+    drop(connection);
     let storage = file.open();
-    let standing = || storage.reader().unwrap().standing().unwrap();
-    assert_eq!(standing().progress, Some(progress));
-    assert_eq!(standing().definitions, BTreeMap::new());
+    let standing = storage.reader().unwrap().standing().unwrap();
+    let bare = Progress {
+        views: Default::default(),
+        log: Log::default(),
+        ..progress.clone()
+    };
+    assert_eq!(standing.progress, Some(bare));
+    assert_eq!(standing.reaching, Reaching::default());
+    storage.writer().unwrap().publish(&progress).unwrap();
+    let stored = storage.reader().unwrap().progress().unwrap();
+    assert_eq!(stored, Some(progress));
+    assert_eq!(standing.definitions, BTreeMap::new());
     let definitions = BTreeMap::from([("a \"view\"".to_owned(), "windows of 1h".to_owned())]);
     storage.define(&definitions).unwrap();
-    assert_eq!(standing().definitions, definitions);
+    let standing = storage.reader().unwrap().standing().unwrap();
+    assert_eq!(standing.definitions, definitions);
 }
 
 #[test]
@@ -341,6 +362,7 @@ fn pages_and_progress_come_back() {
         offsets: offsets(),
         views: views(),
         updated_at: START,
+        log: log(),
     };
     writer.publish(&progress).unwrap();
     writer.publish(&progress).unwrap();

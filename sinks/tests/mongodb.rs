@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::server::{Database, Server};
 use common::{
-    HOUR, START, begin, claim, customers, id, interactions, letter, offsets, puts, tables, views,
+    HOUR, START, begin, claim, customers, id, interactions, letter, log, offsets, puts, tables,
+    views,
 };
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, doc};
@@ -376,6 +377,7 @@ fn progress_comes_back() {
         offsets: offsets(),
         views: views(),
         updated_at: START,
+        log: log(),
     };
     for epoch in [7, 8] {
         progress.epoch = epoch;

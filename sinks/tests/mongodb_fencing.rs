@@ -231,6 +231,7 @@ fn nothing_is_reached_after_a_takeover() {
     let reaching = Reaching {
         epoch: 6,
         offsets: offsets(),
+        ..Reaching::default()
     };
     scene.proxy.pause("update", "progress");
     scene.replace_during(|| writer.reach(&reaching));
@@ -287,6 +288,7 @@ fn what_is_said_of_epochs_never_goes_back() {
     let reaching = |epoch| Reaching {
         epoch,
         offsets: offsets(),
+        ..Reaching::default()
     };
     for epoch in [7, 8] {
         scene.proxy.hold("update", "progress");

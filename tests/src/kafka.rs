@@ -223,13 +223,21 @@ impl Kafka {
         for result in deleted.expect("topics can be deleted") {
             result.unwrap_or_else(|(topic, fault)| panic!("topic {topic}: {fault}"));
         }
+        self.await_gone(topic);
+        self.create(topic, partitions, 1);
+    }
+
+    /// Waits until a topic that was dropped is gone.
+    ///
+    /// # Panics
+    /// When it is not in time.
+    pub fn await_gone(&self, topic: &str) {
         eventually("the topic is gone", PATIENCE, || {
             match self::partitions(&self.consumer, topic).len() {
                 0 => Ok(()),
                 left => Err(format!("{left} partitions")),
             }
         });
-        self.create(topic, partitions, 1);
     }
 
     /// Lets the messages before `offset` expire.

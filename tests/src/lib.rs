@@ -14,6 +14,7 @@
 //! The oracle shares no code with the pipeline. The services come from
 //! `scripts/services start`.
 
+pub mod broker;
 pub mod checkpoint;
 pub mod http;
 pub mod kafka;

@@ -31,6 +31,8 @@ pub struct Pipeline {
     fail_points: Option<String>,
     /// The file that says how far ahead its clock is.
     clock: Option<String>,
+    /// Whether it takes all topics for such as have no ids.
+    without_topic_ids: bool,
     /// The configuration files that its arguments name.
     files: Vec<Arc<NamedTempFile>>,
 }
@@ -64,6 +66,7 @@ impl Pipeline {
             processes: 1,
             fail_points: None,
             clock: None,
+            without_topic_ids: false,
             files: Vec::new(),
         }
     }
@@ -139,18 +142,29 @@ impl Pipeline {
         self
     }
 
+    /// Taking all topics for such as brokers give no ids. It takes the program with fail
+    /// points.
+    #[must_use]
+    pub fn without_topic_ids(mut self) -> Pipeline {
+        self.without_topic_ids = true;
+        self
+    }
+
     /// Starts a process.
     fn process(&self, name: &str, arguments: &[String]) -> Process {
-        let fail_points = self.fail_points.iter().map(|armed| ("FAILPOINTS", armed));
-        let clock = self.clock.iter().map(|path| ("FAKE_CLOCK", path));
-        let environment: Vec<_> = fail_points
-            .chain(clock)
-            .map(|(name, value)| (name, value.as_str()))
-            .collect();
-        let program = if environment.is_empty() {
-            "tidemark"
-        } else {
-            FAILING
+        let mut environment = Vec::new();
+        if let Some(armed) = &self.fail_points {
+            environment.push(("FAILPOINTS", armed.as_str()));
+        }
+        if let Some(clock) = &self.clock {
+            environment.push(("FAKE_CLOCK", clock.as_str()));
+        }
+        if self.without_topic_ids {
+            environment.push(("TIDEMARK_WITHOUT_TOPIC_IDS", "1"));
+        }
+        let program = match environment.is_empty() {
+            true => "tidemark",
+            false => FAILING,
         };
         Process::start(program, name, arguments, &environment)
     }

@@ -95,6 +95,28 @@ impl Services {
         (services, proxies.collect())
     }
 
+    /// Nodes of a test's own in `directory`, which it starts one by one. Nothing is started
+    /// yet.
+    pub fn alone(directory: &Path) -> Services {
+        Services {
+            brokers: String::new(),
+            mongodb_uri: String::new(),
+            directory: Some(directory.to_owned()),
+            kind: &[],
+        }
+    }
+
+    /// What `scripts/services` has written down of these.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn written(&self, name: &str) -> String {
+        let home = self.directory.clone();
+        let home = home.unwrap_or_else(|| workspace().join("target/services"));
+        let value = written(&home).remove(name);
+        value.unwrap_or_else(|| panic!("{name} is not written in {}", home.display()))
+    }
+
     /// Services that somebody else has started and will end.
     pub fn elsewhere(brokers: String, mongodb_uri: String) -> Services {
         Services {

@@ -12,6 +12,7 @@ use super::{choose, merge};
 use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
+use crate::ingest::identity::IdentityCheck;
 use crate::observe::Board;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
@@ -37,6 +38,8 @@ pub(crate) struct Committing {
     pub patience: Patience,
     /// Where it is told.
     pub board: Arc<Board>,
+    /// Which log is read.
+    pub identity: Arc<dyn IdentityCheck>,
 }
 
 /// Files that no manifest names any more are deleted when so many manifests have
@@ -48,6 +51,7 @@ pub(super) struct Checkpoints {
     saving: Saving,
     targets: CatchUp,
     board: Arc<Board>,
+    identity: Arc<dyn IdentityCheck>,
     /// Files of checkpoints that are not committed yet.
     coming: Vec<FileEntry>,
     partitions: BTreeMap<Epoch, Vec<SavedPartition>>,
@@ -104,6 +108,7 @@ impl Checkpoints {
             saving,
             patience,
             board,
+            identity,
         } = committing;
         let (storing, waiting) = (Arc::clone(&store), patience.clone());
         let commits = Background::start("commit", wake.clone(), move |commit: Commit| {
@@ -145,6 +150,7 @@ impl Checkpoints {
             saving,
             targets,
             board,
+            identity,
             coming: Vec::new(),
             partitions: BTreeMap::new(),
             marks: BTreeMap::new(),
@@ -255,6 +261,7 @@ impl Checkpoints {
                 finals_written: self.through,
                 // Whatever was, is rebuilt: nothing is committed before.
                 rebuilding: Vec::new(),
+                log: self.identity.identity(),
                 ..self.last.state.clone()
             },
             files: self.files.clone(),
@@ -312,6 +319,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::cadence::Cadence;
     use crate::checkpoint::testing::{file, manifest};
+    use crate::ingest::identity::Unchanging;
     use crate::start::nothing;
     use crate::views::catalog;
     use std::num::NonZeroU64;
@@ -350,6 +358,7 @@ mod tests {
                 failed: Arc::new(|| {}),
             },
             board: Arc::new(Board::new(1, &[], &[])),
+            identity: Arc::new(Unchanging),
             last,
         };
         Checkpoints::start(committing, wake).unwrap()

@@ -3,6 +3,7 @@
 use crate::Epoch;
 use crate::time::{NEVER, SavedTime, SavedWatermarks};
 use serde::{Deserialize, Serialize};
+use sinks::LogIdentity;
 use std::collections::BTreeMap;
 
 /// Views, offsets and event time at the end of an epoch.
@@ -24,6 +25,10 @@ pub struct State {
     /// for them yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebuilding: Vec<u16>,
+    /// The cluster and the topics that offsets belong to; empty in the checkpoint of an
+    /// earlier version.
+    #[serde(default, skip_serializing_if = "LogIdentity::is_empty")]
+    pub log: LogIdentity,
 }
 
 /// What a view was.

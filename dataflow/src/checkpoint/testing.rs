@@ -69,6 +69,7 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
             },
             finals_written: 0,
             rebuilding: Vec::new(),
+            log: Default::default(),
         },
         files: files.iter().map(|name| file(name, 100)).collect(),
     }

@@ -100,6 +100,16 @@ impl Connection {
         self.consumer(&[])
     }
 
+    /// The configuration of a consumer that reads single messages, and as little beyond
+    /// them as may be.
+    pub fn single(&self) -> ClientConfig {
+        self.consumer(&[
+            ("fetch.min.bytes", "1".to_owned()),
+            ("fetch.message.max.bytes", "1".to_owned()),
+            ("queued.min.messages", "1".to_owned()),
+        ])
+    }
+
     /// A consumer that only asks questions. It connects by itself, without being asked
     /// anything yet.
     ///

@@ -4,11 +4,15 @@
 //! that all of them share ([`owner`]); so a partition that is added while the
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
-use super::client::{Connection, Context, PropertyError, serve};
+use super::client::{Connection, PropertyError, serve};
+use super::difference::Difference;
 use super::ends;
-use super::missing::{NoTopics, Reminder};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use super::identity::Readers;
+use super::inquiry::Inquiry;
+use super::missing::NoTopics;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +52,8 @@ pub fn owner(topic: usize, partition: i32, peers: usize) -> usize {
 pub struct Discovery {
     found: Mutex<Vec<Found>>,
     version: AtomicU64,
+    /// Topics, by their numbers, that something has been read of.
+    read: Mutex<BTreeSet<usize>>,
 }
 
 /// Kafka cannot be asked.
@@ -101,6 +107,17 @@ impl Discovery {
             .clone()
     }
 
+    /// Something has been read of a topic.
+    pub(super) fn is_read(&self, topic: usize) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(topic);
+    }
+
+    pub(super) fn has_read(&self, topic: usize) -> bool {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.contains(&topic)
+    }
+
     fn forget(&self) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.clear();
@@ -119,29 +136,35 @@ impl Discovery {
 
 /// Asks Kafka for the partitions of topics.
 pub struct Prober {
-    consumer: BaseConsumer<Context>,
-    brokers: String,
-    topics: Arc<[String]>,
+    pub(super) inquiry: Arc<Inquiry>,
     /// Partitions known of each topic.
     known: Vec<i32>,
     said_missing: Vec<bool>,
 }
 
 impl Prober {
-    /// A prober for `topics`, given by their full names.
+    /// A prober for `topics`, given by their full names, which these views read.
     ///
     /// # Errors
     /// When the client does not take its properties.
-    pub fn new(connection: &Connection, topics: Arc<[String]>) -> Result<Prober, PropertyError> {
-        let consumer = connection.prober()?;
+    pub fn new(
+        connection: &Connection,
+        topics: Arc<[String]>,
+        readers: Readers,
+    ) -> Result<Prober, PropertyError> {
+        let consumer = Arc::new(connection.prober()?);
         let (known, said_missing) = (vec![0; topics.len()], vec![false; topics.len()]);
+        let brokers = connection.brokers.clone();
         Ok(Prober {
-            consumer,
-            brokers: connection.brokers.clone(),
-            topics,
+            inquiry: Arc::new(Inquiry::new(consumer, brokers, topics, readers)),
             known,
             said_missing,
         })
+    }
+
+    /// What it knows of the log.
+    pub fn inquiry(&self) -> &Arc<Inquiry> {
+        &self.inquiry
     }
 
     /// Asks until Kafka has answered for every topic, for `timeout` at the most,
@@ -156,26 +179,34 @@ impl Prober {
         stopping: &AtomicBool,
     ) -> Result<(), DiscoveryError> {
         let started = Instant::now();
-        self.consumer.context().forget_reason();
+        let inquiry = Arc::clone(&self.inquiry);
+        inquiry.context().forget_reason();
         loop {
             // The client reports why it cannot connect when it is polled.
-            serve(&self.consumer, |_| {});
+            serve(inquiry.consumer(), |_| {});
             let left = timeout.saturating_sub(started.elapsed());
             let left = left.clamp(Duration::from_millis(100), ATTEMPT);
             let problem = match self.probe(discovery, left, stopping) {
                 // What is found when it is stopped is not all of it.
-                Ok(()) if stopping.load(Ordering::Relaxed) => Problem {
+                Ok(_) if stopping.load(Ordering::Relaxed) => Problem {
                     of: None,
                     detail: "it was stopped".to_owned(),
                 },
-                Ok(()) => return Ok(()),
+                Ok(differences) => match differences.into_iter().next() {
+                    None => return Ok(()),
+                    // Nothing was known before: brokers do not agree yet.
+                    Some(difference) => Problem {
+                        of: Some(difference.topic().unwrap_or("the cluster").to_owned()),
+                        detail: difference.to_string(),
+                    },
+                },
                 Err(problem) => problem,
             };
-            serve(&self.consumer, |_| {});
-            let problem = problem.because(self.consumer.context().reason());
-            let brokers = &self.brokers;
+            serve(inquiry.consumer(), |_| {});
+            let problem = problem.because(inquiry.context().reason());
+            let brokers = inquiry.brokers();
             if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
-                let (brokers, seconds) = (brokers.clone(), timeout.as_secs());
+                let (brokers, seconds) = (brokers.to_owned(), timeout.as_secs());
                 let detail = problem.detail;
                 return Err(match problem.of {
                     Some(what) => DiscoveryError::Incomplete {
@@ -211,13 +242,14 @@ impl Prober {
         stopping: &AtomicBool,
     ) -> Result<(), DiscoveryError> {
         self.known.fill(0);
+        self.inquiry.forget();
         discovery.forget();
         self.first(discovery, timeout, stopping)
     }
 
     /// The topics that do not exist.
     pub fn missing(&self) -> Vec<String> {
-        let all = self.topics.iter().zip(&self.known);
+        let all = self.inquiry.topics().iter().zip(&self.known);
         let missing = all.filter(|(_, partitions)| **partitions == 0);
         missing.map(|(topic, _)| topic.clone()).collect()
     }
@@ -225,61 +257,53 @@ impl Prober {
     /// Which topics exist instead, if not one of those that are to be read does.
     pub fn no_topics(&self) -> Option<NoTopics> {
         let missing = self.missing();
-        let all = missing.len() == self.topics.len();
-        all.then(|| NoTopics::of(&self.consumer, &self.brokers, missing, ANSWER))
+        let all = missing.len() == self.known.len();
+        all.then(|| {
+            NoTopics::of(
+                self.inquiry.consumer(),
+                self.inquiry.brokers(),
+                missing,
+                ANSWER,
+            )
+        })
     }
 
-    /// Asks again every `interval`, for ever, on a thread of its own. `warn`: to warn while
-    /// not one topic exists.
-    pub fn watch(
-        mut self,
-        discovery: Arc<Discovery>,
-        interval: Duration,
-        warn: bool,
-    ) -> std::io::Result<()> {
-        let mut reminder = warn.then(Reminder::default);
-        let watch = move || loop {
-            if let Some(reminder) = &mut reminder
-                && reminder.is_due(Instant::now())
-                && let Some(none) = self.no_topics()
-            {
-                tracing::warn!("{none}; they are read as soon as they exist");
-            }
-            std::thread::sleep(interval);
-            serve(&self.consumer, |_| {});
-            if let Err(error) = self.probe(&discovery, ANSWER, &AtomicBool::new(false))
-                && self.consumer.context().is_news(&error.to_string())
-            {
-                tracing::warn!("looking for new partitions: {error}");
-            }
-        };
-        std::thread::Builder::new()
-            .name("discovery".to_owned())
-            .spawn(watch)
-            .map(drop)
+    /// The numbers of all topics.
+    pub(super) fn all(&self) -> BTreeSet<usize> {
+        (0..self.known.len()).collect()
     }
 
-    /// Asks once for every topic. What is found of one does not wait for another.
+    /// Asks once for every topic. What is found of one does not wait for another. Returns
+    /// how the topics differ from those that were found before.
     ///
     /// # Errors
     /// The first that Kafka did not answer for.
-    fn probe(
+    pub(super) fn probe(
         &mut self,
         discovery: &Discovery,
         timeout: Duration,
         stopping: &AtomicBool,
-    ) -> Result<(), Problem> {
-        let mut outcome = Ok(());
-        for topic in 0..self.topics.len() {
+    ) -> Result<Vec<Difference>, Problem> {
+        let looked = self.inquiry.look(&self.all(), true, timeout);
+        let look = looked.map_err(|error| Problem::new(&error, || "the topics".to_owned()))?;
+        let mut outcome = match look.unknown {
+            None => Ok(()),
+            Some((topic, code)) => {
+                let of = Some(format!("topic {}", self.inquiry.topics()[topic]));
+                let detail = KafkaError::MetadataFetch(code).to_string();
+                Err(Problem { of, detail })
+            }
+        };
+        for (topic, count) in look.partitions {
             let mut found = Vec::new();
-            let mut probed = self.probe_topic(topic, timeout, stopping, &mut found);
+            let mut probed = self.probe_topic(topic, count, timeout, stopping, &mut found);
             if let Err(problem) = self.find_ends(topic, timeout, &mut found) {
                 found.clear();
                 probed = Err(problem);
             }
             self.known[topic] += i32::try_from(found.len()).unwrap_or(0);
             if !found.is_empty() {
-                let (name, count) = (&self.topics[topic], self.known[topic]);
+                let (name, count) = (&self.inquiry.topics()[topic], self.known[topic]);
                 tracing::info!(partitions = count, "topic {name}");
             }
             discovery.add(found);
@@ -291,21 +315,21 @@ impl Prober {
                 break;
             }
         }
-        outcome
+        outcome.map(|()| look.differences)
     }
 
-    /// Asks for one topic. Partitions are found in the order of their numbers, up
-    /// to the first that has no answer.
+    /// Asks where the partitions of one topic begin and end, those that are not known yet
+    /// of its `count`. They are found in the order of their numbers, up to the first that
+    /// has no answer.
     fn probe_topic(
         &mut self,
         topic: usize,
+        count: i32,
         timeout: Duration,
         stopping: &AtomicBool,
         found: &mut Vec<Found>,
     ) -> Result<(), Problem> {
-        let name = &self.topics[topic];
-        let count = partitions(&self.consumer, name, timeout)
-            .map_err(|error| Problem::new(&error, || format!("topic {name}")))?;
+        let name = &self.inquiry.topics()[topic];
         if count == 0 && !self.said_missing[topic] {
             self.said_missing[topic] = true;
             tracing::info!("topic {name} does not exist yet; it is read as soon as it does");
@@ -315,7 +339,8 @@ impl Prober {
                 break;
             }
             let (low, high) = self
-                .consumer
+                .inquiry
+                .consumer()
                 .fetch_watermarks(name, partition, timeout)
                 .map_err(|error| {
                     let what = || format!("topic {name} partition {partition}");
@@ -349,9 +374,9 @@ impl Prober {
         if found.is_empty() {
             return Ok(());
         }
-        let name = &self.topics[topic];
+        let name = &self.inquiry.topics()[topic];
         let partitions: Vec<i32> = found.iter().map(|found| found.partition).collect();
-        let ends = ends::of(&self.consumer, name, &partitions, timeout)
+        let ends = ends::of(self.inquiry.consumer(), name, &partitions, timeout)
             .map_err(|error| Problem::new(&error, || format!("topic {name}")))?;
         for ends::End { partition, end } in ends {
             let end = end.map_err(|error| {
@@ -367,7 +392,7 @@ impl Prober {
 
 /// What Kafka did not answer.
 #[derive(Debug)]
-struct Problem {
+pub(super) struct Problem {
     /// The topic or partition that was asked for, when it is about that and not
     /// about the whole of Kafka.
     of: Option<String>,
@@ -376,7 +401,7 @@ struct Problem {
 }
 
 impl Problem {
-    fn new(error: &KafkaError, what: impl FnOnce() -> String) -> Problem {
+    pub(super) fn new(error: &KafkaError, what: impl FnOnce() -> String) -> Problem {
         use RDKafkaErrorCode as Code;
         let away = matches!(
             error.rdkafka_error_code(),
@@ -410,23 +435,6 @@ impl fmt::Display for Problem {
             Some(what) => write!(f, "{what}: {}", self.detail),
             None => f.write_str(&self.detail),
         }
-    }
-}
-
-/// How many partitions a topic has; 0 when it does not exist.
-fn partitions(
-    consumer: &BaseConsumer<Context>,
-    topic: &str,
-    timeout: Duration,
-) -> Result<i32, KafkaError> {
-    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-        return Ok(0);
-    };
-    match found.error().map(RDKafkaErrorCode::from) {
-        None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
-        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(0),
-        Some(code) => Err(KafkaError::MetadataFetch(code)),
     }
 }
 

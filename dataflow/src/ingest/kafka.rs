@@ -11,8 +11,10 @@
 
 use super::client::{Connection, Context, serve};
 use super::discovery::{Discovery, Found, owner};
+use super::inquiry::Inquiry;
+use super::last_read;
 use super::partition::Partition;
-use super::queue::{Fetched, Queue};
+use super::queue::{Fetched, Queue, leader_epoch};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use crate::observe::{Board, Offsets};
 use rdkafka::Offset;
@@ -20,6 +22,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use sinks::LastRead;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,6 +65,10 @@ pub struct Share {
     pub on_expired: OnExpired,
     /// The next offset of partitions that have been read before.
     pub positions: Arc<BTreeMap<(usize, i32), i64>>,
+    /// The last message that was read of them.
+    pub last_read: Arc<BTreeMap<(usize, i32), LastRead>>,
+    /// What is known of the topics.
+    pub inquiry: Arc<Inquiry>,
     /// How long a partition is silent before it is idle.
     pub idle_timeout: Duration,
     /// Where positions are kept for people to see.
@@ -166,6 +173,10 @@ impl KafkaSource {
             };
             list.add_partition_offset(topic, partition.partition, offset)
                 .map_err(client)?;
+            if partition.started {
+                let last = partition.last_read;
+                last_read::set_leader_epoch(&list, topic, partition.partition, last);
+            }
         }
         Ok(list)
     }
@@ -193,6 +204,7 @@ impl KafkaSource {
                     let fetched = Fetched {
                         offset: message.offset(),
                         timestamp: message.timestamp().to_millis().unwrap_or(0).max(0),
+                        leader_epoch: leader_epoch(&message),
                         key: message.key(),
                         value: message.payload(),
                     };
@@ -265,8 +277,10 @@ impl Source for KafkaSource {
                 each(found.topic, found.partition);
                 let mut partition = Partition::new(&found);
                 let place = (found.topic, found.partition);
+                partition.hashes = !self.share.inquiry.has_id(found.topic);
                 if let Some(next) = self.share.positions.get(&place) {
                     partition.go_on(*next);
+                    partition.last_read = self.share.last_read.get(&place).copied();
                 }
                 self.partitions.push(partition);
             }
@@ -334,6 +348,7 @@ impl Source for KafkaSource {
             worker,
             idle_timeout,
             until_caught_up,
+            discovery,
             ..
         } = &self.share;
         let context = self.consumer.context();
@@ -345,6 +360,9 @@ impl Source for KafkaSource {
                 ..
             } = *partition;
             let name = &topics[topic];
+            if partition.started {
+                discovery.is_read(topic);
+            }
             let found = (partition.found_end, partition.found_log_end);
             let (stable, end) = context.ends(name, number).unwrap_or(found);
             let offsets = Offsets {
@@ -359,6 +377,7 @@ impl Source for KafkaSource {
                 partition: number,
                 next,
                 idle: may_be_idle && partition.is_idle(name, *idle_timeout, context),
+                last_read: partition.last_read,
             });
         }
     }

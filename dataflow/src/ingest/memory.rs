@@ -122,6 +122,7 @@ impl Source for MemorySource {
                 partition: part.partition,
                 next: next.cast_signed() as i64,
                 idle: false,
+                last_read: None,
             });
         }
     }

@@ -13,10 +13,16 @@
 
 pub mod client;
 pub mod clock;
+mod describe;
+pub mod difference;
 pub mod discovery;
 mod ends;
 mod flight;
+pub mod gate;
+pub mod identity;
+pub mod inquiry;
 pub mod kafka;
+pub mod last_read;
 pub mod memory;
 pub mod missing;
 pub mod operator;
@@ -27,3 +33,4 @@ mod queue;
 mod reading;
 pub mod source;
 pub mod transactions;
+pub mod watch;

@@ -1,7 +1,7 @@
 //! What the operator that reads the log sends, and when.
 
 use super::reading::Reading;
-use super::source::{Position, Source};
+use super::source::Source;
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
 use crate::output::Output;
@@ -111,14 +111,7 @@ impl Outputs {
     ) {
         self.send_contributions(open, reading);
         self.send_letters(open, reading);
-        source.positions(&mut |Position {
-                                   topic,
-                                   partition,
-                                   next,
-                                   idle,
-                               }| {
-            reading.partitions.reached(topic, partition, next, idle);
-        });
+        source.positions(&mut |position| reading.partitions.reached(&position));
         reading.report();
         let capabilities = &open.capabilities;
         self.tallies

@@ -3,9 +3,11 @@
 
 use super::client::Context;
 use super::discovery::Found;
+use super::last_read;
 use super::queue::{Fetched, Next, Queue};
 use super::source::{Message, SourceError, Taken};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use sinks::LastRead;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -28,6 +30,10 @@ pub(super) struct Partition {
     pub(super) at_end: bool,
     /// When it was last heard of: a message, or that it may be read again.
     pub(super) heard: Instant,
+    /// The last message that was taken up.
+    pub(super) last_read: Option<LastRead>,
+    /// Whether of that a checksum is kept: where its topic has no id.
+    pub(super) hashes: bool,
     /// Messages that may not be taken up yet.
     pub(super) waiting: VecDeque<Waiting>,
     /// What the client has passed behind them.
@@ -39,6 +45,7 @@ pub(super) struct Partition {
 pub(super) struct Waiting {
     offset: i64,
     timestamp: i64,
+    leader_epoch: i32,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
 }
@@ -48,6 +55,7 @@ impl From<&Fetched<'_>> for Waiting {
         Waiting {
             offset: message.offset,
             timestamp: message.timestamp,
+            leader_epoch: message.leader_epoch,
             key: message.key.map(<[u8]>::to_vec),
             value: message.value.map(<[u8]>::to_vec),
         }
@@ -59,6 +67,7 @@ impl Waiting {
         Fetched {
             offset: self.offset,
             timestamp: self.timestamp,
+            leader_epoch: self.leader_epoch,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
         }
@@ -78,6 +87,8 @@ impl Partition {
             reached_end: found.low >= found.high,
             at_end: false,
             heard: Instant::now(),
+            last_read: None,
+            hashes: false,
             waiting: VecDeque::new(),
             passed: found.low,
             queue: None,
@@ -184,6 +195,7 @@ impl Partition {
         let Fetched {
             offset,
             timestamp,
+            leader_epoch,
             key,
             value,
         } = *message;
@@ -202,6 +214,12 @@ impl Partition {
         if let Taken::Weighing(_) = taken {
             self.next = offset + 1;
             self.started = true;
+            self.last_read = Some(LastRead {
+                offset,
+                timestamp,
+                leader_epoch: (leader_epoch >= 0).then_some(leader_epoch),
+                hash: self.hashes.then(|| last_read::hash(key, value)),
+            });
         }
         taken
     }
@@ -311,6 +329,7 @@ mod tests {
         let message = Fetched {
             offset: 17,
             timestamp: 0,
+            leader_epoch: -1,
             key: None,
             value: None,
         };

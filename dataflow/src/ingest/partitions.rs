@@ -15,11 +15,13 @@
 //! By then the watermark may have passed windows that the partition itself has not:
 //! they stay closed, and its events for them are late.
 
+use super::source::Position;
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
 use crate::rebuild::Again;
 use crate::time::{Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;
+use sinks::LastRead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ struct Partition {
     time: PartitionTime,
     standing: Standing,
     next: i64,
+    last_read: Option<LastRead>,
     /// Whether there is something new to tell of it.
     changed: bool,
 }
@@ -105,6 +108,7 @@ impl Partitions {
                 time,
                 standing: Standing::Announced(epoch),
                 next,
+                last_read: None,
                 changed: true,
             }
         });
@@ -157,11 +161,19 @@ impl Partitions {
         seen.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// A partition is read up to `next`, and is idle or not.
-    pub(super) fn reached(&mut self, topic: usize, partition: i32, next: i64, idle: bool) {
+    /// How far a partition is read, and whether it is idle.
+    pub(super) fn reached(&mut self, position: &Position) {
+        let Position {
+            topic,
+            partition,
+            next,
+            idle,
+            last_read,
+        } = *position;
         let Some(known) = self.known[topic].get_mut(&partition) else {
             return;
         };
+        known.last_read = last_read;
         if known.next != next {
             known.next = next;
             known.changed = true;
@@ -206,7 +218,10 @@ impl Partitions {
                 Standing::Announced(_) | Standing::Reading => Holding::Yes,
             };
             let next = known.next;
-            Some(known.time.mark(topic, number, worker, next, holding))
+            Some(Mark {
+                last_read: known.last_read,
+                ..known.time.mark(topic, number, worker, next, holding)
+            })
         })
     }
 }

@@ -16,16 +16,18 @@ use rdkafka::bindings as native;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::{BaseConsumer, PartitionQueue};
 use rdkafka::error::RDKafkaErrorCode;
-use std::ffi::CString;
+use rdkafka::message::BorrowedMessage;
+use std::ffi::{CStr, CString};
 use std::ptr;
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The queue of one partition.
+/// The queue of one partition, or that of a consumer.
 pub(super) struct Queue {
     queue: *mut native::rd_kafka_queue_t,
     /// Wakes the dataflow while it lives.
-    _wakes: PartitionQueue<Context>,
+    _wakes: Option<PartitionQueue<Context>>,
     // Outlives the queue.
     _consumer: Arc<BaseConsumer<Context>>,
     room: Vec<*mut native::rd_kafka_message_t>,
@@ -37,6 +39,8 @@ pub(super) struct Fetched<'a> {
     pub(super) offset: i64,
     /// Kafka timestamp, in milliseconds since the UNIX epoch; 0 where it has none.
     pub(super) timestamp: i64,
+    /// The epoch of the partition's leader that took it; -1 where Kafka does not say.
+    pub(super) leader_epoch: i32,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
 }
@@ -72,25 +76,59 @@ impl Queue {
         };
         (!queue.is_null()).then(|| Queue {
             queue,
-            _wakes: wakes,
+            _wakes: Some(wakes),
             _consumer: Arc::clone(consumer),
             room: Vec::new(),
         })
     }
 
-    /// Hands over what is there, up to `most`, without waiting. Returns how much it was.
-    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Next<'_>)) -> usize {
+    /// The queue of all partitions of a consumer. `None` where it has none.
+    pub(super) fn of_all(consumer: &Arc<BaseConsumer<Context>>) -> Option<Queue> {
+        // SAFETY: the client is that of a consumer that this queue keeps alive.
+        let queue = unsafe { native::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        (!queue.is_null()).then(|| Queue {
+            queue,
+            _wakes: None,
+            _consumer: Arc::clone(consumer),
+            room: Vec::new(),
+        })
+    }
+
+    /// Waits for up to `wait` and hands over what is there, up to `most`, each with the
+    /// topic and the partition it is of. What is of none is left out.
+    pub(super) fn take_of_all(
+        &mut self,
+        most: usize,
+        wait: Duration,
+        mut each: impl FnMut(&str, i32, Next<'_>),
+    ) {
+        self.fill(most, i32::try_from(wait.as_millis()).unwrap_or(i32::MAX));
+        for native in self.room.drain(..) {
+            let message = Message(native);
+            if let Some((topic, partition)) = message.place() {
+                each(&topic, partition, message.read());
+            }
+        }
+    }
+
+    /// Takes what is there, up to `most`, and waits for up to so many milliseconds for it.
+    fn fill(&mut self, most: usize, wait: i32) {
         self.room.clear();
         self.room.reserve(most);
         // SAFETY: there is room for `most` pointers, of which as many are set as are
-        // returned: each to a message that is valid until it is destroyed, below.
+        // returned: each to a message that is valid until it is destroyed by `Message`.
         unsafe {
             let room = self.room.as_mut_ptr();
-            let count = native::rd_kafka_consume_batch_queue(self.queue, 0, room, most);
+            let count = native::rd_kafka_consume_batch_queue(self.queue, wait, room, most);
             // Negative where the client has failed, of which its context is told.
             self.room
                 .set_len(usize::try_from(count).unwrap_or(0).min(most));
         }
+    }
+
+    /// Hands over what is there, up to `most`, without waiting. Returns how much it was.
+    pub(super) fn take(&mut self, most: usize, mut each: impl FnMut(Next<'_>)) -> usize {
+        self.fill(most, 0);
         let count = self.room.len();
         for native in self.room.drain(..) {
             // Also destroyed should `each` panic.
@@ -99,6 +137,13 @@ impl Queue {
         }
         count
     }
+}
+
+/// The epoch of the leader that took a message which the wrapper has; -1 where Kafka does
+/// not say.
+pub(super) fn leader_epoch(message: &BorrowedMessage<'_>) -> i32 {
+    // SAFETY: the message is there for as long as it is borrowed.
+    unsafe { native::rd_kafka_message_leader_epoch(message.ptr()) }
 }
 
 impl Drop for Queue {
@@ -113,6 +158,20 @@ impl Drop for Queue {
 struct Message(*mut native::rd_kafka_message_t);
 
 impl Message {
+    /// Its topic and partition; `None` for what is of no partition.
+    fn place(&self) -> Option<(String, i32)> {
+        // SAFETY: as in `read`; the topic lives as long as the message, and its name as long
+        // as the topic.
+        unsafe {
+            let message = &*self.0;
+            if message.rkt.is_null() {
+                return None;
+            }
+            let name = CStr::from_ptr(native::rd_kafka_topic_name(message.rkt));
+            Some((name.to_string_lossy().into_owned(), message.partition))
+        }
+    }
+
     fn read(&self) -> Next<'_> {
         // SAFETY: the message is destroyed no earlier than `self` is dropped, and nobody
         // else has it.
@@ -131,8 +190,11 @@ impl Message {
             // long as it does.
             (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length) })
         };
+        // SAFETY: as above.
+        let leader_epoch = unsafe { native::rd_kafka_message_leader_epoch(self.0) };
         Next::Message(Fetched {
             offset: message.offset,
+            leader_epoch,
             // It is -1 where there is none.
             timestamp: timestamp.max(0),
             key: bytes(message.key, message.key_len),

@@ -1,5 +1,6 @@
 //! What a worker reads: its share of the log.
 
+use sinks::LastRead;
 use std::fmt;
 
 /// One message, borrowed from wherever it lies.
@@ -51,6 +52,8 @@ pub struct Position {
     pub next: i64,
     /// Whether the partition has been read to its end and is silent.
     pub idle: bool,
+    /// The last message that was taken up.
+    pub last_read: Option<LastRead>,
 }
 
 /// A worker's share of the log, read in turns.

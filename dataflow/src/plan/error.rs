@@ -1,6 +1,7 @@
 //! What does not fit together, and what to do about it.
 
 use crate::checkpoint::CheckpointError;
+use crate::ingest::difference::Difference;
 use sinks::SinkError;
 use sinks::retry::MayPass;
 
@@ -62,6 +63,16 @@ pub enum PlanError {
         next: i64,
         /// How far the database knows it.
         known: i64,
+    },
+    /// The log is another one than was read.
+    #[error("{by} does not fit: {difference}. Nothing has been changed. {way_out}")]
+    OtherLog {
+        /// Who knows of the one that was read.
+        by: String,
+        /// How it differs.
+        difference: Difference,
+        /// What can be done about it.
+        way_out: String,
     },
     /// Kafka does not have what has been read.
     #[error(

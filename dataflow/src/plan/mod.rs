@@ -6,9 +6,13 @@
 
 mod definitions;
 mod error;
+mod forget;
 mod in_doubt;
+mod log;
 
 pub use error::PlanError;
+pub use log::Messages;
+use log::last_read;
 
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
@@ -18,14 +22,15 @@ use crate::checkpoint::State;
 use crate::checkpoint::Store;
 use crate::checkpoint::renumber;
 use crate::ingest::discovery::Found;
-use crate::rebuild::{Again, Change, change, check_names};
+use crate::ingest::identity::Readers;
+use crate::rebuild::{Again, Asked, Change, change, check_names};
 use crate::sink::Place;
 use crate::start::{Start, nothing};
 use crate::time::Recorded;
 use crate::views::Catalog;
 use definitions::rebuilding;
 use serde::{Deserialize, Serialize};
-use sinks::{Holder, Limit, Limits, Reader, Standing};
+use sinks::{Holder, Limit, Limits, LogIdentity, Reader, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,6 +42,8 @@ pub struct Plan {
     /// The newest checkpoint, in the name of this generation; none where none are
     /// taken.
     pub manifest: Option<Manifest>,
+    /// The log that is read.
+    pub log: LogIdentity,
 }
 
 impl Plan {
@@ -73,23 +80,34 @@ pub struct Sources<'a> {
     pub store: Option<&'a Arc<Store>>,
     /// The partitions that Kafka has.
     pub found: Vec<Found>,
+    /// The cluster and the topics that they are of.
+    pub identity: LogIdentity,
+    /// Which views read each topic.
+    pub readers: &'a Readers,
+    /// The brokers, as the user named them.
+    pub brokers: &'a str,
     /// Names of views that may be rebuilt, where they have changed.
     pub reset: &'a BTreeSet<String>,
 }
 
 impl Sources<'_> {
     /// Puts the newest checkpoint in the name of a generation: nobody else can
-    /// commit one from then on. Where there is none, it is one of nothing.
+    /// commit one from then on. Where there is none, it is one of nothing. What it knows of
+    /// topics that are `dropped`, by their numbers, is forgotten.
     ///
     /// # Errors
     /// When it is damaged, of other views, or cannot be taken.
-    pub fn take_checkpoint(&self, generation: u64) -> Result<Option<Manifest>, PlanError> {
+    pub fn take_checkpoint(
+        &self,
+        generation: u64,
+        dropped: &BTreeSet<usize>,
+    ) -> Result<Option<Manifest>, PlanError> {
         let Some(store) = self.store else {
             return Ok(None);
         };
         loop {
             let newest = store.newest()?;
-            let newest = newest.map(|newest| self.of_now(store, newest, generation));
+            let newest = newest.map(|newest| self.of_now(store, newest, generation, dropped));
             let newest = newest.transpose()?;
             let made_at = jiff::Timestamp::now().as_millisecond();
             let next = match newest {
@@ -105,6 +123,7 @@ impl Sources<'_> {
                     made_at,
                     state: State {
                         rebuilding: self.rebuilt(None)?,
+                        log: self.identity.clone(),
                         ..nothing(self.catalog, self.topics, self.max_ahead)
                     },
                     files: Vec::new(),
@@ -123,8 +142,9 @@ impl Sources<'_> {
     fn of_now(
         &self,
         store: &Store,
-        newest: Manifest,
+        mut newest: Manifest,
         generation: u64,
+        dropped: &BTreeSet<usize>,
     ) -> Result<Manifest, PlanError> {
         let (state, checkpoint) = (&newest.state, store.describe());
         if state.topics != self.topics {
@@ -135,17 +155,18 @@ impl Sources<'_> {
                 is,
             });
         }
+        forget::forget(&mut newest.state, dropped);
+        newest.state.log = self.identity.clone();
+        let state = &newest.state;
         let outdated = self.outdated()?;
         let rebuilding = rebuilding(state);
         let again = outdated.keys().filter(|view| !rebuilding.contains(*view));
-        let change = change(
-            state,
-            self.catalog,
-            self.max_ahead,
-            self.reset,
-            &again.cloned().collect(),
-            &checkpoint,
-        )?;
+        let of_dropped = self.readers_of(dropped).into_iter().map(str::to_owned);
+        let asked = Asked {
+            views: self.reset,
+            whatever_they_are: &again.cloned().chain(of_dropped).collect(),
+        };
+        let change = change(state, self.catalog, self.max_ahead, asked, &checkpoint)?;
         self.check_outdated(outdated, &rebuilding)?;
         let Some(Change { numbering, state }) = change else {
             return Ok(newest);
@@ -204,11 +225,13 @@ impl Sources<'_> {
             );
         }
         let recorded = Arc::new(self.recorded(manifest, &standing, &targets));
+        let read = standing.last_read();
         let progress = standing.progress.unwrap_or_default();
         let last = through.max(progress.epoch).max(standing.reaching.epoch);
         let mut start = Start {
             targets,
             recorded,
+            last_written: self.numbered(&read),
             views: progress.views.clone(),
             counted: standing.counted.unwrap_or_default(),
             ..Start::fresh()
@@ -232,6 +255,7 @@ impl Sources<'_> {
             start.partitions = manifest.state.partitions.clone().into();
             start.again = Arc::new(Again::of(&manifest.state, self.catalog, &self.found));
             start.watermarks = manifest.state.watermarks.clone();
+            start.last_read = Arc::new(last_read(&start.watermarks));
             self.in_doubt(through, &mut start)?;
         } else {
             self.in_doubt_without(&progress, &mut start)?;

@@ -8,6 +8,7 @@ use crate::config::ConfigError;
 use crate::embedded::ShopError;
 use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
+use crate::ingest::identity::IdentityError;
 use crate::pipeline::PipelineError;
 use crate::plan::PlanError;
 use crate::serve::ServeError;
@@ -34,6 +35,9 @@ pub enum RunError {
     /// Kafka is not there.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// The log is not, or is not known to be, the one that was read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The database is not there, or refuses.
     #[error(transparent)]
     Sink(#[from] SinkError),

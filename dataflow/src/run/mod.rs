@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod guard;
 mod setup;
+mod which_log;
 mod workers;
 
 pub use error::RunError;
@@ -19,8 +20,11 @@ use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
 use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
+use crate::ingest::gate::Gate;
+use crate::ingest::identity::Readers;
 use crate::ingest::kafka::Share;
 use crate::ingest::transactions;
+use crate::ingest::watch::Watching;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
 use crate::rebuild;
@@ -34,6 +38,7 @@ use sinks::fail_point;
 use sinks::retry::wait_for;
 use std::sync::Arc;
 use std::time::Instant;
+use which_log::Asking;
 
 /// Prints what the views are.
 ///
@@ -76,11 +81,12 @@ fn operate(
     let topics: Arc<[String]> = names
         .map(|name| format!("{}{name}", settings.topic_prefix))
         .collect();
+    let readers = Readers::new(&catalog, &topics);
     // It connects while the database is made ready.
     let kafka = setup::connection(&settings.source);
     let prober = kafka
         .as_ref()
-        .map(|kafka| Prober::new(kafka, Arc::clone(&topics)));
+        .map(|kafka| Prober::new(kafka, Arc::clone(&topics), readers.clone()));
     let prober = prober.transpose()?;
     let tables: Vec<_> = catalog
         .definitions
@@ -131,7 +137,7 @@ fn operate(
     let discovery = Arc::new(Discovery::default());
     let mut prober = match prober {
         Some(prober) => prober,
-        None => Prober::new(&connection, Arc::clone(&topics))?,
+        None => Prober::new(&connection, Arc::clone(&topics), readers.clone())?,
     };
     if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
@@ -176,7 +182,17 @@ fn operate(
         database: storage.describe(),
         store: store.as_ref(),
         found: discovery.found(),
+        identity: prober.inquiry().identity(),
+        readers: &readers,
+        brokers: &connection.brokers,
         reset: &settings.reset_views,
+    };
+    let mut asking = Asking {
+        connection: &connection,
+        prober: &mut prober,
+        discovery: &discovery,
+        timeout: settings.connect_timeout,
+        stopping: &stopping,
     };
     board.set_waiting(format!("the right to write to {}", storage.describe()));
     let plan = match settings.process {
@@ -188,23 +204,37 @@ fn operate(
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             guard::start(&storage, true, &ending)?;
-            let take = || sources.take_checkpoint(holder.generation);
+            let dropped = match asking.settle(&mut sources) {
+                Ok(dropped) => dropped,
+                Err(error) => return ending.unless_stopping(error),
+            };
+            let take = || sources.take_checkpoint(holder.generation, &dropped);
             let manifest = match wait_for(take, settings.connect_timeout, &stopping) {
                 Ok(manifest) => manifest,
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             fail_point("start.taken");
             let views = sources.rebuilt(manifest.as_ref())?;
-            if !views.is_empty() {
+            if !views.is_empty() || !dropped.is_empty() {
                 board.set_waiting(format!(
                     "what {} holds of the views to rebuild",
                     storage.describe()
                 ));
-                let rows = rebuild::clear(&views, &sources, &mut *storage.writer()?)?;
+                let writer = &mut *storage.writer()?;
+                let rows = rebuild::clear(&views, &dropped, &sources, writer)?;
                 tracing::info!("{rows} rows are deleted of views that are rebuilt");
             }
             fail_point("start.cleared");
-            Some(Plan { holder, manifest }.write()?)
+            sources.record_log(&dropped, &|| storage.writer())?;
+            let log = sources.identity.clone();
+            Some(
+                Plan {
+                    holder,
+                    manifest,
+                    log,
+                }
+                .write()?,
+            )
         }
         _ => None,
     };
@@ -216,15 +246,17 @@ fn operate(
         storage.enter(&plan.holder)?;
         fail_point("start.entered");
         guard::start(&storage, false, &ending)?;
+        if let Err(error) = asking.agree(&mut sources, &plan.log) {
+            return ending.unless_stopping(error);
+        }
     }
     let last = plan.manifest;
     let mut start = sources.start(last.as_ref());
     if matches!(start, Err(PlanError::Shrunk { .. })) {
         // Whoever wrote until now may have read on since the partitions were found.
-        if let Err(error) = prober.anew(&discovery, settings.connect_timeout, &stopping) {
-            return ending.unless_stopping(error.into());
+        if let Err(error) = asking.anew(&mut sources, &plan.log) {
+            return ending.unless_stopping(error);
         }
-        sources.found = discovery.found();
         start = sources.start(last.as_ref());
     }
     let start = start?;
@@ -240,17 +272,19 @@ fn operate(
         fail_point("start.defined");
     }
     fail_point("start.planned");
+    let inquiry = Arc::clone(prober.inquiry());
+    let other_log = ending.clone();
+    let watching = Watching {
+        discover: (!settings.until_caught_up).then_some(settings.discover_interval),
+        warns: !settings.until_caught_up && !settings.allow_missing_topics,
+        failed: Box::new(move |error| other_log.end(Err(error.into()))),
+    };
+    let watched = prober.watch(Arc::clone(&discovery), watching);
+    watched.map_err(|source| RunError::System {
+        what: "looking for partitions",
+        source,
+    })?;
     if !settings.until_caught_up {
-        prober
-            .watch(
-                Arc::clone(&discovery),
-                settings.discover_interval,
-                !settings.allow_missing_topics,
-            )
-            .map_err(|source| RunError::System {
-                what: "looking for partitions",
-                source,
-            })?;
         transactions::watch(connection.clone(), Arc::clone(&board)).map_err(|source| {
             RunError::System {
                 what: "looking for open transactions",
@@ -287,6 +321,8 @@ fn operate(
                 on_expired: setup::on_expired(settings),
                 idle_timeout: settings.idle_timeout,
                 positions: start.positions(),
+                last_read: start.last_read(),
+                inquiry: Arc::clone(&inquiry),
                 board: Arc::clone(&board),
             },
             start,
@@ -298,6 +334,7 @@ fn operate(
                 max_ahead,
             },
             judging,
+            identity: Arc::new(Gate::new(inquiry, ending.stopping(), ending.abandoned())),
             ending,
         },
     )

@@ -3,6 +3,7 @@
 use super::{Ending, RunError};
 use crate::cluster::Cluster;
 use crate::compaction;
+use crate::ingest::identity::IdentityCheck;
 use crate::ingest::kafka::{KafkaSource, Share};
 use crate::ingest::source::Source;
 use crate::observe::Board;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) trust: Trust,
     /// By what the run is judged.
     pub(super) judging: Judging,
+    /// Confirms that the log is still the one that was read.
+    pub(super) identity: Arc<dyn IdentityCheck>,
     pub(super) ending: Ending,
 }
 
@@ -92,6 +95,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
         topics: Arc::clone(&shared.share.topics),
         source,
         writers,
+        identity: Arc::clone(&shared.identity),
         board: Arc::clone(&shared.board),
         start: shared.start.clone(),
         checkpointing: shared.checkpointing.clone(),

@@ -78,6 +78,7 @@ mod tests {
             untimed: false,
             limits: Vec::new(),
             views: Vec::new(),
+            last_read: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! From the dataflow into the database.
 //!
 //! ```text
-//!   marks ─▶ record ────┐ (how far rows may reach is written down)
+//!   marks ─▶ record ────┐ (the log is still the same; how far rows may reach is written down)
 //!                       ▼
 //!   rows, letters ─▶  write  ─▶ publish ─▶ `progress`
 //!                       ▲
@@ -24,10 +24,11 @@ pub(crate) use operator::earliest;
 pub use operator::{Changes, Writing, Written, write};
 pub use pending::Left;
 pub use progress::{From, Reached, publish};
-pub use record::{Before, record};
+pub use record::{Before, Recording, record};
 
 use crate::Epoch;
 use crate::background::ThreadError;
+use crate::ingest::identity::IdentityError;
 use sinks::SinkError;
 use timely::dataflow::StreamVec;
 
@@ -46,6 +47,9 @@ pub enum WriteError {
     /// The database refuses.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The log is not, or is not known to be, the one that was read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A thread could not be started, or has panicked.
     #[error(transparent)]
     Thread(#[from] ThreadError),

@@ -382,6 +382,7 @@ mod tests {
             untimed: false,
             limits: Vec::new(),
             views: Vec::new(),
+            last_read: None,
         };
         pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);
         pending.marks(1, &[mark(9)]);

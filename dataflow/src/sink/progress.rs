@@ -14,6 +14,7 @@ use super::record::by_name;
 use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
+use crate::ingest::identity::IdentityCheck;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
 use crate::views::window::{FIRST_DATE, LAST_DATE};
@@ -40,11 +41,12 @@ pub struct Reached {
     /// What has been published, or will be next.
     now: Progress,
     first: Epoch,
+    identity: Arc<dyn IdentityCheck>,
     changed: bool,
 }
 
 /// Where a run goes on from, as far as progress is concerned.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct From {
     /// What an earlier run has published of each view.
     pub views: BTreeMap<String, ViewProgress>,
@@ -56,6 +58,8 @@ pub struct From {
     pub first: Epoch,
     /// Which timestamps were believed, where that is to be published.
     pub limits: Option<BTreeMap<Place, Vec<Limit>>>,
+    /// Which log is read.
+    pub identity: Arc<dyn IdentityCheck>,
 }
 
 impl Reached {
@@ -67,6 +71,7 @@ impl Reached {
             known,
             first,
             limits,
+            identity,
         } = from;
         Reached {
             catalog,
@@ -82,6 +87,7 @@ impl Reached {
             topics,
             first,
             limits,
+            identity,
             changed: false,
         }
     }
@@ -108,8 +114,12 @@ impl Reached {
                     limits.entry(place).or_default().extend(&mark.limits);
                     self.now.limits = Some(by_name(limits, &self.topics));
                 }
-                let name = self.topics[mark.topic].clone();
-                let offsets = self.now.offsets.entry(name).or_default();
+                let name = &self.topics[mark.topic];
+                if let Some(last) = mark.last_read {
+                    let last_read = self.now.log.last_read.entry(name.clone()).or_default();
+                    last_read.insert(mark.partition, last);
+                }
+                let offsets = self.now.offsets.entry(name.clone()).or_default();
                 self.changed |= offsets.insert(mark.partition, mark.next) != Some(mark.next);
             }
         }
@@ -138,7 +148,11 @@ impl Reached {
         // Before the first epoch partitions are announced, and nothing is read.
         let begun = self.now.epoch >= self.first;
         let is_new = self.targets.is_reached(through.complete) && begun;
-        (is_new && std::mem::take(&mut self.changed)).then(|| Progress {
+        if !is_new || !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        self.now.log.identity = self.identity.identity();
+        Some(Progress {
             updated_at: now,
             ..self.now.clone()
         })

@@ -4,7 +4,7 @@ use super::NEVER;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
-use sinks::Limit;
+use sinks::{LastRead, Limit};
 use std::fmt;
 
 /// Where a partition stands at the end of an epoch. It replaces what was said of
@@ -36,6 +36,9 @@ pub struct Mark {
     pub limits: Vec<Limit>,
     /// One for each view of its topic.
     pub views: Vec<ViewMark>,
+    /// The last message that was read of it, below `next`.
+    #[serde(default)]
+    pub last_read: Option<LastRead>,
 }
 
 /// How far a partition has come in the event time of one view, in microseconds.

@@ -19,7 +19,7 @@
 use super::ahead::{Ahead, Recorded, Trust};
 use super::{Holding, Mark, NEVER, Passed, Refusal, ViewMark};
 use crate::views::join::Stamp;
-use crate::views::window::{Lateness, Window};
+use crate::views::window::{LAST_DATE, Lateness, Window};
 use serde::{Deserialize, Serialize};
 use sinks::Limit;
 
@@ -311,12 +311,13 @@ impl PartitionTime {
         if kafka <= 0 {
             return Sent::Never;
         }
+        // What is a date of these years in one unit is none in another.
         let units = [
             (kafka.saturating_mul(1_000), "seconds"),
             (kafka / 1_000, "microseconds"),
         ];
         for (millis, unit) in units {
-            let is_usual = (YEAR_2000..i64::MAX).contains(&millis);
+            let is_usual = (YEAR_2000..=LAST_DATE / 1_000).contains(&millis);
             if is_usual && self.ahead.believes(self.offset, millis) {
                 return Sent::Unit(kafka, unit);
             }
@@ -463,6 +464,7 @@ impl PartitionTime {
             untimed: self.is_untimed,
             limits: self.ahead.take_new(),
             views: self.views.iter_mut().map(view).collect(),
+            last_read: None,
         }
     }
 }

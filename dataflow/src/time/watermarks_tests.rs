@@ -46,6 +46,7 @@ impl Known {
                 watermark,
                 passed: Vec::new(),
             }],
+            last_read: None,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{Holder, LetterCount, Reaching, SinkError};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",
     "answer", "reaching_epoch", "reaching_offsets", "reaching_limits", "definitions",
-    "counted"
+    "counted", "reaching_log"
     FROM "holder" WHERE "_id" = ?1"#;
 
 /// Leaves alone the row of whoever was quicker.
@@ -50,7 +50,7 @@ const COUNT: &str = r#"UPDATE "holder" SET "counted" = ?3
     WHERE "_id" = ?1 AND "generation" = ?2"#;
 
 const REACH: &str = r#"UPDATE "holder" SET "reaching_epoch" = ?3, "reaching_offsets" = ?4,
-    "reaching_limits" = ?5
+    "reaching_limits" = ?5, "reaching_log" = ?6
     WHERE "_id" = ?1 AND "generation" = ?2"#;
 
 const DEFINE: &str = r#"UPDATE "holder" SET "definitions" = ?3
@@ -74,8 +74,8 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
                 let started_at: String = row.get(3)?;
                 let place: Option<String> = row.get(4)?;
                 let (ended, answer) = (row.get(5)?, row.get(6)?);
-                let reaching: (i64, String, Option<String>) =
-                    (row.get(7)?, row.get(8)?, row.get(9)?);
+                let reaching: (i64, String, Option<String>, String) =
+                    (row.get(7)?, row.get(8)?, row.get(9)?, row.get(12)?);
                 let definitions: String = row.get(10)?;
                 let counted: Option<String> = row.get(11)?;
                 Ok((
@@ -100,7 +100,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
     };
     let (generation, host, process) = holder;
     let wrong = |field: &str| store.unreadable("holder", field);
-    let (epoch, offsets, limits) = reaching;
+    let (epoch, offsets, limits, log) = reaching;
     let counted = counted.map(|counted| serde_json::from_str(&counted));
     Ok(Some(Held {
         seen: Seen {
@@ -118,6 +118,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
             epoch: u64::try_from(epoch).map_err(|_| wrong("reaching_epoch"))?,
             offsets: serde_json::from_str(&offsets).map_err(|_| wrong("reaching_offsets"))?,
             limits: text::stored_limits(limits).map_err(|_| wrong("reaching_limits"))?,
+            log: serde_json::from_str(&log).map_err(|_| wrong("reaching_log"))?,
         },
         definitions: serde_json::from_str(&definitions).map_err(|_| wrong("definitions"))?,
         counted: counted.transpose().map_err(|_| wrong("counted"))?,
@@ -188,14 +189,17 @@ pub(super) fn reach(
     generation: u64,
     reaching: &Reaching,
 ) -> Result<(), SinkError> {
-    let offsets = serde_json::to_string(&reaching.offsets)
-        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let refused =
+        |error: serde_json::Error| SinkError::refused(store.describe(), error.to_string());
+    let offsets = serde_json::to_string(&reaching.offsets).map_err(refused)?;
+    let log = serde_json::to_string(&reaching.log).map_err(refused)?;
     let arguments = params![
         super::PROGRESS_ID,
         long(generation),
         long(reaching.epoch),
         offsets,
-        text::limits(reaching.limits.as_ref())
+        text::limits(reaching.limits.as_ref()),
+        log
     ];
     connection
         .execute(REACH, arguments)

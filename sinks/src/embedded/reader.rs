@@ -243,21 +243,13 @@ impl Reader for EmbeddedReader {
 
 /// The row of `progress`, if there is one yet.
 fn progress(store: &Store, connection: &Connection) -> Result<Option<Progress>, SinkError> {
-    let sql = r#"SELECT "epoch", "offsets", "views", "updated_at", "limits" FROM "progress"
-        WHERE "_id" = ?1"#;
-    let found: Option<(i64, String, String, String, Option<String>)> = connection
-        .query_row(sql, [super::PROGRESS_ID], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        })
+    let sql = r#"SELECT "epoch", "offsets", "views", "updated_at", "limits", "log"
+        FROM "progress" WHERE "_id" = ?1"#;
+    let found: Option<(i64, String, String, String, Option<String>, String)> = connection
+        .query_row(sql, [super::PROGRESS_ID], |row| row.try_into())
         .optional()
         .map_err(|error| store.failed(&error))?;
-    let Some((epoch, offsets, views, updated_at, limits)) = found else {
+    let Some((epoch, offsets, views, updated_at, limits, log)) = found else {
         return Ok(None);
     };
     let wrong = |field| store.unreadable("progress", field);
@@ -267,6 +259,7 @@ fn progress(store: &Store, connection: &Connection) -> Result<Option<Progress>, 
         views: stored_views(&views).ok_or_else(|| wrong("views"))?,
         limits: text::stored_limits(limits).map_err(|_| wrong("limits"))?,
         updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
+        log: serde_json::from_str(&log).map_err(|_| wrong("log"))?,
     }))
 }
 

@@ -55,7 +55,8 @@ CREATE TABLE IF NOT EXISTS "progress" (
     "offsets" TEXT NOT NULL, -- JSON: {topic: {partition: next offset}}
     "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date}}
     "updated_at" TEXT NOT NULL,
-    "limits" TEXT -- JSON: {topic: {partition: [{offset, until}]}}: which timestamps are believed
+    "limits" TEXT, -- JSON: {topic: {partition: [{offset, until}]}}: which timestamps are believed
+    "log" TEXT NOT NULL DEFAULT '{}' -- JSON: which cluster and topics offsets belong to
 );
 CREATE TABLE IF NOT EXISTS "holder" (
     "_id" TEXT PRIMARY KEY NOT NULL,
@@ -71,6 +72,7 @@ CREATE TABLE IF NOT EXISTS "holder" (
     "reaching_offsets" TEXT NOT NULL DEFAULT '{}', -- JSON, as in progress
     "reaching_limits" TEXT, -- JSON, as in progress
     "definitions" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: text}
+    "reaching_log" TEXT NOT NULL DEFAULT '{}', -- JSON, as in progress
     "counted" TEXT -- JSON: {messages, letters} of a run with too many dead letters
 );
 "#;
@@ -85,11 +87,21 @@ pub(super) const DELETE_LETTER: &str = r#"DELETE FROM "dead_letters" WHERE "_id"
 
 /// Columns that tables did not have from the beginning: of which table, its name, and how it
 /// is added.
-pub(super) const LATER_COLUMNS: [(&str, &str, &str); 5] = [
+pub(super) const LATER_COLUMNS: [(&str, &str, &str); 7] = [
     (
         "progress",
         "views",
         r#"ALTER TABLE "progress" ADD COLUMN "views" TEXT NOT NULL DEFAULT '{}'"#,
+    ),
+    (
+        "progress",
+        "log",
+        r#"ALTER TABLE "progress" ADD COLUMN "log" TEXT NOT NULL DEFAULT '{}'"#,
+    ),
+    (
+        "holder",
+        "reaching_log",
+        r#"ALTER TABLE "holder" ADD COLUMN "reaching_log" TEXT NOT NULL DEFAULT '{}'"#,
     ),
     (
         "progress",
@@ -127,10 +139,10 @@ pub(super) const MOVE_LETTERS: &str = r#"DROP INDEX IF EXISTS "dead_letters by p
 pub(super) const TAKE_LETTERS: &str = r#"INSERT INTO "dead_letters"
     SELECT * FROM "dead_letters of before"; DROP TABLE "dead_letters of before";"#;
 
-/// Puts the progress: `_id`, epoch, offsets, views, updated_at, limits.
+/// Puts the progress: `_id`, epoch, offsets, views, updated_at, limits, log.
 pub(super) const PUT_PROGRESS: &str = r#"INSERT OR REPLACE INTO "progress"
-    ("_id", "epoch", "offsets", "views", "updated_at", "limits")
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6)"#;
+    ("_id", "epoch", "offsets", "views", "updated_at", "limits", "log")
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"#;
 
 impl Schema {
     /// How `table` is kept, or why it cannot be.

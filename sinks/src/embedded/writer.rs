@@ -101,8 +101,10 @@ fn put_progress(
     dates: &mut Dates,
     progress: &Progress,
 ) -> Result<(), SinkError> {
-    let offsets = serde_json::to_string(&progress.offsets)
-        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let refused =
+        |error: serde_json::Error| SinkError::refused(store.describe(), error.to_string());
+    let offsets = serde_json::to_string(&progress.offsets).map_err(refused)?;
+    let log = serde_json::to_string(&progress.log).map_err(refused)?;
     let mut views = BTreeMap::new();
     for (view, reached) in &progress.views {
         // In the order of MongoDB's documents.
@@ -112,8 +114,7 @@ fn put_progress(
         };
         views.insert(view, reached);
     }
-    let views = serde_json::to_string(&views)
-        .map_err(|error| SinkError::refused(store.describe(), error.to_string()))?;
+    let views = serde_json::to_string(&views).map_err(refused)?;
     let limits = text::limits(progress.limits.as_ref());
     let arguments = params![
         super::PROGRESS_ID,
@@ -121,7 +122,8 @@ fn put_progress(
         offsets,
         views,
         dates.text(progress.updated_at),
-        limits
+        limits,
+        log
     ];
     connection
         .execute(PUT_PROGRESS, arguments)

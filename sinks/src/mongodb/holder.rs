@@ -136,7 +136,7 @@ pub(super) async fn publish(
     ]};
     // In front of the others, and in their order, as readers know them.
     let update = rawdoc! {"q": filter, "u": [
-        {"$unset": ["epoch", "offsets", "views", "updated_at"]},
+        {"$unset": ["epoch", "offsets", "views", "updated_at", "log"]},
         {"$replaceWith": {"$mergeObjects": [{"$literal": fields}, "$$ROOT"]}},
     ]};
     let published = update_one(connection, update).await;

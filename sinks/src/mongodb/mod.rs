@@ -12,7 +12,7 @@
 //! | `config` | the connection string, and what it must not leak |
 //! | `connection` | the client, its runtime, deadlines |
 //! | `bytes`, `layout`, `documents`, `decimal` | rows and dead letters as BSON, and back |
-//! | `standing`, `holder` | the document of `progress`: what it says, and who may change it |
+//! | `standing`, `stored_log`, `holder` | the document of `progress`: what it says, and who may change it |
 //! | `cut`, `commands`, `writer`, `replies` | from a batch to what a majority has acknowledged |
 //! | `lane` | transactions: commands that are sent again, that come late, or from a run that was replaced |
 //! | `eviction` | how a run that takes over stops the older ones |
@@ -40,6 +40,7 @@ mod letters;
 mod reader;
 mod replies;
 mod standing;
+mod stored_log;
 mod totals;
 mod writer;
 

@@ -4,8 +4,8 @@
 //! ```text
 //!   {_id: "tidemark",
 //!    epoch: long, offsets: {topic: {"0": long}},
-//!    views: {view: {watermark: date, final_until: date}}, updated_at: date,
-//!    reaching: {epoch: long, offsets: {topic: {"0": long}},
+//!    views: {view: {watermark: date, final_until: date}}, updated_at: date, log: {…},
+//!    reaching: {epoch: long, offsets: {topic: {"0": long}}, log: {…},
 //!               limits: {topic: {"0": [{offset: long, until: long}]}}},
 //!    generation: long, ended: bool,
 //!    holder: {host: string, process: long, started_at: date, place: string|null},
@@ -14,7 +14,7 @@
 //!    dead_letters_counted: {messages: long, letters: long}}
 //! ```
 //!
-//! Each part is set as a whole, and apart from the others; the first comes first. Before anything has been
+//! What is in `log`, says [`stored_log`]. Each part is set as a whole, and apart from the others; the first comes first. Before anything has been
 //! published, there are no fields of the first part; a document of a version before
 //! there were generations has only those.
 
@@ -24,6 +24,7 @@ use ::mongodb::bson::raw::{CString, RawArrayBuf, RawBson, RawDocument, RawDocume
 use ::mongodb::bson::{DateTime, RawBsonRef, rawdoc};
 
 use super::documents::long;
+use super::stored_log;
 use crate::alive::Place;
 use crate::claim::Seen;
 use crate::{Holder, LetterCount, Limit, Limits, Progress, Reaching, Standing, ViewProgress};
@@ -58,13 +59,15 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
         cstr!("updated_at"),
         DateTime::from_millis(progress.updated_at),
     );
+    fields.append(cstr!("log"), stored_log::document(&progress.log)?);
     Ok(fields)
 }
 
 /// The field of `reaching`; an error names the topic that cannot be one.
 pub(super) fn reaching(reaching: &Reaching) -> Result<RawDocumentBuf, String> {
     let offsets = offsets(&reaching.offsets)?;
-    let mut inner = rawdoc! {"epoch": long(reaching.epoch), "offsets": offsets};
+    let log = stored_log::document(&reaching.log)?;
+    let mut inner = rawdoc! {"epoch": long(reaching.epoch), "offsets": offsets, "log": log};
     if let Some(limits) = &reaching.limits {
         inner.append(
             cstr!("limits"),
@@ -184,6 +187,7 @@ pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
             epoch: number(reaching, "epoch")?,
             offsets: stored_offsets(reaching)?,
             limits: stored_limits(reaching)?,
+            log: stored_log::stored(reaching)?,
         };
     }
     standing.definitions = stored_definitions(document)?;
@@ -239,6 +243,7 @@ fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
             .get_datetime("updated_at")
             .map_err(|error| error.to_string())?
             .timestamp_millis(),
+        log: stored_log::stored(document)?,
     })
 }
 
@@ -345,6 +350,7 @@ fn stored_definitions(document: &RawDocument) -> Result<BTreeMap<String, String>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Log, LogIdentity};
     use ::mongodb::bson::{Document, doc};
 
     fn some_progress() -> Progress {
@@ -363,6 +369,17 @@ mod tests {
             )]),
             limits: None,
             updated_at: 1_700_000_000_000,
+            log: some_log(),
+        }
+    }
+
+    fn some_log() -> Log {
+        Log {
+            identity: LogIdentity {
+                cluster_id: Some("c".into()),
+                ..LogIdentity::default()
+            },
+            ..Log::default()
         }
     }
 
@@ -390,6 +407,7 @@ mod tests {
                     "final_until": DateTime::from_millis(-1),
                 }},
                 "updated_at": DateTime::from_millis(1_700_000_000_000),
+                "log": {"cluster_id": "c", "topic_ids": {}, "last_read": {}},
             }
         );
         assert_eq!(stored.standing.progress, Some(before));
@@ -400,7 +418,8 @@ mod tests {
             "epoch": 1_i64, "offsets": {}, "updated_at": DateTime::from_millis(0),
         };
         let (_, old) = merged(&[old]);
-        assert_eq!(old.standing.progress.unwrap().views, BTreeMap::new());
+        let old = old.standing.progress.unwrap();
+        assert_eq!((old.views, old.log), (BTreeMap::new(), Log::default()));
     }
 
     #[test]
@@ -428,6 +447,7 @@ mod tests {
                     ],
                 )]),
             )])),
+            log: some_log(),
         };
         let of_views = [("sales", "windows of 1h"), ("views", "windows of 1d")];
         let of_views = of_views.map(|(view, text)| (view.to_owned(), text.to_owned()));

@@ -197,3 +197,20 @@ pub fn views() -> BTreeMap<String, sinks::ViewProgress> {
     };
     BTreeMap::from([("interaction_analysis".into(), reached)])
 }
+
+/// A log that offsets belong to.
+pub fn log() -> sinks::Log {
+    let last = sinks::LastRead {
+        offset: (1 << 50) - 1,
+        timestamp: START,
+        leader_epoch: Some(3),
+        hash: None,
+    };
+    sinks::Log {
+        identity: sinks::LogIdentity {
+            cluster_id: Some("a-cluster".into()),
+            topic_ids: BTreeMap::from([("shop.orders.v1".into(), "a-topic".into())]),
+        },
+        last_read: BTreeMap::from([("shop.orders.v1".into(), BTreeMap::from([(17, last)]))]),
+    }
+}

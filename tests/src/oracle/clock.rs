@@ -5,6 +5,8 @@ use super::rules::Rules;
 
 /// 2000-01-01, in milliseconds.
 const YEAR_2000: i64 = 946_684_800_000;
+/// The end of the year 9999, in milliseconds.
+const YEAR_9999: i64 = 253_402_300_799_999;
 
 /// What the timestamp of a message says, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub(super) fn read(
     let mut clock = None;
     for &(offset, timestamp) in messages {
         let limit = limit_at(offset);
-        let usual = |millis: i64| (YEAR_2000..i64::MAX).contains(&millis) && millis <= limit;
+        let usual = |millis: i64| (YEAR_2000..=YEAR_9999).contains(&millis) && millis <= limit;
         let sent = if timestamp <= 0 {
             Sent::Never
         } else if usual(timestamp.saturating_mul(1_000)) || usual(timestamp / 1_000) {

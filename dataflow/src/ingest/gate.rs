@@ -1,0 +1,163 @@
+//! Waits for Kafka to confirm that the topics are still the ones that were read.
+
+use super::difference::Difference;
+use super::identity::{IdentityCheck, IdentityError};
+use super::inquiry::{Inquiry, Look};
+use sinks::LogIdentity;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Between two questions, where the first was not answered.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long a run that is to stop waits for Kafka.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+/// A difference that may pass is believed when it has lasted so long.
+pub const LASTING: Duration = Duration::from_secs(5);
+
+/// Since when something that may pass is so.
+#[derive(Debug, Default)]
+pub(super) struct Lasting(Option<(Difference, Instant)>);
+
+impl Lasting {
+    /// The difference, if it is to be believed by now.
+    pub(super) fn believe(&mut self, found: Option<Difference>) -> Option<Difference> {
+        let Some(found) = found else {
+            self.0 = None;
+            return None;
+        };
+        let since = match &self.0 {
+            Some((before, since)) if *before == found => *since,
+            _ => Instant::now(),
+        };
+        let lasts = !found.may_pass() || since.elapsed() >= LASTING;
+        self.0 = Some((found, since));
+        lasts
+            .then(|| self.0.take())
+            .flatten()
+            .map(|(found, _)| found)
+    }
+
+    /// Whether there is a difference that is not believed yet.
+    pub(super) fn is_pending(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// Asks Kafka, for as long as it takes.
+pub struct Gate {
+    inquiry: Arc<Inquiry>,
+    /// Set when the run shall write what it has read, and stop.
+    stopping: Arc<AtomicBool>,
+    /// Set when nothing shall be waited for any more.
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Gate {
+    /// One that asks by `inquiry`. Once `stopping` is set, it waits for a while only, and
+    /// not at all once `abandoned` is.
+    pub fn new(
+        inquiry: Arc<Inquiry>,
+        stopping: Arc<AtomicBool>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Gate {
+        Gate {
+            inquiry,
+            stopping,
+            abandoned,
+        }
+    }
+
+    /// What Kafka does not say, for people; `None` where it says all that was asked.
+    fn missing(&self, look: &Look) -> Option<String> {
+        let (topic, code) = look.unknown?;
+        Some(format!("topic {}: {code}", self.inquiry.topics()[topic]))
+    }
+}
+
+impl IdentityCheck for Gate {
+    fn check(&self, topics: &BTreeSet<usize>) -> Result<(), IdentityError> {
+        let mut lasting = Lasting::default();
+        let mut stopped: Option<Instant> = None;
+        loop {
+            let detail = match self.inquiry.look(topics, false, ANSWER) {
+                Ok(look) => {
+                    let missing = self.missing(&look);
+                    let found = look.differences.into_iter().next();
+                    if let Some(difference) = lasting.believe(found) {
+                        let way_out = self.inquiry.readers().way_out(&difference);
+                        return Err(IdentityError::Different {
+                            difference,
+                            way_out,
+                        });
+                    }
+                    match missing {
+                        None if !lasting.is_pending() => return Ok(()),
+                        None => "a topic is not there any more".to_owned(),
+                        Some(missing) => missing,
+                    }
+                }
+                Err(error) => {
+                    let reason = self.inquiry.context().reason();
+                    reason.unwrap_or_else(|| error.to_string())
+                }
+            };
+            let brokers = self.inquiry.brokers();
+            // In few words, so that it is said once in a while whatever the detail is.
+            let complaint = "what has been read waits";
+            if self.inquiry.context().is_news(complaint) {
+                tracing::warn!(
+                    "Kafka at {brokers} does not confirm that the topics are still the same \
+                     ({detail}); what has been read is written when it does"
+                );
+            }
+            if self.stopping.load(Ordering::SeqCst) {
+                stopped.get_or_insert_with(Instant::now);
+            }
+            let waited = stopped.map_or(Duration::ZERO, |stopped| stopped.elapsed());
+            if waited >= LAST_WAIT || self.abandoned.load(Ordering::Relaxed) {
+                return Err(IdentityError::Unconfirmed {
+                    brokers: brokers.to_owned(),
+                    seconds: waited.as_secs(),
+                    detail,
+                });
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn identity(&self) -> LogIdentity {
+        self.inquiry.identity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_believed_when_it_lasts() {
+        let gone = || Difference::TopicGone {
+            topic: "sales".to_owned(),
+        };
+        let again = || Difference::MadeAgain {
+            topic: "sales".to_owned(),
+            was: "a".to_owned(),
+            is: "b".to_owned(),
+        };
+        let mut lasting = Lasting::default();
+        assert_eq!(lasting.believe(Some(gone())), None);
+        assert!(lasting.is_pending());
+        // It was there in between.
+        assert_eq!(lasting.believe(None), None);
+        assert!(!lasting.is_pending());
+        assert_eq!(lasting.believe(Some(again())), Some(again()), "at once");
+        assert_eq!(lasting.believe(Some(gone())), None);
+        let long_ago = Instant::now().checked_sub(LASTING).unwrap();
+        lasting.0.as_mut().unwrap().1 = long_ago;
+        assert_eq!(lasting.believe(Some(gone())), Some(gone()));
+    }
+}

@@ -1,0 +1,342 @@
+//! Whether the log that was read is the one that Kafka has.
+//!
+//! The checkpoint and the database each say which cluster and topics they have read, how far,
+//! and what the last message was. All of it is compared with what Kafka has now, before
+//! anything is changed. Where a topic is another one, the run is refused, unless every view
+//! that reads the topic is to be rebuilt: then what is known of it is dropped.
+
+use super::{PlanError, Sources};
+use crate::checkpoint::Manifest;
+use crate::ingest::difference::Difference;
+use crate::ingest::last_read::{self, Partition};
+use crate::sink::Place;
+use crate::time::SavedWatermarks;
+use sinks::{LastRead, LogIdentity, Standing};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What stands at the offsets of messages that were read.
+pub type Messages = BTreeMap<Partition, last_read::Found>;
+
+/// What somebody knows of the log.
+struct Known {
+    /// Who, for people.
+    by: String,
+    identity: LogIdentity,
+    /// The offsets below which messages may have had an effect.
+    offsets: BTreeMap<Place, i64>,
+    last_read: BTreeMap<Place, LastRead>,
+}
+
+/// A difference, and who has it.
+#[derive(Debug)]
+pub struct Found {
+    by: String,
+    /// How the log differs.
+    pub difference: Difference,
+    /// The topics it concerns, by number, of those that were read.
+    topics: BTreeSet<usize>,
+}
+
+impl Sources<'_> {
+    /// The newest message that was read of each partition, where Kafka should still have it.
+    ///
+    /// # Errors
+    /// When the checkpoint or the database cannot be read.
+    pub fn to_look_up(&self) -> Result<BTreeMap<Partition, LastRead>, PlanError> {
+        let (manifest, standing) = self.read_so_far()?;
+        let mut wanted: BTreeMap<Place, LastRead> = BTreeMap::new();
+        for known in self.known(manifest.as_ref(), &standing) {
+            for (place, last) in known.last_read {
+                let newest = wanted.entry(place).or_insert(last);
+                if newest.offset < last.offset {
+                    *newest = last;
+                }
+            }
+        }
+        wanted.retain(|&(topic, partition), last| {
+            let mut found = self.found.iter();
+            let found = found.find(|found| (found.topic, found.partition) == (topic, partition));
+            found.is_some_and(|found| (found.low..found.high).contains(&last.offset))
+        });
+        let named = |((topic, partition), last): (Place, LastRead)| {
+            ((self.topics[topic].clone(), partition), last)
+        };
+        Ok(wanted.into_iter().map(named).collect())
+    }
+
+    /// How the log that was read differs from the one that Kafka has, where `messages` stand
+    /// at the offsets of those that were looked up.
+    ///
+    /// # Errors
+    /// When the checkpoint or the database cannot be read.
+    pub fn differences(&self, messages: &Messages) -> Result<Vec<Found>, PlanError> {
+        let (manifest, standing) = self.read_so_far()?;
+        let known = self.known(manifest.as_ref(), &standing);
+        Ok(known
+            .iter()
+            .flat_map(|known| self.compare(known, messages))
+            .collect())
+    }
+
+    /// Decides what follows from differences: the topics, by number, whose state is dropped,
+    /// since all views that read them are rebuilt.
+    ///
+    /// # Errors
+    /// When that was not asked for.
+    pub fn settle(&self, differences: Vec<Found>) -> Result<BTreeSet<usize>, PlanError> {
+        let (manifest, _) = self.read_so_far()?;
+        let (mut dropped, mut said) = (BTreeSet::new(), BTreeSet::new());
+        for found in differences {
+            for topic in &found.topics {
+                let is_under_way = |manifest: &Manifest| self.is_being_rebuilt(manifest, *topic);
+                if manifest.as_ref().is_some_and(is_under_way) {
+                    continue;
+                }
+                let of_topic = self.readers.of_topic(*topic);
+                let missing = of_topic.iter().filter(|view| !self.reset.contains(**view));
+                let missing: Vec<_> = missing.copied().collect();
+                if !missing.is_empty() {
+                    let way_out = match missing.len() < of_topic.len() {
+                        false => self.readers.way_out(&found.difference),
+                        true => format!(
+                            "--reset-view does not name all views that read topic {}: name {} as well",
+                            self.topics[*topic],
+                            missing.join(", ")
+                        ),
+                    };
+                    return Err(PlanError::OtherLog {
+                        by: found.by,
+                        difference: found.difference,
+                        way_out,
+                    });
+                }
+            }
+            let difference = found.difference.to_string();
+            if said.insert(difference.clone()) {
+                tracing::warn!(
+                    "{difference}. What was read of it is dropped, and every view that reads it is \
+                     rebuilt"
+                );
+            }
+            dropped.extend(found.topics);
+        }
+        Ok(dropped)
+    }
+
+    /// Says what is not compared: a state that does not know of which log it is, and
+    /// messages that are gone where topics have no ids.
+    ///
+    /// # Errors
+    /// When the checkpoint or the database cannot be read.
+    pub fn report_unknown(&self, messages: &Messages) -> Result<(), PlanError> {
+        let (manifest, standing) = self.read_so_far()?;
+        let mut adopting = Vec::new();
+        for known in self.known(manifest.as_ref(), &standing) {
+            let is_read = |topic: usize| {
+                known
+                    .offsets
+                    .iter()
+                    .any(|(place, read)| place.0 == topic && *read > 0)
+            };
+            let lacks_id = |topic: usize| {
+                let (name, now) = (&self.topics[topic], &self.identity.topic_ids);
+                now.contains_key(name) && !known.identity.topic_ids.contains_key(name)
+            };
+            let mut topics = 0..self.topics.len();
+            if topics.any(|topic| is_read(topic) && lacks_id(topic)) {
+                adopting.push(known.by);
+            }
+        }
+        if !adopting.is_empty() {
+            let cluster = self
+                .identity
+                .cluster_id
+                .as_deref()
+                .unwrap_or("(without id)");
+            tracing::info!(
+                "{} does not say which log was read: from now on it is that of the cluster \
+                 {cluster}, with the topics that are there",
+                adopting.join(", and ")
+            );
+        }
+        for ((topic, partition), found) in messages {
+            let has_id = self.identity.topic_ids.contains_key(topic);
+            if *found == last_read::Found::Nothing && !has_id {
+                tracing::warn!(
+                    "topic {topic} partition {partition}: the last message that was read is not \
+                     there any more. The brokers give topics no ids, so that it cannot be known \
+                     whether this is the same topic"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint, and what the database says.
+    fn read_so_far(&self) -> Result<(Option<Manifest>, Standing), PlanError> {
+        let manifest = self.store.map(|store| store.newest()).transpose()?;
+        Ok((manifest.flatten(), self.reader.standing()?))
+    }
+
+    fn known(&self, manifest: Option<&Manifest>, standing: &Standing) -> Vec<Known> {
+        let checkpoint = manifest.zip(self.store).map(|(manifest, store)| {
+            let state = &manifest.state;
+            // Numbers of topics are those of the state.
+            let number = |topic: usize| {
+                let name = state.topics.get(topic)?;
+                self.topics.iter().position(|known| known == name)
+            };
+            let offsets = state.partitions.iter().filter_map(|saved| {
+                let topic = number(saved.topic)?;
+                Some(((topic, saved.partition), saved.next))
+            });
+            let marks = state.watermarks.marks.iter();
+            let last_read = marks.filter_map(|mark| {
+                let topic = number(mark.topic)?;
+                Some(((topic, mark.partition), mark.last_read?))
+            });
+            Known {
+                by: format!("the checkpoint in {}", store.describe()),
+                identity: state.log.clone(),
+                offsets: offsets.collect(),
+                last_read: last_read.collect(),
+            }
+        });
+        let progress = standing.progress.iter();
+        let progress = progress.map(|progress| (&progress.offsets, &progress.log));
+        let reaching = (&standing.reaching.offsets, &standing.reaching.log);
+        let database = progress.chain([reaching]).map(|(offsets, log)| Known {
+            by: "the database".to_owned(),
+            identity: log.identity.clone(),
+            offsets: self.numbered(offsets),
+            last_read: self.numbered(&log.last_read),
+        });
+        checkpoint.into_iter().chain(database).collect()
+    }
+
+    pub(super) fn numbered<T: Copy>(
+        &self,
+        named: &BTreeMap<String, BTreeMap<i32, T>>,
+    ) -> BTreeMap<Place, T> {
+        let topics = self.topics.iter().enumerate();
+        let known = topics.filter_map(|(number, name)| Some((number, named.get(name)?)));
+        known
+            .flat_map(|(number, partitions)| {
+                let places = partitions.iter();
+                places.map(move |(partition, value)| ((number, *partition), *value))
+            })
+            .collect()
+    }
+
+    fn compare(&self, known: &Known, messages: &Messages) -> Vec<Found> {
+        let found = |difference, topics: &[usize]| Found {
+            by: known.by.clone(),
+            difference,
+            topics: topics.iter().copied().collect(),
+        };
+        let read = known.offsets.iter().filter(|(_, read)| **read > 0);
+        let read: BTreeSet<usize> = read.map(|((topic, _), _)| *topic).collect();
+        let (was, is) = (&known.identity.cluster_id, &self.identity.cluster_id);
+        if let (Some(was), Some(is)) = (was, is)
+            && was != is
+            && !read.is_empty()
+        {
+            let difference = Difference::OtherCluster {
+                was: was.clone(),
+                is: is.clone(),
+                brokers: self.brokers.to_owned(),
+            };
+            return vec![found(difference, &Vec::from_iter(read))];
+        }
+        let differing = |topic: usize| {
+            let difference = self.compare_topic(topic, known, messages)?;
+            Some(found(difference, &[topic]))
+        };
+        read.into_iter().filter_map(differing).collect()
+    }
+
+    /// How a topic that was read differs, if it does.
+    fn compare_topic(
+        &self,
+        number: usize,
+        known: &Known,
+        messages: &Messages,
+    ) -> Option<Difference> {
+        let topic = &self.topics[number];
+        let ids = |identity: &LogIdentity| identity.topic_ids.get(topic).cloned();
+        let left = self.found.iter().filter(|found| found.topic == number);
+        let left = i32::try_from(left.count()).unwrap_or(i32::MAX);
+        if left == 0 {
+            let topic = topic.clone();
+            return Some(Difference::TopicGone { topic });
+        }
+        if let (Some(was), Some(is)) = (ids(&known.identity), ids(&self.identity))
+            && was != is
+        {
+            let topic = topic.clone();
+            return Some(Difference::MadeAgain { topic, was, is });
+        }
+        let places = known.offsets.range((number, i32::MIN)..=(number, i32::MAX));
+        let differing = |(place, read): (&Place, &i64)| {
+            let (topic, partition, read) = (topic.clone(), place.1, *read);
+            let mut all = self.found.iter();
+            let found = all.find(|found| (found.topic, found.partition) == *place);
+            let Some(found) = found else {
+                return Some(Difference::PartitionGone {
+                    topic,
+                    partition,
+                    left,
+                });
+            };
+            if found.high < read {
+                let end = found.high;
+                return Some(Difference::Shrunk {
+                    topic,
+                    partition,
+                    read,
+                    end,
+                });
+            }
+            let was = *known.last_read.get(place)?;
+            match messages.get(&(topic.clone(), partition))? {
+                // Of another offset, where somebody else has read more.
+                last_read::Found::Message(is) if is.offset == was.offset && !was.may_be(is) => {
+                    let is = *is;
+                    Some(Difference::OtherMessage {
+                        topic,
+                        partition,
+                        was,
+                        is,
+                    })
+                }
+                _ => None,
+            }
+        };
+        let mut places = places.filter(|(_, read)| **read > 0);
+        places.find_map(differing)
+    }
+
+    /// Whether an earlier start has dropped what the checkpoint knew of a topic, and has not
+    /// come to its end: nothing of the topic has been read since, and all views that read it
+    /// are being rebuilt.
+    fn is_being_rebuilt(&self, manifest: &Manifest, topic: usize) -> bool {
+        let state = &manifest.state;
+        let rebuilding = |view: &&str| {
+            let number = state.views.iter().position(|saved| saved.name == **view);
+            let number = number.and_then(|number| u16::try_from(number).ok());
+            number.is_some_and(|number| state.rebuilding.contains(&number))
+        };
+        let name = &self.topics[topic];
+        let known = |saved: usize| state.topics.get(saved) == Some(name);
+        let mut partitions = state.partitions.iter();
+        !partitions.any(|saved| known(saved.topic))
+            && self.readers.of_topic(topic).iter().all(rebuilding)
+    }
+}
+
+/// The last message that a checkpoint has read of each partition.
+pub(super) fn last_read(watermarks: &SavedWatermarks) -> BTreeMap<Place, LastRead> {
+    let marks = watermarks.marks.iter();
+    let known = marks.filter_map(|mark| Some(((mark.topic, mark.partition), mark.last_read?)));
+    known.collect()
+}

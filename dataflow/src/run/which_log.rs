@@ -1,0 +1,134 @@
+//! Whether the log is the one that was read: asked at the start, before anything is changed.
+
+use super::RunError;
+use crate::ingest::client::Connection;
+use crate::ingest::difference::Difference;
+use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
+use crate::ingest::gate::LASTING;
+use crate::ingest::last_read::look_up;
+use crate::pipeline::PipelineError;
+use crate::plan::{Messages, PlanError, Sources};
+use sinks::LogIdentity;
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Between two looks at something that may pass.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Whom to ask, and for how long.
+pub(super) struct Asking<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) prober: &'a mut Prober,
+    pub(super) discovery: &'a Discovery,
+    /// How long Kafka may take to answer.
+    pub(super) timeout: Duration,
+    pub(super) stopping: &'a AtomicBool,
+}
+
+impl Asking<'_> {
+    /// Compares what the checkpoint and the database know of the log with what Kafka has.
+    /// Returns the topics, by number, whose state is to be dropped.
+    ///
+    /// # Errors
+    /// When the log is another one and that was not to be expected, or cannot be asked for.
+    pub(super) fn settle(
+        &mut self,
+        sources: &mut Sources<'_>,
+    ) -> Result<BTreeSet<usize>, RunError> {
+        let begun = Instant::now();
+        let mut is_second_look = false;
+        loop {
+            let messages = self.look_up(sources)?;
+            let differences = sources.differences(&messages)?;
+            let passes = differences.iter().any(|found| found.difference.may_pass());
+            let is_settled = is_second_look && (!passes || begun.elapsed() >= LASTING);
+            if differences.is_empty() || is_settled {
+                let dropped = sources.settle(differences)?;
+                sources.report_unknown(&messages)?;
+                return Ok(dropped);
+            }
+            // Whoever wrote until now may have read on since the partitions were found, and
+            // brokers may not know of a topic yet.
+            if is_second_look {
+                std::thread::sleep(PAUSE);
+            }
+            is_second_look = true;
+            self.look_again(sources)?;
+        }
+    }
+
+    /// That this process sees the log that process 0 reads.
+    ///
+    /// # Errors
+    /// When it sees another one, or none.
+    pub(super) fn agree(
+        &mut self,
+        sources: &mut Sources<'_>,
+        log: &LogIdentity,
+    ) -> Result<(), RunError> {
+        if self.prober.inquiry().expect(log).is_some() {
+            // Topics may have been made again since this process looked.
+            self.look_again(sources)?;
+            if let Some(difference) = self.prober.inquiry().expect(log) {
+                return Err(self.other(difference));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for everything anew, of the log that is read.
+    ///
+    /// # Errors
+    /// When it is another one by now, or Kafka does not answer.
+    pub(super) fn anew(
+        &mut self,
+        sources: &mut Sources<'_>,
+        log: &LogIdentity,
+    ) -> Result<(), RunError> {
+        self.look_again(sources)?;
+        match self.prober.inquiry().expect(log) {
+            None => Ok(()),
+            Some(difference) => Err(self.other(difference)),
+        }
+    }
+
+    fn look_again(&mut self, sources: &mut Sources<'_>) -> Result<(), DiscoveryError> {
+        let Asking {
+            prober,
+            discovery,
+            timeout,
+            stopping,
+            ..
+        } = self;
+        prober.anew(discovery, *timeout, stopping)?;
+        sources.found = discovery.found();
+        sources.identity = prober.inquiry().identity();
+        Ok(())
+    }
+
+    fn look_up(&self, sources: &Sources<'_>) -> Result<Messages, RunError> {
+        let wanted = sources.to_look_up()?;
+        let found = look_up(self.connection, &wanted, self.timeout, self.stopping);
+        let found = found.map_err(PipelineError::from)?;
+        match wanted.iter().find(|(place, _)| !found.contains_key(*place)) {
+            None => Ok(found),
+            Some(((topic, partition), last)) => Err(DiscoveryError::Incomplete {
+                brokers: self.connection.brokers.clone(),
+                seconds: self.timeout.as_secs(),
+                what: format!("topic {topic} partition {partition} offset {}", last.offset),
+                detail: "the message that was read last is looked up".to_owned(),
+            }
+            .into()),
+        }
+    }
+
+    fn other(&self, difference: Difference) -> RunError {
+        let way_out = self.prober.inquiry().readers().way_out(&difference);
+        RunError::Plan(PlanError::OtherLog {
+            by: "process 0".to_owned(),
+            difference,
+            way_out,
+        })
+    }
+}
