@@ -255,6 +255,7 @@ impl Source for Stream {
                 next: made.cast_signed(),
                 idle: false,
                 last_read: None,
+                fingerprint: 0,
             });
         }
     }

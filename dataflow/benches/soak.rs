@@ -379,6 +379,7 @@ impl Source for Stream {
                 next: self.offset(*topic, *partition),
                 idle: false,
                 last_read: None,
+                fingerprint: 0,
             });
         }
     }

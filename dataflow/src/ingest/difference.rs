@@ -49,6 +49,19 @@ pub enum Difference {
         /// Where it ends.
         end: i64,
     },
+    /// Messages that were read are not in the log of a partition any more.
+    Lost {
+        /// Full name of the topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// How far it was read.
+        read: i64,
+        /// Where it begins now.
+        low: i64,
+        /// Where it ends now.
+        high: i64,
+    },
     /// At the offset of a message that was read stands another one.
     OtherMessage {
         /// Full name of the topic.
@@ -71,6 +84,7 @@ impl Difference {
             | Difference::TopicGone { topic }
             | Difference::PartitionGone { topic, .. }
             | Difference::Shrunk { topic, .. }
+            | Difference::Lost { topic, .. }
             | Difference::OtherMessage { topic, .. } => Some(topic),
         }
     }
@@ -122,6 +136,17 @@ impl fmt::Display for Difference {
                 f,
                 "topic {topic} partition {partition} was read up to offset {read}, and now it ends \
                  at {end}: {AGAIN}"
+            ),
+            Difference::Lost {
+                topic,
+                partition,
+                read,
+                low,
+                high,
+            } => write!(
+                f,
+                "topic {topic} partition {partition} was read up to offset {read}, and not all of \
+                 that is in its log any more, which has offsets {low} to {high} now: {AGAIN}"
             ),
             Difference::OtherMessage {
                 topic,

@@ -268,11 +268,6 @@ impl Prober {
         })
     }
 
-    /// The numbers of all topics.
-    pub(super) fn all(&self) -> BTreeSet<usize> {
-        (0..self.known.len()).collect()
-    }
-
     /// Asks once for every topic. What is found of one does not wait for another. Returns
     /// how the topics differ from those that were found before.
     ///
@@ -284,7 +279,7 @@ impl Prober {
         timeout: Duration,
         stopping: &AtomicBool,
     ) -> Result<Vec<Difference>, Problem> {
-        let looked = self.inquiry.look(&self.all(), true, timeout);
+        let looked = self.inquiry.look(timeout);
         let look = looked.map_err(|error| Problem::new(&error, || "the topics".to_owned()))?;
         let mut outcome = match look.unknown {
             None => Ok(()),

@@ -1,10 +1,10 @@
 //! Waits for Kafka to confirm that the topics are still the ones that were read.
 
+use super::answers::Read;
 use super::difference::Difference;
 use super::identity::{IdentityCheck, IdentityError};
 use super::inquiry::{Inquiry, Look};
 use sinks::LogIdentity;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +54,8 @@ pub struct Gate {
     stopping: Arc<AtomicBool>,
     /// Set when nothing shall be waited for any more.
     abandoned: Arc<AtomicBool>,
+    /// How long to wait once it is to stop.
+    last_wait: Duration,
 }
 
 impl Gate {
@@ -68,6 +70,7 @@ impl Gate {
             inquiry,
             stopping,
             abandoned,
+            last_wait: LAST_WAIT,
         }
     }
 
@@ -79,20 +82,16 @@ impl Gate {
 }
 
 impl IdentityCheck for Gate {
-    fn check(&self, topics: &BTreeSet<usize>) -> Result<(), IdentityError> {
+    fn check(&self, read: &Read) -> Result<(), IdentityError> {
         let mut lasting = Lasting::default();
         let mut stopped: Option<Instant> = None;
         loop {
-            let detail = match self.inquiry.look(topics, false, ANSWER) {
+            let detail = match self.inquiry.confirm(read, ANSWER) {
                 Ok(look) => {
                     let missing = self.missing(&look);
                     let found = look.differences.into_iter().next();
                     if let Some(difference) = lasting.believe(found) {
-                        let way_out = self.inquiry.readers().way_out(&difference);
-                        return Err(IdentityError::Different {
-                            difference,
-                            way_out,
-                        });
+                        return Err(self.inquiry.readers().error(difference));
                     }
                     match missing {
                         None if !lasting.is_pending() => return Ok(()),
@@ -118,7 +117,7 @@ impl IdentityCheck for Gate {
                 stopped.get_or_insert_with(Instant::now);
             }
             let waited = stopped.map_or(Duration::ZERO, |stopped| stopped.elapsed());
-            if waited >= LAST_WAIT || self.abandoned.load(Ordering::Relaxed) {
+            if waited >= self.last_wait || self.abandoned.load(Ordering::Relaxed) {
                 return Err(IdentityError::Unconfirmed {
                     brokers: brokers.to_owned(),
                     seconds: waited.as_secs(),
@@ -137,6 +136,64 @@ impl IdentityCheck for Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::answers::fingerprint;
+    use crate::ingest::client::Connection;
+    use crate::ingest::identity::Readers;
+    use rdkafka::mocking::MockCluster;
+
+    fn gate(brokers: &str, stopping: bool) -> Gate {
+        let connection = Connection {
+            brokers: brokers.to_owned(),
+            properties: Default::default(),
+        };
+        let consumer = Arc::new(connection.prober().unwrap());
+        let topics = Arc::from(["sales".to_owned()]);
+        let inquiry = Inquiry::new(consumer, brokers.to_owned(), topics, Readers::default());
+        Gate {
+            last_wait: Duration::from_millis(300),
+            ..Gate::new(
+                Arc::new(inquiry),
+                Arc::new(AtomicBool::new(stopping)),
+                Arc::default(),
+            )
+        }
+    }
+
+    #[test]
+    fn kafka_confirms_the_topic_that_was_found_and_no_other() {
+        let cluster = MockCluster::new(2).unwrap();
+        cluster.create_topic("sales", 3, 2).unwrap();
+        let gate = gate(&cluster.bootstrap_servers(), false);
+        let look = gate.inquiry.look(Duration::from_secs(20)).unwrap();
+        assert_eq!(look.partitions[&0], 3);
+        let identity = gate.identity();
+        assert!(identity.cluster_id.is_some());
+        let read = fingerprint(&identity.topic_ids["sales"]);
+        assert_eq!(gate.inquiry.fingerprint(0), read);
+        assert_eq!(gate.check(&Read::from([(0, read)])), Ok(()));
+        // Another process has read another one.
+        let other = gate.check(&Read::from([(0, read), (0, read ^ 2)]));
+        let error = other.unwrap_err().to_string();
+        assert!(
+            error.starts_with("topic sales was deleted and made again"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_run_that_is_to_stop_does_not_wait_for_ever() {
+        let gate = gate("127.0.0.1:9", true);
+        let error = gate.check(&Read::from([(0, 0)])).unwrap_err();
+        assert!(
+            matches!(error, IdentityError::Unconfirmed { .. }),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("is read again at the next start")
+        );
+    }
 
     #[test]
     fn what_may_pass_is_believed_when_it_lasts() {

@@ -6,6 +6,7 @@
 //! [`record`](crate::sink::record). [`Inquiry`](super::inquiry::Inquiry) asks Kafka; a log in
 //! memory does not change.
 
+use super::answers::Read;
 use super::difference::Difference;
 use crate::views::Catalog;
 use sinks::LogIdentity;
@@ -15,11 +16,11 @@ use std::sync::Arc;
 /// Asks whether the log is still the same.
 pub trait IdentityCheck: Send + Sync {
     /// Returns when it is known, by an answer to a question that was asked after this was
-    /// called, that these topics (by their numbers) are the ones that were read.
+    /// called, that these topics are the ones that were read.
     ///
     /// # Errors
     /// When one is another, or when nobody waits for the answer any longer.
-    fn check(&self, topics: &BTreeSet<usize>) -> Result<(), IdentityError>;
+    fn check(&self, read: &Read) -> Result<(), IdentityError>;
 
     /// The log that is read, as far as it is known.
     fn identity(&self) -> LogIdentity;
@@ -30,7 +31,7 @@ pub trait IdentityCheck: Send + Sync {
 pub struct Unchanging;
 
 impl IdentityCheck for Unchanging {
-    fn check(&self, _topics: &BTreeSet<usize>) -> Result<(), IdentityError> {
+    fn check(&self, _read: &Read) -> Result<(), IdentityError> {
         Ok(())
     }
 
@@ -102,6 +103,15 @@ impl Readers {
             .filter(|(name, _)| topic.is_none_or(|topic| topic == name));
         let views = concerned.flat_map(|(_, views)| views.iter().copied());
         Vec::from_iter(views.collect::<BTreeSet<_>>())
+    }
+
+    /// The error that ends a run which has found a difference.
+    pub(super) fn error(&self, difference: Difference) -> IdentityError {
+        let way_out = self.way_out(&difference);
+        IdentityError::Different {
+            difference,
+            way_out,
+        }
     }
 
     /// What can be done about it.

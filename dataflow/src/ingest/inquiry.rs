@@ -5,10 +5,11 @@
 //! is taken up when a topic is found, before anything is read of it; from then on another
 //! one is a difference.
 
+use super::answers::{Before, Fingerprint, Read, Together, fingerprint, together};
 use super::client::Context;
 use super::describe::{Answer, Description, TopicState, brokers, cluster_id, describe};
 use super::difference::Difference;
-use super::identity::Readers;
+use super::identity::{IdentityError, Readers};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use sinks::LogIdentity;
@@ -41,16 +42,20 @@ struct Known {
 }
 
 impl Known {
-    /// Takes up what has been found of topics.
-    fn adopt(&mut self, topics: &[String], found: BTreeMap<usize, Description>) {
-        // Who led them before need not be there any more.
-        self.leaders.clear();
-        for (topic, found) in found {
-            if let Some(id) = found.id {
-                self.identity.topic_ids.insert(topics[topic].clone(), id);
-            }
-            self.partitions.insert(topic, found.partitions);
-            self.leaders.extend(found.leaders);
+    /// Takes up what has been found of a topic.
+    fn take_up(&mut self, topic: usize, name: &str, found: Description) {
+        if let Some(id) = found.id {
+            self.identity.topic_ids.insert(name.to_owned(), id);
+        }
+        self.partitions.insert(topic, found.partitions);
+        self.leaders.extend(found.leaders);
+    }
+}
+
+fn without_ids(answer: &mut Answer) {
+    for state in answer.values_mut() {
+        if let TopicState::Exists(found) = state {
+            found.id = None;
         }
     }
 }
@@ -109,17 +114,18 @@ impl Inquiry {
         self.known().identity.clone()
     }
 
-    /// Whether the brokers give this topic an id.
-    pub(super) fn has_id(&self, topic: usize) -> bool {
+    /// The fingerprint of a topic's id; 0 where the brokers give it none.
+    pub(super) fn fingerprint(&self, topic: usize) -> Fingerprint {
         let known = self.known();
-        known.identity.topic_ids.contains_key(&self.topics[topic])
+        let id = known.identity.topic_ids.get(&self.topics[topic]);
+        id.map_or(0, |id| fingerprint(id))
     }
 
     /// What is known is another process's: it has to be the same here. Topics that only this
     /// process knows stay as they are.
     pub fn expect(&self, identity: &LogIdentity) -> Option<Difference> {
         let mut known = self.known();
-        let mut difference = self.other_cluster(identity, &known.identity.cluster_id);
+        let mut difference = self.other_cluster(identity, known.identity.cluster_id.as_ref());
         for (topic, was) in &identity.topic_ids {
             if let Some(is) = known.identity.topic_ids.get(topic)
                 && is != was
@@ -144,32 +150,84 @@ impl Inquiry {
         *self.known() = Known::default();
     }
 
-    /// Asks for topics by their numbers. What is new in the answer is taken up if `adopt`;
-    /// then it has to be all topics.
+    /// Asks for all topics. What is new in the answer is taken up.
     ///
     /// # Errors
     /// When Kafka does not answer in time.
-    pub(super) fn look(
+    pub(super) fn look(&self, timeout: Duration) -> Result<Look, KafkaError> {
+        let all = (0..self.topics.len()).map(|topic| (topic, None));
+        self.ask_for(&all.collect(), timeout)
+    }
+
+    /// Asks for topics that something was read of.
+    ///
+    /// # Errors
+    /// When Kafka does not answer in time.
+    pub(super) fn confirm(&self, read: &Read, timeout: Duration) -> Result<Look, KafkaError> {
+        let read = read.iter().map(|(topic, read)| (*topic, Some(*read)));
+        self.ask_for(&read.collect(), timeout)
+    }
+
+    fn ask_for(
         &self,
-        topics: &BTreeSet<usize>,
-        adopt: bool,
+        topics: &BTreeSet<(usize, Option<Fingerprint>)>,
         timeout: Duration,
     ) -> Result<Look, KafkaError> {
-        let names: Vec<&str> = topics.iter().map(|topic| &*self.topics[*topic]).collect();
-        let (answers, cluster) = (self.ask(&names, timeout)?, cluster_id(&self.consumer));
+        let names: BTreeSet<&str> = topics.iter().map(|topic| &*self.topics[topic.0]).collect();
+        let names = Vec::from_iter(names);
+        let (mut answers, cluster) = (self.ask(&names, timeout)?, cluster_id(&self.consumer));
+        if !self.by_id {
+            answers.iter_mut().for_each(without_ids);
+        }
         let mut known = self.known();
         let mut look = Look::default();
-        let other_cluster = self.other_cluster(&known.identity, &cluster);
+        let other_cluster = self.other_cluster(&known.identity, cluster.as_ref());
         look.differences.extend(other_cluster);
         known.identity.cluster_id = known.identity.cluster_id.take().or(cluster);
-        let mut found = BTreeMap::new();
-        for topic in topics {
-            found.extend(self.compare(*topic, &answers, &known, &mut look));
+        let is_all = names.len() == self.topics.len();
+        if is_all {
+            // Who led them before need not be there any more.
+            known.leaders.clear();
         }
-        if adopt {
-            known.adopt(&self.topics, found);
+        for (topic, read) in topics {
+            let name = &self.topics[*topic];
+            let before = Before {
+                id: known.identity.topic_ids.get(name).map(String::as_str),
+                partitions: known.partitions.get(topic).copied(),
+                read: *read,
+            };
+            let of_topic = answers.iter().map(|answer| answer.get(name));
+            match together(name, before, of_topic) {
+                Together::Is(found) => {
+                    look.partitions.insert(*topic, found.partitions);
+                    // What another process has found is new here.
+                    if read.is_none() || before.partitions.is_none() {
+                        known.take_up(*topic, name, found);
+                    }
+                }
+                Together::IsNot => drop(look.partitions.insert(*topic, 0)),
+                Together::Differs(difference) => look.differences.push(difference),
+                Together::Unknown(code) => {
+                    look.unknown.get_or_insert((*topic, code));
+                }
+            }
         }
         Ok(look)
+    }
+
+    /// Why messages of a topic that were read are not there any more: it may be another
+    /// topic by now. Else they are `lost`.
+    pub(super) fn explain(
+        &self,
+        topic: usize,
+        lost: Difference,
+        timeout: Duration,
+    ) -> IdentityError {
+        let looked = self.confirm(&Read::from([(topic, self.fingerprint(topic))]), timeout);
+        let differences = looked.map(|look| look.differences).unwrap_or_default();
+        let mut known = differences.into_iter();
+        let known = known.find(|difference| !difference.may_pass());
+        self.readers.error(known.unwrap_or(lost))
     }
 
     /// Asks those that lead partitions of the topics; others, where those are not known or
@@ -198,76 +256,8 @@ impl Inquiry {
         )
     }
 
-    /// Compares what all answers say of a topic with what is known of it. Returns what is
-    /// there, if nothing differs.
-    fn compare(
-        &self,
-        topic: usize,
-        answers: &[Answer],
-        known: &Known,
-        look: &mut Look,
-    ) -> Option<(usize, Description)> {
-        let name = &self.topics[topic];
-        let mut found: Option<Description> = None;
-        let mut difference = None;
-        let mut differ = |found| {
-            difference.get_or_insert(found);
-        };
-        for answer in answers {
-            match answer.get(name) {
-                Some(TopicState::Exists(described)) => {
-                    let id = described.id.as_ref().filter(|_| self.by_id);
-                    let was = known.identity.topic_ids.get(name);
-                    let other = found.as_ref().and_then(|found| found.id.as_ref());
-                    match (was.or(other), id) {
-                        (Some(was), Some(is)) if was != is => differ(Difference::MadeAgain {
-                            topic: name.clone(),
-                            was: was.clone(),
-                            is: is.clone(),
-                        }),
-                        _ => {}
-                    }
-                    let had = known.partitions.get(&topic).copied().unwrap_or(0);
-                    if described.partitions < had {
-                        differ(Difference::PartitionGone {
-                            topic: name.clone(),
-                            partition: described.partitions,
-                            left: described.partitions,
-                        });
-                    }
-                    let more = found.as_ref().map_or(0, |found| found.partitions);
-                    if described.partitions > more {
-                        found = Some(Description {
-                            id: id.cloned(),
-                            ..described.clone()
-                        });
-                    }
-                }
-                Some(TopicState::Missing) if known.partitions.contains_key(&topic) => {
-                    differ(Difference::TopicGone {
-                        topic: name.clone(),
-                    });
-                }
-                Some(TopicState::Missing) => {}
-                Some(TopicState::Unknown(code)) => {
-                    look.unknown.get_or_insert((topic, *code));
-                }
-                None => {
-                    look.unknown.get_or_insert((topic, Code::UnknownTopic));
-                }
-            }
-        }
-        let count = found.as_ref().map_or(0, |found| found.partitions);
-        if difference.is_some() {
-            look.differences.extend(difference);
-            return None;
-        }
-        look.partitions.insert(topic, count);
-        found.map(|found| (topic, found))
-    }
-
-    fn other_cluster(&self, known: &LogIdentity, now: &Option<String>) -> Option<Difference> {
-        let (was, is) = (known.cluster_id.as_ref()?, now.as_ref()?);
+    fn other_cluster(&self, known: &LogIdentity, now: Option<&String>) -> Option<Difference> {
+        let (was, is) = (known.cluster_id.as_ref()?, now?);
         (was != is).then(|| Difference::OtherCluster {
             was: was.clone(),
             is: is.clone(),

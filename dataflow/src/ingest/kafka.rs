@@ -10,6 +10,7 @@
 //! may and stops by itself: to pause its partitions would throw away what it has fetched.
 
 use super::client::{Connection, Context, serve};
+use super::difference::Difference;
 use super::discovery::{Discovery, Found, owner};
 use super::inquiry::Inquiry;
 use super::last_read;
@@ -248,12 +249,15 @@ impl KafkaSource {
             tracing::warn!("{error}; going on at {low}, as --on-expired=skip says");
         } else if partition.started {
             // The client has found that the log is not the one it has read.
-            let detail = format!(
-                "it has offsets {low} to {high} now, and what was read before is no part of them: \
-                 the topic was deleted and made again, or a broker has lost messages. Start \
-                 again to read what there is now"
-            );
-            return Err(partition.refused(topic, detail));
+            let lost = Difference::Lost {
+                topic: topic.clone(),
+                partition: partition.partition,
+                read: partition.next,
+                low,
+                high,
+            };
+            let number = partition.topic;
+            return Err(self.share.inquiry.explain(number, lost, ANSWER).into());
         }
         partition.next = partition.next.max(low);
         self.assign()
@@ -277,7 +281,7 @@ impl Source for KafkaSource {
                 each(found.topic, found.partition);
                 let mut partition = Partition::new(&found);
                 let place = (found.topic, found.partition);
-                partition.hashes = !self.share.inquiry.has_id(found.topic);
+                partition.fingerprint = self.share.inquiry.fingerprint(found.topic);
                 if let Some(next) = self.share.positions.get(&place) {
                     partition.go_on(*next);
                     partition.last_read = self.share.last_read.get(&place).copied();
@@ -378,6 +382,7 @@ impl Source for KafkaSource {
                 next,
                 idle: may_be_idle && partition.is_idle(name, *idle_timeout, context),
                 last_read: partition.last_read,
+                fingerprint: partition.fingerprint,
             });
         }
     }

@@ -123,6 +123,7 @@ impl Source for MemorySource {
                 next: next.cast_signed() as i64,
                 idle: false,
                 last_read: None,
+                fingerprint: 0,
             });
         }
     }

@@ -1,6 +1,7 @@
 //! One partition that a worker reads: how far it is, and what follows from what
 //! Kafka reports of it.
 
+use super::answers::Fingerprint;
 use super::client::Context;
 use super::discovery::Found;
 use super::last_read;
@@ -32,8 +33,9 @@ pub(super) struct Partition {
     pub(super) heard: Instant,
     /// The last message that was taken up.
     pub(super) last_read: Option<LastRead>,
-    /// Whether of that a checksum is kept: where its topic has no id.
-    pub(super) hashes: bool,
+    /// That of the topic that is read under its name; of a topic that has none, a checksum
+    /// of the last message is kept.
+    pub(super) fingerprint: Fingerprint,
     /// Messages that may not be taken up yet.
     pub(super) waiting: VecDeque<Waiting>,
     /// What the client has passed behind them.
@@ -88,7 +90,7 @@ impl Partition {
             at_end: false,
             heard: Instant::now(),
             last_read: None,
-            hashes: false,
+            fingerprint: 0,
             waiting: VecDeque::new(),
             passed: found.low,
             queue: None,
@@ -218,7 +220,7 @@ impl Partition {
                 offset,
                 timestamp,
                 leader_epoch: (leader_epoch >= 0).then_some(leader_epoch),
-                hash: self.hashes.then(|| last_read::hash(key, value)),
+                hash: (self.fingerprint == 0).then(|| last_read::hash(key, value)),
             });
         }
         taken

@@ -15,6 +15,7 @@
 //! By then the watermark may have passed windows that the partition itself has not:
 //! they stay closed, and its events for them are late.
 
+use super::answers::Fingerprint;
 use super::source::Position;
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
@@ -50,6 +51,7 @@ struct Partition {
     standing: Standing,
     next: i64,
     last_read: Option<LastRead>,
+    fingerprint: Fingerprint,
     /// Whether there is something new to tell of it.
     changed: bool,
 }
@@ -109,6 +111,7 @@ impl Partitions {
                 standing: Standing::Announced(epoch),
                 next,
                 last_read: None,
+                fingerprint: 0,
                 changed: true,
             }
         });
@@ -169,11 +172,13 @@ impl Partitions {
             next,
             idle,
             last_read,
+            fingerprint,
         } = *position;
         let Some(known) = self.known[topic].get_mut(&partition) else {
             return;
         };
         known.last_read = last_read;
+        known.fingerprint = fingerprint;
         if known.next != next {
             known.next = next;
             known.changed = true;
@@ -220,6 +225,7 @@ impl Partitions {
             let next = known.next;
             Some(Mark {
                 last_read: known.last_read,
+                fingerprint: known.fingerprint,
                 ..known.time.mark(topic, number, worker, next, holding)
             })
         })

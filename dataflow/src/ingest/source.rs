@@ -1,5 +1,7 @@
 //! What a worker reads: its share of the log.
 
+use super::answers::Fingerprint;
+use super::identity::IdentityError;
 use sinks::LastRead;
 use std::fmt;
 
@@ -54,6 +56,8 @@ pub struct Position {
     pub idle: bool,
     /// The last message that was taken up.
     pub last_read: Option<LastRead>,
+    /// That of the topic that is read under this name; 0 where it has none.
+    pub fingerprint: Fingerprint,
 }
 
 /// A worker's share of the log, read in turns.
@@ -124,6 +128,9 @@ pub enum SourceError {
         /// What Kafka or its client said.
         detail: String,
     },
+    /// The log is another one than was read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The Kafka client itself failed.
     #[error("the Kafka client failed: {0}")]
     Client(String),

@@ -74,11 +74,7 @@ impl Prober {
                     }
                 };
                 if let Some(difference) = lasting.believe(difference) {
-                    let way_out = inquiry.readers().way_out(&difference);
-                    return failed(IdentityError::Different {
-                        difference,
-                        way_out,
-                    });
+                    return failed(inquiry.readers().error(difference));
                 }
             }
         };
@@ -112,7 +108,7 @@ impl Prober {
 
     /// Compares the topics with those that were read, and looks for nothing new.
     fn compare(&self) -> Result<Vec<Difference>, Problem> {
-        let looked = self.inquiry.look(&self.all(), true, ANSWER);
+        let looked = self.inquiry.look(ANSWER);
         let look = looked.map_err(|error| Problem::new(&error, || "the topics".to_owned()))?;
         Ok(look.differences)
     }

@@ -5,37 +5,14 @@
 //! anything is changed. Where a topic is another one, the run is refused, unless every view
 //! that reads the topic is to be rebuilt: then what is known of it is dropped.
 
+use super::compare::{Known, LogDifference, Messages, Now};
 use super::{PlanError, Sources};
 use crate::checkpoint::Manifest;
-use crate::ingest::difference::Difference;
 use crate::ingest::last_read::{self, Partition};
 use crate::sink::Place;
 use crate::time::SavedWatermarks;
-use sinks::{LastRead, LogIdentity, Standing};
+use sinks::{LastRead, Standing};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What stands at the offsets of messages that were read.
-pub type Messages = BTreeMap<Partition, last_read::Found>;
-
-/// What somebody knows of the log.
-struct Known {
-    /// Who, for people.
-    by: String,
-    identity: LogIdentity,
-    /// The offsets below which messages may have had an effect.
-    offsets: BTreeMap<Place, i64>,
-    last_read: BTreeMap<Place, LastRead>,
-}
-
-/// A difference, and who has it.
-#[derive(Debug)]
-pub struct Found {
-    by: String,
-    /// How the log differs.
-    pub difference: Difference,
-    /// The topics it concerns, by number, of those that were read.
-    topics: BTreeSet<usize>,
-}
 
 impl Sources<'_> {
     /// The newest message that was read of each partition, where Kafka should still have it.
@@ -69,13 +46,19 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// When the checkpoint or the database cannot be read.
-    pub fn differences(&self, messages: &Messages) -> Result<Vec<Found>, PlanError> {
+    pub fn differences(&self, messages: &Messages) -> Result<Vec<LogDifference>, PlanError> {
         let (manifest, standing) = self.read_so_far()?;
         let known = self.known(manifest.as_ref(), &standing);
-        Ok(known
-            .iter()
-            .flat_map(|known| self.compare(known, messages))
-            .collect())
+        let partitions = self.found.iter();
+        let partitions = partitions.map(|found| ((found.topic, found.partition), found.high));
+        let now = Now {
+            topics: self.topics,
+            identity: &self.identity,
+            brokers: self.brokers,
+            ends: partitions.collect(),
+            messages,
+        };
+        Ok(known.iter().flat_map(|known| now.compare(known)).collect())
     }
 
     /// Decides what follows from differences: the topics, by number, whose state is dropped,
@@ -83,7 +66,7 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// When that was not asked for.
-    pub fn settle(&self, differences: Vec<Found>) -> Result<BTreeSet<usize>, PlanError> {
+    pub fn settle(&self, differences: Vec<LogDifference>) -> Result<BTreeSet<usize>, PlanError> {
         let (manifest, _) = self.read_so_far()?;
         let (mut dropped, mut said) = (BTreeSet::new(), BTreeSet::new());
         for found in differences {
@@ -226,94 +209,6 @@ impl Sources<'_> {
                 places.map(move |(partition, value)| ((number, *partition), *value))
             })
             .collect()
-    }
-
-    fn compare(&self, known: &Known, messages: &Messages) -> Vec<Found> {
-        let found = |difference, topics: &[usize]| Found {
-            by: known.by.clone(),
-            difference,
-            topics: topics.iter().copied().collect(),
-        };
-        let read = known.offsets.iter().filter(|(_, read)| **read > 0);
-        let read: BTreeSet<usize> = read.map(|((topic, _), _)| *topic).collect();
-        let (was, is) = (&known.identity.cluster_id, &self.identity.cluster_id);
-        if let (Some(was), Some(is)) = (was, is)
-            && was != is
-            && !read.is_empty()
-        {
-            let difference = Difference::OtherCluster {
-                was: was.clone(),
-                is: is.clone(),
-                brokers: self.brokers.to_owned(),
-            };
-            return vec![found(difference, &Vec::from_iter(read))];
-        }
-        let differing = |topic: usize| {
-            let difference = self.compare_topic(topic, known, messages)?;
-            Some(found(difference, &[topic]))
-        };
-        read.into_iter().filter_map(differing).collect()
-    }
-
-    /// How a topic that was read differs, if it does.
-    fn compare_topic(
-        &self,
-        number: usize,
-        known: &Known,
-        messages: &Messages,
-    ) -> Option<Difference> {
-        let topic = &self.topics[number];
-        let ids = |identity: &LogIdentity| identity.topic_ids.get(topic).cloned();
-        let left = self.found.iter().filter(|found| found.topic == number);
-        let left = i32::try_from(left.count()).unwrap_or(i32::MAX);
-        if left == 0 {
-            let topic = topic.clone();
-            return Some(Difference::TopicGone { topic });
-        }
-        if let (Some(was), Some(is)) = (ids(&known.identity), ids(&self.identity))
-            && was != is
-        {
-            let topic = topic.clone();
-            return Some(Difference::MadeAgain { topic, was, is });
-        }
-        let places = known.offsets.range((number, i32::MIN)..=(number, i32::MAX));
-        let differing = |(place, read): (&Place, &i64)| {
-            let (topic, partition, read) = (topic.clone(), place.1, *read);
-            let mut all = self.found.iter();
-            let found = all.find(|found| (found.topic, found.partition) == *place);
-            let Some(found) = found else {
-                return Some(Difference::PartitionGone {
-                    topic,
-                    partition,
-                    left,
-                });
-            };
-            if found.high < read {
-                let end = found.high;
-                return Some(Difference::Shrunk {
-                    topic,
-                    partition,
-                    read,
-                    end,
-                });
-            }
-            let was = *known.last_read.get(place)?;
-            match messages.get(&(topic.clone(), partition))? {
-                // Of another offset, where somebody else has read more.
-                last_read::Found::Message(is) if is.offset == was.offset && !was.may_be(is) => {
-                    let is = *is;
-                    Some(Difference::OtherMessage {
-                        topic,
-                        partition,
-                        was,
-                        is,
-                    })
-                }
-                _ => None,
-            }
-        };
-        let mut places = places.filter(|(_, read)| **read > 0);
-        places.find_map(differing)
     }
 
     /// Whether an earlier start has dropped what the checkpoint knew of a topic, and has not

@@ -4,14 +4,15 @@
 //! older than it, a log that still has what comes after it. Whatever does not is an
 //! error that says so, and never a silent fresh start.
 
+mod compare;
 mod definitions;
 mod error;
 mod forget;
 mod in_doubt;
 mod log;
 
+pub use compare::{LogDifference, Messages};
 pub use error::PlanError;
-pub use log::Messages;
 use log::last_read;
 
 use crate::checkpoint::CheckpointError;
@@ -310,7 +311,9 @@ impl Sources<'_> {
         let progress = standing.progress.iter().map(|progress| &progress.offsets);
         for offsets in progress.chain([&standing.reaching.offsets]) {
             for (topic, name) in self.topics.iter().enumerate() {
-                for (partition, next) in offsets.get(name).into_iter().flatten() {
+                // Where nothing was read there is nothing to reach, and the partition may be gone.
+                let read = offsets.get(name).into_iter().flatten();
+                for (partition, next) in read.filter(|(_, next)| **next > 0) {
                     let target = targets.entry((topic, *partition)).or_insert(0);
                     *target = (*next).max(*target);
                 }
@@ -348,7 +351,7 @@ impl Sources<'_> {
         manifest: Option<&Manifest>,
         targets: &BTreeMap<Place, i64>,
     ) -> Result<(), PlanError> {
-        for (&(topic, partition), &read) in targets.iter().filter(|(_, read)| **read > 0) {
+        for (&(topic, partition), &read) in targets {
             let mut found = self.found.iter();
             let found = found.find(|found| (found.topic, found.partition) == (topic, partition));
             let found = match found {

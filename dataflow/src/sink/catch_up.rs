@@ -79,6 +79,7 @@ mod tests {
             limits: Vec::new(),
             views: Vec::new(),
             last_read: None,
+            fingerprint: 0,
         }
     }
 

@@ -383,6 +383,7 @@ mod tests {
             limits: Vec::new(),
             views: Vec::new(),
             last_read: None,
+            fingerprint: 0,
         };
         pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);
         pending.marks(1, &[mark(9)]);

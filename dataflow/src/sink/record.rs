@@ -15,10 +15,11 @@ use super::operator::earliest;
 use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
+use crate::ingest::answers::Read;
 use crate::ingest::identity::IdentityCheck;
 use crate::time::Mark;
 use sinks::{LastRead, Limit, Log, Reaching, Writer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -104,11 +105,11 @@ pub fn record<'scope>(
             let recorded = thread.go_on(&mut held, || {
                 let frontier = earliest(frontiers);
                 let mut last = None;
-                let mut read = BTreeSet::new();
+                let mut read = Read::new();
                 for (epoch, marks) in take_before(&mut coming, frontier) {
                     for mark in marks {
                         if known.hear(&mark) {
-                            read.insert(mark.topic);
+                            read.insert((mark.topic, mark.fingerprint));
                         }
                         // Also where nothing has been read: windows may have closed.
                         last = Some(epoch);
@@ -132,7 +133,7 @@ pub fn record<'scope>(
 /// What is to be recorded.
 struct Reached {
     /// Topics that something has been read of since the last time.
-    read: BTreeSet<usize>,
+    read: Read,
     reaching: Reaching,
 }
 
@@ -221,6 +222,7 @@ mod tests {
             untimed: false,
             limits: Vec::new(),
             views: Vec::new(),
+            fingerprint: 7,
             last_read: Some(LastRead {
                 offset: next - 1,
                 timestamp: 0,
@@ -247,8 +249,8 @@ mod tests {
     }
 
     impl IdentityCheck for Asked {
-        fn check(&self, topics: &BTreeSet<usize>) -> Result<(), IdentityError> {
-            self.story.tell(format!("check {topics:?}"));
+        fn check(&self, read: &Read) -> Result<(), IdentityError> {
+            self.story.tell(format!("check {read:?}"));
             let mut left = self.left.lock().unwrap();
             *left = left.checked_sub(1).ok_or(IdentityError::Different {
                 difference: Difference::TopicGone {
@@ -344,7 +346,7 @@ mod tests {
         let story = run(Before::default(), true, 1, &nexts);
         assert_eq!(
             story[..4],
-            ["check {0}", "reach 5 4", "through 1", "check {0}"]
+            ["check {(0, 7)}", "reach 5 4", "through 1", "check {(0, 7)}"]
         );
         assert!(
             story[4].starts_with("failed: topic sales was read"),
@@ -357,7 +359,7 @@ mod tests {
     fn where_nothing_was_read_nothing_is_asked() {
         let story = run(Before::default(), true, 2, &[Some(5), None, Some(5)]);
         let expected = [
-            "check {0}",
+            "check {(0, 7)}",
             "reach 5 4",
             "through 1",
             "through 2",
@@ -375,10 +377,10 @@ mod tests {
         };
         let story = run(before, true, 2, &[Some(5), Some(9)]);
         let expected = [
-            "check {0}",
+            "check {(0, 7)}",
             "reach 8 7",
             "through 1",
-            "check {0}",
+            "check {(0, 7)}",
             "reach 9 8",
             "through 2",
         ];
@@ -388,7 +390,10 @@ mod tests {
     #[test]
     fn without_a_record_it_is_confirmed_as_well() {
         let story = run(Before::default(), false, 1, &[Some(5), Some(6)]);
-        assert_eq!(story[..3], ["check {0}", "through 1", "check {0}"]);
+        assert_eq!(
+            story[..3],
+            ["check {(0, 7)}", "through 1", "check {(0, 7)}"]
+        );
         assert!(story[3].starts_with("failed"), "{story:?}");
     }
 }

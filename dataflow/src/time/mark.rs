@@ -39,6 +39,9 @@ pub struct Mark {
     /// The last message that was read of it, below `next`.
     #[serde(default)]
     pub last_read: Option<LastRead>,
+    /// That of the topic that is read under its name; 0 where it has none.
+    #[serde(default)]
+    pub fingerprint: u32,
 }
 
 /// How far a partition has come in the event time of one view, in microseconds.

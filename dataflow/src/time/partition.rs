@@ -465,6 +465,7 @@ impl PartitionTime {
             limits: self.ahead.take_new(),
             views: self.views.iter_mut().map(view).collect(),
             last_read: None,
+            fingerprint: 0,
         }
     }
 }

@@ -47,6 +47,7 @@ impl Known {
                 passed: Vec::new(),
             }],
             last_read: None,
+            fingerprint: 0,
         }
     }
 

@@ -10,11 +10,8 @@ fn a_database_that_does_not_say_which_log_was_read_belongs_to_the_one_that_is_th
     let topic = scene.topic(TOPIC);
     let state = State::new(&scene, false, false);
     state.pipeline().until_caught_up().run();
-    let mongo = end_to_end::mongo::Mongo::connect(
-        &scene.services.mongodb_uri,
-        &format!("{}-bare", scene.database),
-    );
-    let progress = mongo.database().collection::<Document>("progress");
+    let database = state.mongo().database();
+    let progress = database.collection::<Document>("progress");
     let forget = doc! {"$unset": {"log": "", "reaching.log": ""}};
     block_on(async { progress.update_one(doc! {"_id": "tidemark"}, forget).await })
         .expect("it is changed");

@@ -13,6 +13,13 @@ fn rows_of_others(state: &State) -> Vec<(&'static str, Vec<Document>)> {
     let others = VIEWS.iter().filter(|view| !READERS.contains(&view.name));
     let rows = others.map(|view| {
         let mut rows = state.store().documents(view.name);
+        if state.folder.is_none() {
+            // Everything is read again.
+            for row in &mut rows {
+                row.remove("epoch");
+                row.remove("updated_at");
+            }
+        }
         rows.sort_by_key(ToString::to_string);
         (view.name, rows)
     });
@@ -56,7 +63,7 @@ fn all_views_that_read_a_topic_made_again_are_rebuilt_if_all_are_named() {
         .for_each(end_to_end::pipeline::Run::succeed);
     for (state, before) in states.iter().zip(others) {
         scene.check_in(&*state.store());
-        assert_eq!(rows_of_others(state), before, "{}", state.name);
+        assert!(rows_of_others(state) == before, "{}", state.name);
     }
 
     // From now on it is this topic that is read; the option may stay where there is a

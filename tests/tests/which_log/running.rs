@@ -1,6 +1,6 @@
 //! The log becomes another one while a run reads, or while it is held.
 
-use crate::states::{NOTICE, State, TOPIC, all_end, fill, read, scene};
+use crate::states::{NOTICE, State, TOPIC, all_end, fill, scene};
 use end_to_end::pipeline::{PATIENCE, Run};
 use end_to_end::{Scene, eventually};
 use std::time::Instant;
@@ -31,16 +31,10 @@ fn started<'a>(scene: &Scene, states: &'a [State]) -> Vec<(&'a State, Run)> {
 fn a_topic_made_again_under_a_run_or_while_it_is_held() {
     let scene = scene("under-a-run", [60, 40]);
     let topic = scene.topic(TOPIC);
-    let states = State::all(&scene);
-    read(&states);
     let again = format!("topic {topic} was deleted and made again");
     for held in [false, true] {
-        // What has been counted so far is of this topic, whatever it was before.
-        let states = match held {
-            false => &states[..],
-            true => &State::all(&scene)[..],
-        };
-        let mut runs = started(&scene, states);
+        let states = State::all(&scene);
+        let mut runs = started(&scene, &states);
         let before: Vec<_> = states.iter().map(State::contents).collect();
         if held {
             runs.iter_mut().for_each(|(_, run)| run.process().pause());

@@ -10,6 +10,7 @@ use end_to_end::{Pipeline, Scene};
 use mongodb::bson::Document;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -79,6 +80,8 @@ impl State {
 
     /// An empty one.
     pub(crate) fn new(scene: &Scene, sqlite: bool, keeps: bool) -> State {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let words = (
             if sqlite { "sqlite" } else { "mongodb" },
             if keeps { "kept" } else { "bare" },
@@ -95,7 +98,7 @@ impl State {
                 (pipeline, Database::Sqlite(path, directory))
             }
             false => {
-                let database = format!("{}-{}", scene.database, words.1);
+                let database = format!("{}-{number}", scene.database);
                 let pipeline = scene.pipeline().flag("--database", &database);
                 let mongo = Mongo::connect(&scene.services.mongodb_uri, &database);
                 (pipeline, Database::Mongo(mongo))
@@ -108,7 +111,9 @@ impl State {
         };
         State {
             name,
-            pipeline: pipeline.flag("--epoch", "20ms"),
+            pipeline: pipeline
+                .flag("--epoch", "20ms")
+                .flag("--idle-timeout", "1h"),
             database,
             folder,
         }
@@ -129,6 +134,14 @@ impl State {
         match &self.database {
             Database::Mongo(mongo) => Box::new(Borrowed(mongo)),
             Database::Sqlite(path, _) => Box::new(Sqlite::open(path).expect("the file")),
+        }
+    }
+
+    /// MongoDB, for who changes what is in it.
+    pub(crate) fn mongo(&self) -> &Mongo {
+        match &self.database {
+            Database::Mongo(mongo) => mongo,
+            Database::Sqlite(..) => panic!("it is an SQLite file"),
         }
     }
 
@@ -226,11 +239,15 @@ pub(crate) fn all_end(
             let is_named = said.iter().any(|line| line.contains(word));
             assert!(is_named, "{name}: {word:?} is not at the end of {output}");
         }
-        assert_eq!(
-            state.contents(),
-            *before,
-            "{name}: the database has changed"
-        );
+        for (collection, documents) in state.contents() {
+            let changed = documents
+                .iter()
+                .find(|document| !before[collection].contains(document));
+            assert!(
+                documents == before[collection],
+                "{name}: {collection} has changed: {changed:?}"
+            );
+        }
     }
 }
 
