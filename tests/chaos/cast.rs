@@ -205,6 +205,15 @@ impl Cast {
         self.ended.push(process);
     }
 
+    /// Starts one more process by itself, with more arguments. Whoever asks for it looks
+    /// after it.
+    pub(crate) fn start_last(&mut self, more: &[&str]) -> Process {
+        let mut arguments = self.arguments.clone();
+        arguments.extend(more.iter().map(|word| (*word).to_owned()));
+        self.runs += 1;
+        Process::start("tidemark", "chaos-closing", &arguments, &[])
+    }
+
     /// All is well, so that nobody will ask for the logs of those that have ended.
     pub(crate) fn forget_logs(&mut self) {
         self.ended.clear();

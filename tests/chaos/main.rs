@@ -15,6 +15,7 @@
 //! compared with what lies in Kafka: see [`verdict`].
 
 mod cast;
+mod closing;
 mod disk;
 mod faults;
 mod load;
@@ -221,6 +222,11 @@ impl Chaos {
             }
         }
         self.judge(How::CaughtUp);
+        let noticed = closing::made_again(&mut self.world, self.scene);
+        self.report.line(&format!(
+            "a topic made again is noticed after {:.1} s",
+            noticed.as_secs_f64()
+        ));
         let manifests = self.world.disk.folder().manifests();
         let newest = manifests.last().and_then(|path| path.file_stem());
         let newest = newest.and_then(|name| name.to_string_lossy().parse().ok());

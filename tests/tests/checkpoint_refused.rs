@@ -228,7 +228,8 @@ fn a_topic_that_was_deleted_and_made_again() {
             true => "empty --checkpoint",
             false => "empty --database",
         };
-        let named = [&topic, "partition ", "up to offset", "ends at 0", word];
+        let again = format!("topic {topic} was deleted and made again");
+        let named = [again.as_str(), "--reset-view log_analysis", word];
         refuses(&scene, &pipeline, &named);
     }
 }

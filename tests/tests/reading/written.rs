@@ -152,6 +152,10 @@ fn progress_document(written: &Written, block: &str) {
     let reaching = found.get_document_mut("reaching").expect("reaching");
     let offsets = plain(reaching.get_document("offsets").expect("offsets"));
     reaching.insert("offsets", offsets);
+    let log = |document: &Document| document.get_document("log").expect("a log").clone();
+    let shown_log = log(shown.get_document("reaching").expect("reaching"));
+    reaching.insert("log", as_shown(&log(reaching), &shown_log, &plain));
+    found.insert("log", as_shown(&log(&found), &log(&shown), &plain));
     // Not all of the views are shown.
     let views = shown.get_document("views").expect("views").clone();
     let of_found = found.get_document_mut("views").expect("views");
@@ -168,6 +172,32 @@ fn progress_document(written: &Written, block: &str) {
         .map(|view| (view.clone(), of_found.get(view).expect("the view").clone()))
         .collect();
     assert_eq!(shape(&Bson::Document(shown)), shape(&Bson::Document(found)));
+}
+
+/// Of a log those topics and partitions that are shown, under their `plain` names.
+fn as_shown(found: &Document, shown: &Document, plain: &dyn Fn(&Document) -> Document) -> Document {
+    let mut log = found.clone();
+    for part in ["topic_ids", "last_read"] {
+        let of = |log: &Document| log.get_document(part).expect("a document").clone();
+        let (shown, mut found) = (of(shown), plain(&of(found)));
+        found = shown
+            .keys()
+            .map(|topic| (topic.clone(), found.get(topic).expect("the topic").clone()))
+            .collect();
+        for (topic, partitions) in &shown {
+            if let Bson::Document(partitions) = partitions {
+                let of_topic = found.get_document(topic).expect("partitions").clone();
+                let shown = partitions.keys();
+                let shown = shown.map(|number| (number.clone(), of_topic.get(number).cloned()));
+                let shown: Document = shown
+                    .map(|(number, last)| (number, last.expect("the partition")))
+                    .collect();
+                found.insert(topic, shown);
+            }
+        }
+        log.insert(part, found);
+    }
+    log
 }
 
 /// Names and types, in the order of names: topics and views are sets.
