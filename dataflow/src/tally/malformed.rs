@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const ENOUGH_AT_THE_END: u64 = 10;
 /// What was said of a topic that has recovered is not said again within this time: its partitions may
 /// come in turns.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(5);
 
 /// The messages of a topic in this run.
 #[derive(Debug, Default)]
@@ -166,7 +166,7 @@ impl MostlyMalformed {
                 ". The commonest reason: {what}, such as partition {partition} offset {offset}"
             );
             if let Some(more) = more {
-                text += &format!(". As for that message, {more}");
+                text += &format!(". Hint: {more}");
             }
         }
         text
@@ -252,8 +252,7 @@ mod tests {
         assert_eq!(
             said.sentence("shop-transactions"),
             "shop-transactions: 31 of its 50 messages (62 %) are malformed and are dead letters, in no view. The \
-             commonest reason: not JSON, such as partition 2 offset 17. As for that message, it is an array: \
-             send one message for each event"
+             commonest reason: not JSON, such as partition 2 offset 17. Hint: it is an array: send one message for each event"
         );
         assert_eq!(log.read(12, 0), None);
         assert_eq!(log.topic.end(), None, "half of them");

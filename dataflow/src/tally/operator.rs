@@ -131,6 +131,8 @@ impl Bench {
                 return Err(self.verdicts.over(self.next, self.allowed));
             }
         }
+        // Some of it is said when a while is over.
+        log(self.verdicts.add(Vec::new(), now));
         let counted = self.verdicts.counted();
         let read = counted.messages - self.before.messages;
         self.waits = self.waits && read < SMALL && frontier.is_some();

@@ -159,7 +159,12 @@ impl Verdicts {
             let (letters, example) = (count(tally.counted), example_of(&tally.sample));
             format!("{letters} × {topic}: {what} ({example})")
         });
-        named.collect()
+        let mut named: Vec<_> = named.collect();
+        let others = most.iter().skip(NAMED).map(|tally| tally.counted).sum();
+        if others > 0 {
+            named.push(format!("{} × others", count(others)));
+        }
+        named
     }
 }
 
