@@ -228,7 +228,15 @@ fn check_end(scene: &Scene) {
         offsets.insert(topic.trim_start_matches(&scene.prefix), of_topic);
     }
     progress.insert("offsets", offsets);
-    for of_the_run in ["generation", "ended", "holder", "writers", "reaching", "log"] {
+    for of_the_run in [
+        "generation",
+        "ended",
+        "holder",
+        "definitions",
+        "writers",
+        "reaching",
+        "log",
+    ] {
         progress.remove(of_the_run);
     }
     let mut shown = shown[0].clone();
