@@ -317,6 +317,27 @@ impl Kafka {
         Transaction(producer)
     }
 
+    /// Sends values to partition 0 in one batch, compressed by this codec (or `none`).
+    ///
+    /// # Panics
+    /// When they cannot be sent.
+    pub fn send_batch(&self, topic: &str, codec: &str, values: &[Vec<u8>]) {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .set("compression.type", codec)
+            // Long enough that all of it is queued before any of it is sent.
+            .set("linger.ms", "1000")
+            .create()
+            .expect("a producer");
+        for value in values {
+            let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
+            record.partition = Some(0);
+            record.payload = Some(value);
+            send(&producer, record);
+        }
+        producer.flush(PATIENCE).expect("acknowledgements");
+    }
+
     /// Waits until all queued messages are acknowledged.
     ///
     /// # Panics

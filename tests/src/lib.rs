@@ -28,6 +28,7 @@ pub mod process;
 pub mod samples;
 pub mod scene;
 pub mod secured;
+pub mod segment;
 pub mod services;
 pub mod sqlite;
 pub mod watcher;

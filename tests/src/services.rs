@@ -143,6 +143,22 @@ impl Services {
         })
     }
 
+    /// The file in which a broker of these services keeps a partition that has one replica,
+    /// and not much in it.
+    ///
+    /// # Panics
+    /// When no broker here has it.
+    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
+        let home = self.directory.clone();
+        let home = home.unwrap_or_else(|| workspace().join("target/services"));
+        let file = format!("data/{topic}-{partition}/00000000000000000000.log");
+        let files = ["kafka-1", "kafka-2"].map(|node| home.join(node).join(&file));
+        let found = files.iter().find(|file| file.exists());
+        found
+            .unwrap_or_else(|| panic!("{topic}/{partition} is in none of {files:?}"))
+            .clone()
+    }
+
     /// Starts all nodes and waits until they answer. No harm if they run.
     pub fn start_all(&self) {
         self.command(&["start"]);

@@ -68,7 +68,11 @@ fn a_topic_is_known_by_the_last_message_of_each_partition() {
         // Another topic under its name, longer; and with one partition only.
         for (partitions, count, said) in [
             (2, 150, "partition 0 has another message at offset 119"),
-            (2, 119, "partition 0 was read up to offset 120, and now it ends at 119"),
+            (
+                2,
+                119,
+                "partition 0 was read up to offset 120, and now it ends at 119",
+            ),
         ] {
             scene.kafka.recreate(&topic, partitions);
             scene.produce(&lines(count));

@@ -23,6 +23,8 @@ pub enum Contestant {
     TidemarkTwo,
     /// Tidemark, one worker, without checkpoints
     TidemarkBare,
+    /// Tidemark, one worker, checkpoints on, without comparing the checksums of batches
+    TidemarkUnchecked,
     /// Tidemark, one worker, checkpoints on, into an SQLite file instead of MongoDB
     TidemarkSqlite,
     /// Tidemark, two processes of one worker each, checkpoints on
@@ -103,6 +105,7 @@ impl Contestant {
             Contestant::Tidemark => "tidemark",
             Contestant::TidemarkTwo => "tidemark, two workers",
             Contestant::TidemarkBare => "tidemark, no checkpoints",
+            Contestant::TidemarkUnchecked => "tidemark, no checksums",
             Contestant::TidemarkSqlite => "tidemark, SQLite",
             Contestant::TidemarkPair => "tidemark, two processes",
             Contestant::Spark => "spark",
@@ -202,6 +205,7 @@ impl Contestant {
             Contestant::Tidemark | Contestant::TidemarkSqlite => tidemark(&["-w", "1"], true),
             Contestant::TidemarkTwo => tidemark(&["-w", "2"], true),
             Contestant::TidemarkBare => tidemark(&["-w", "1"], false),
+            Contestant::TidemarkUnchecked => tidemark(&["-w", "1", "-X", "check.crcs=false"], true),
             Contestant::TidemarkPair => tidemark(&["supervise", "-n", "2", "-w", "1", "--"], true),
             Contestant::Spark => peer("spark"),
             Contestant::Flink => peer("flink"),

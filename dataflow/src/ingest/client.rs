@@ -38,6 +38,11 @@ const FIXED: [(&str, &str); 4] = [
 /// answers, and so whether the partition is idle.
 const STATISTICS: (&str, &str) = ("statistics.interval.ms", "1000");
 
+/// Whether the checksums of batches are compared.
+const CHECKSUMS: &str = "check.crcs";
+/// Whether messages of transactions are read that are open, or were aborted.
+const ISOLATION: &str = "isolation.level";
+
 /// What a reader may fetch ahead, over all its partitions: the client's own
 /// limits are for each partition.
 const AHEAD_KBYTES: usize = 128 * 1_024;
@@ -79,6 +84,8 @@ impl Connection {
             // Needed by the client, though no group is ever joined.
             .set("group.id", "tidemark")
             .set("fetch.error.backoff.ms", "100")
+            // By the client's default, a byte that flipped on a broker's disk is read.
+            .set(CHECKSUMS, "true")
             .set("reconnect.backoff.max.ms", "2000")
             .set("allow.auto.create.topics", "false");
         for (key, value) in defaults {
@@ -93,6 +100,30 @@ impl Connection {
         }
         config.set_log_level(RDKafkaLogLevel::Warning);
         config
+    }
+
+    /// What some of the properties that the user gave cost, as sentences.
+    pub fn warnings(&self) -> Vec<String> {
+        // What the client makes of a value that it may be given in several ways.
+        let Ok(config) = self.asker().create_native_config() else {
+            return Vec::new();
+        };
+        let is = |name: &str, value: &str| config.get(name).is_ok_and(|set| set == value);
+        let mut warnings = Vec::new();
+        if is(CHECKSUMS, "false") {
+            warnings.push(format!(
+                "Kafka property {CHECKSUMS}=false: messages that were damaged on a broker's disk \
+                 or on the way are not noticed. They are counted as they are, or are dead letters \
+                 as if a producer had sent them so"
+            ));
+        }
+        if is(ISOLATION, "read_uncommitted") {
+            warnings.push(format!(
+                "Kafka property {ISOLATION}=read_uncommitted: messages of transactions that are \
+                 aborted are counted too"
+            ));
+        }
+        warnings
     }
 
     /// The configuration of a consumer that only asks questions.
@@ -198,6 +229,22 @@ struct End {
     stable: i64,
     /// When its broker was last heard to answer.
     heard: Option<Instant>,
+    /// The next offset that the client asks for: beyond that of its next message where
+    /// transactions that were aborted are passed.
+    fetching: i64,
+    /// How often its broker has answered anything.
+    answers: u64,
+}
+
+/// What a partition's log holds beyond an offset.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    /// Where it ends, as far as it can be read.
+    pub(super) end: i64,
+    /// The next offset that the client asks for.
+    pub(super) fetching: i64,
+    /// How often its broker has answered anything.
+    pub(super) answers: u64,
 }
 
 /// A broker that is asked for messages answers at least this often, be it that
@@ -240,6 +287,18 @@ impl Context {
         self.heard_end(topic, partition).is_some_and(|end| {
             let heard = end.heard.is_some_and(|heard| heard.elapsed() < STALE);
             heard && end.offset <= offset
+        })
+    }
+
+    /// What can be read of a partition from an offset on, if there is anything, and its
+    /// broker answers.
+    pub(super) fn ahead(&self, topic: &str, partition: i32, offset: i64) -> Option<Ahead> {
+        let end = self.heard_end(topic, partition)?;
+        let heard = end.heard.is_some_and(|heard| heard.elapsed() < STALE);
+        (heard && end.stable > offset).then_some(Ahead {
+            end: end.stable,
+            fetching: end.fetching,
+            answers: end.answers,
         })
     }
 
@@ -314,11 +373,11 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         self.heard.fetch_add(1, Ordering::Relaxed);
-        let answering: Vec<i32> = statistics
+        let answering: HashMap<i32, u64> = statistics
             .brokers
             .values()
             .filter(|broker| broker.state == "UP" && (0..ANSWERS).contains(&broker.rxidle))
-            .map(|broker| broker.nodeid)
+            .map(|broker| (broker.nodeid, broker.rx))
             .collect();
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, topic) in statistics.topics {
@@ -326,7 +385,8 @@ impl ClientContext for Context {
             for (partition, state) in topic.partitions {
                 if partition >= 0 && state.hi_offset >= 0 {
                     let asked = state.fetch_state == "active";
-                    let heard = asked && answering.contains(&state.broker);
+                    let answers = answering.get(&state.broker).copied();
+                    let heard = asked && answers.is_some();
                     let end = End {
                         offset: state.hi_offset,
                         // Of brokers without transactions it is not known.
@@ -335,6 +395,8 @@ impl ClientContext for Context {
                             _ => state.hi_offset,
                         },
                         heard: heard.then(Instant::now),
+                        fetching: state.next_offset,
+                        answers: answers.unwrap_or(0),
                     };
                     known.insert(partition, end);
                 }
@@ -358,6 +420,38 @@ mod tests {
         connection
             .prober()
             .map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+    }
+
+    #[test]
+    fn checksums_are_compared_unless_it_is_asked_not_to_and_then_it_is_said() {
+        let connection = |properties: &[(&str, &str)]| Connection {
+            brokers: "localhost:1".to_owned(),
+            properties: properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        for given in [&[][..], &[("check.crcs", "true")]] {
+            let connection = connection(given);
+            let reader = connection.reader(1, Duration::from_millis(100));
+            assert_eq!(reader.get("check.crcs"), Some("true"));
+            assert_eq!(connection.warnings(), Vec::<String>::new());
+        }
+        for off in ["false", "0", "F"] {
+            let connection = connection(&[("check.crcs", off)]);
+            let reader = connection.reader(1, Duration::from_millis(100));
+            assert_eq!(reader.get("check.crcs"), Some(off));
+            let warnings = connection.warnings();
+            assert!(
+                warnings[0].starts_with("Kafka property check.crcs=false: "),
+                "{warnings:?}"
+            );
+        }
+        let warnings = connection(&[("isolation.level", "read_uncommitted")]).warnings();
+        assert!(
+            warnings[0].contains("aborted are counted too"),
+            "{warnings:?}"
+        );
     }
 
     #[test]

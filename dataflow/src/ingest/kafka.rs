@@ -12,6 +12,7 @@
 use super::client::{Connection, Context, serve};
 use super::difference::Difference;
 use super::discovery::{Discovery, Found, owner};
+use super::fault;
 use super::inquiry::Inquiry;
 use super::last_read;
 use super::partition::Partition;
@@ -35,6 +36,9 @@ const TURN: usize = 1_024;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long it may take to say who leads partitions, of which it has just been told.
 const LEADERS: Duration = Duration::from_secs(1);
+
+/// How often it is looked for partitions that do not get on.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What to do when Kafka has deleted messages before they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub struct KafkaSource {
     version: u64,
     first: usize,
     paused: bool,
+    /// When it was last looked for partitions that do not get on.
+    looked: Instant,
 }
 
 impl KafkaSource {
@@ -116,6 +122,7 @@ impl KafkaSource {
             version: 0,
             first: 0,
             paused: false,
+            looked: Instant::now(),
         })
     }
 
@@ -141,6 +148,7 @@ impl KafkaSource {
     /// Reads all partitions from where they stand.
     fn assign(&mut self) -> Result<(), SourceError> {
         self.consumer.assign(&self.list()?).map_err(client)?;
+        self.partitions.iter_mut().for_each(Partition::is_assigned);
         // A queue stays split off through later assignments. What arrives before
         // it is comes through the main queue, see `serve_client`.
         for partition in &mut self.partitions {
@@ -160,6 +168,22 @@ impl KafkaSource {
             }
             let queue = Queue::new(&self.consumer, topic, partition.partition, queue);
             partition.queue = Some(queue.ok_or_else(|| client("a partition has no queue"))?);
+        }
+        Ok(())
+    }
+
+    /// Looks for partitions that do not get on, from time to time.
+    fn look_for_stalls(&mut self) -> Result<(), SourceError> {
+        if self.paused || self.looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        let context = self.consumer.context();
+        for partition in &mut self.partitions {
+            let topic = &self.share.topics[partition.topic];
+            if let Some(fault) = partition.stalled(topic, context) {
+                return Err(fault.error(topic, partition.partition, partition.next));
+            }
         }
         Ok(())
     }
@@ -194,6 +218,8 @@ impl KafkaSource {
         let mut again = false;
         let mut fatal = Ok(());
         serve(&self.consumer, |event| match event {
+            // It comes again, behind what is reported here.
+            Ok(_) if again => {}
             Ok(message) => {
                 let mut topics = share.topics.iter();
                 let topic = topics.position(|name| name == message.topic());
@@ -209,13 +235,20 @@ impl KafkaSource {
                         key: message.key(),
                         value: message.payload(),
                     };
-                    partition.heard = Instant::now();
-                    partition.take(&fetched, each);
+                    partition.is_heard();
+                    if let Err(fault) = partition.take(&fetched, each) {
+                        let (number, next) = (partition.partition, partition.next);
+                        fatal = Err(fault.error(message.topic(), number, next));
+                        again = true;
+                    }
                 }
             }
             // Of which topic is not said: with a new assignment it comes again,
             // through the queue of its partition.
             Err(KafkaError::PartitionEOF(_)) => again = true,
+            Err(KafkaError::MessageConsumption(code)) if fault::is_of_messages(code) => {
+                again = true;
+            }
             Err(KafkaError::MessageConsumptionFatal(code)) => fatal = Err(client(code)),
             // The context has told it, and the client goes on by itself.
             Err(error) => tracing::debug!("Kafka: {error}"),
@@ -315,9 +348,9 @@ impl Source for KafkaSource {
                     more |= read >= turn && turn > 0;
                     budget = budget.saturating_sub(read);
                 }
-                Err(code) => {
+                Err(fault) => {
                     let topic = &self.share.topics[partition.topic];
-                    if partition.complain(topic, code, self.consumer.context())? {
+                    if partition.complain(topic, &fault, self.consumer.context())? {
                         self.expired(index)?;
                         break;
                     }
@@ -326,6 +359,7 @@ impl Source for KafkaSource {
             }
         }
         self.first = (self.first + 1) % count.max(1);
+        self.look_for_stalls()?;
 
         let done = |p: &Partition| p.waiting.is_empty() && (p.reached_end || p.next >= p.found_end);
         if self.share.until_caught_up && self.partitions.iter().all(done) {
@@ -341,7 +375,7 @@ impl Source for KafkaSource {
         self.paused = paused;
         for partition in &mut self.partitions {
             // While it was paused, its silence was ours.
-            partition.heard = Instant::now();
+            partition.is_heard();
         }
     }
 

@@ -7,7 +7,7 @@
 //! looked up when a run begins.
 
 use super::client::{Connection, Context};
-use super::queue::{Next, Queue};
+use super::queue::{Next, Queue, Reported};
 use super::source::SourceError;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -98,7 +98,10 @@ pub fn look_up(
                 }
                 Next::Message(_)
                 | Next::End(_)
-                | Next::Error(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Found::Nothing,
+                | Next::Error(Reported {
+                    code: Code::AutoOffsetReset | Code::OffsetOutOfRange,
+                    ..
+                }) => Found::Nothing,
                 // The client tries again.
                 Next::Error(_) => return,
             };

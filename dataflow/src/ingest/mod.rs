@@ -18,6 +18,7 @@ mod describe;
 pub mod difference;
 pub mod discovery;
 mod ends;
+mod fault;
 mod flight;
 pub mod gate;
 pub mod identity;

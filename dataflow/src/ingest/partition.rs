@@ -2,15 +2,20 @@
 //! Kafka reports of it.
 
 use super::answers::Fingerprint;
-use super::client::Context;
+use super::client::{Ahead, Context};
 use super::discovery::Found;
+use super::fault::{Fault, Verdict};
 use super::last_read;
 use super::queue::{Fetched, Next, Queue};
 use super::source::{Message, SourceError, Taken};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use sinks::LastRead;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+/// How long a broker may deliver nothing of a log that goes on, while it answers so often:
+/// one that throttles the client answers less often.
+const STALL: Duration = Duration::from_secs(20);
+const ANSWERS: u64 = 30;
 
 /// One partition that this worker reads.
 pub(super) struct Partition {
@@ -40,6 +45,10 @@ pub(super) struct Partition {
     pub(super) waiting: VecDeque<Waiting>,
     /// What the client has passed behind them.
     passed: i64,
+    /// The first and the last offset that have come since it was assigned.
+    come: Option<(i64, i64)>,
+    /// Since when nothing comes although the log goes on, and what was known of that then.
+    stalled: Option<(Instant, Ahead)>,
     pub(super) queue: Option<Queue>,
 }
 
@@ -93,6 +102,8 @@ impl Partition {
             fingerprint: 0,
             waiting: VecDeque::new(),
             passed: found.low,
+            come: None,
+            stalled: None,
             queue: None,
         }
     }
@@ -116,49 +127,105 @@ impl Partition {
     }
 
     /// Reads what the client has fetched, until it weighs `budget` or there is nothing
-    /// more. Returns what it weighs; or what Kafka reports instead of the next message.
+    /// more. Returns what it weighs; or what is wrong with the partition. Nothing is taken
+    /// up that comes behind what cannot be read.
     pub(super) fn read(
         &mut self,
         budget: usize,
         each: &mut dyn FnMut(Message<'_>) -> Taken,
-    ) -> Result<usize, Code> {
+    ) -> Result<usize, Fault> {
         let mut read = self.take_waiting(budget, each);
         // Out of the partition while it is read, so that both can be used.
         let Some(mut queue) = self.queue.take() else {
             return Ok(read);
         };
-        let mut error = None;
-        while read < budget && self.waiting.is_empty() && error.is_none() {
+        let mut fault: Option<Fault> = None;
+        let ends = |fault: &Option<Fault>| fault.as_ref().is_some_and(|f| f.verdict().ends());
+        while read < budget && self.waiting.is_empty() && fault.is_none() {
             let count = queue.take(budget - read, |next| match next {
-                Next::Message(message) => {
-                    if let Taken::Weighing(weight) = self.take(&message, each) {
-                        read += weight;
-                    }
-                }
+                _ if ends(&fault) => {}
+                Next::Message(message) => match self.take(&message, each) {
+                    Ok(Taken::Weighing(weight)) => read += weight,
+                    Ok(Taken::Later) => {}
+                    Err(backwards) => fault = Some(backwards),
+                },
                 Next::End(offset) => {
                     self.reached_end = true;
                     self.at_end = true;
                     self.pass_to(offset);
                 }
-                // The first of a batch is the one that counts.
-                Next::Error(code) => error = error.or(Some(code)),
+                // Of several, the first that ends the run is the one that counts.
+                Next::Error(reported) => {
+                    let reported = Fault::Reported(reported);
+                    if fault.is_none() || reported.verdict().ends() {
+                        fault = Some(reported);
+                    }
+                }
             });
             if count == 0 {
                 break;
             }
-            self.heard = Instant::now();
+            self.is_heard();
         }
         self.queue = Some(queue);
-        error.map_or(Ok(read), Err)
+        fault.map_or(Ok(read), Err)
+    }
+
+    /// It is assigned anew: what was fetched before may come once more.
+    pub(super) fn is_assigned(&mut self) {
+        self.come = None;
+    }
+
+    /// Something has come of it, or may come from now on.
+    pub(super) fn is_heard(&mut self) {
+        self.heard = Instant::now();
+        self.stalled = None;
+    }
+
+    /// Checks that offsets grow, since the client delivers them as they are in the log.
+    /// Only after a new assignment may it begin again, where it had begun after that.
+    fn check_order(&mut self, offset: i64) -> Result<(), Fault> {
+        self.come = match self.come {
+            None => Some((offset, offset)),
+            Some((first, last)) if offset > last || offset <= first => {
+                Some((first.min(offset), offset))
+            }
+            Some((_, after)) => return Err(Fault::Backwards { offset, after }),
+        };
+        Ok(())
+    }
+
+    /// Whether it has stalled: for a while, its broker has answered and delivered nothing,
+    /// although the log goes on. To be called from time to time while it is read.
+    pub(super) fn stalled(&mut self, topic: &str, context: &Context) -> Option<Fault> {
+        let ahead = context.ahead(topic, self.partition, self.next);
+        let Some(ahead) = ahead.filter(|_| self.waiting.is_empty()) else {
+            self.stalled = None;
+            return None;
+        };
+        let known = self
+            .stalled
+            .filter(|(_, then)| then.fetching == ahead.fetching);
+        let (since, then) = known.unwrap_or((Instant::now(), ahead));
+        self.stalled = Some((since, then));
+        let (time, answers) = (since.elapsed(), ahead.answers.saturating_sub(then.answers));
+        (time >= STALL && answers >= ANSWERS).then(|| Fault::Nothing {
+            end: ahead.end,
+            seconds: time.as_secs(),
+        })
     }
 
     /// Takes a message up that has come of it, or lets it wait behind those that
     /// wait already. Returns what it weighs.
+    ///
+    /// # Errors
+    /// When its offset cannot be right.
     pub(super) fn take(
         &mut self,
         message: &Fetched<'_>,
         each: &mut dyn FnMut(Message<'_>) -> Taken,
-    ) -> Taken {
+    ) -> Result<Taken, Fault> {
+        self.check_order(message.offset)?;
         self.at_end = false;
         let taken = match self.waiting.is_empty() {
             true => self.offer(message, each),
@@ -167,7 +234,7 @@ impl Partition {
         if taken == Taken::Later {
             self.waiting.push_back(Waiting::from(message));
         }
-        taken
+        Ok(taken)
     }
 
     /// Takes up what waits, as far as it may be by now. Returns what it weighs.
@@ -237,80 +304,30 @@ impl Partition {
             && context.is_end(topic, self.partition, self.next)
     }
 
-    /// What follows from an error that Kafka reports of this partition: whether
-    /// its next message is not there any more, or else whether to read on.
+    /// What follows from something that is wrong with this partition: whether its next
+    /// message is not there any more, or else whether to read on.
     ///
     /// # Errors
     /// When reading on would lose messages, or would never get on.
     pub(super) fn complain(
         &self,
         topic: &str,
-        code: Code,
+        fault: &Fault,
         context: &Context,
     ) -> Result<bool, SourceError> {
-        let error = KafkaError::MessageConsumption(code);
-        match Verdict::of(code) {
+        match fault.verdict() {
             Verdict::Missing => Ok(true),
-            Verdict::Refused => {
-                let hint = match code {
-                    Code::NotImplemented => {
-                        ". Its messages are compressed in a way that this build cannot read; it \
-                         reads gzip, snappy and lz4"
-                    }
-                    _ => "",
-                };
-                Err(self.refused(topic, format!("{error}{hint}")))
+            Verdict::Refused | Verdict::Damaged => {
+                Err(fault.error(topic, self.partition, self.next))
             }
             Verdict::Wait => {
                 let partition = self.partition;
-                let complaint = format!("Kafka: topic {topic} partition {partition}: {error}");
+                let complaint = format!("Kafka: topic {topic} partition {partition}: {fault}");
                 if context.is_news(&complaint) {
                     tracing::warn!("{complaint}; going on when it is back");
                 }
                 Ok(false)
             }
-        }
-    }
-
-    /// The error that ends the run: it cannot go on at its next offset.
-    pub(super) fn refused(&self, topic: &str, detail: String) -> SourceError {
-        SourceError::Refused {
-            topic: topic.to_owned(),
-            partition: self.partition,
-            offset: self.next,
-            detail,
-        }
-    }
-}
-
-/// What an error of a partition means.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Verdict {
-    /// It passes by itself.
-    Wait,
-    /// The offset is not there (any more).
-    Missing,
-    /// It will be the same for ever.
-    Refused,
-}
-
-impl Verdict {
-    fn of(code: Code) -> Verdict {
-        match code {
-            Code::AutoOffsetReset | Code::OffsetOutOfRange => Verdict::Missing,
-            Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed
-                | Code::SaslAuthenticationFailed
-                | Code::UnsupportedSASLMechanism
-                // Batches that cannot be unpacked: the client would skip them, or
-                // try for ever.
-                | Code::NotImplemented
-                | Code::BadCompression
-                | Code::BadMessage
-                | Code::InvalidMessage
-                | Code::MessageSizeTooLarge => Verdict::Refused,
-            _ => Verdict::Wait,
         }
     }
 }
@@ -335,7 +352,10 @@ mod tests {
             key: None,
             value: None,
         };
-        partition.take(&message, &mut |_| Taken::Later);
+        assert_eq!(
+            partition.take(&message, &mut |_| Taken::Later),
+            Ok(Taken::Later)
+        );
         // The client tells where it has got to while the message waits.
         partition.pass_to(18);
         let mut taken = Vec::new();
@@ -360,11 +380,15 @@ mod tests {
         });
         let message = Fetched {
             offset: 17,
+            leader_epoch: -1,
             timestamp: 0,
             key: None,
             value: None,
         };
-        partition.take(&message, &mut |_| Taken::Later);
+        assert_eq!(
+            partition.take(&message, &mut |_| Taken::Later),
+            Ok(Taken::Later)
+        );
         // The client reports the end once.
         partition.pass_to(20);
         partition.take_waiting(10, &mut |_| Taken::Later);
@@ -374,27 +398,39 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_waited_for_and_what_does_not_is_told() {
+    fn offsets_grow_unless_it_is_assigned_anew() {
         let mut partition = Partition::new(&Found {
             topic: 0,
             partition: 3,
-            low: 17,
-            high: 20,
-            end: 20,
+            low: 0,
+            high: 40,
+            end: 40,
         });
-        partition.started = true;
-        let complain = |code| partition.complain("sales", code, &Context::default());
-        assert_eq!(complain(Code::BrokerTransportFailure), Ok(false));
-        assert_eq!(complain(Code::NotLeaderForPartition), Ok(false));
-        assert_eq!(complain(Code::AutoOffsetReset), Ok(true));
-        for code in [Code::NotImplemented, Code::BadMessage] {
-            let error = complain(code).unwrap_err().to_string();
-            assert!(
-                error.starts_with("topic sales partition 3: Kafka refuses to go on at offset 17"),
-                "{error}"
-            );
+        let come = |partition: &mut Partition, offset| {
+            let message = Fetched {
+                offset,
+                leader_epoch: -1,
+                timestamp: 0,
+                key: None,
+                value: None,
+            };
+            partition.take(&message, &mut |_| Taken::Weighing(1))
+        };
+        for offset in [3, 4, 9] {
+            assert_eq!(come(&mut partition, offset), Ok(Taken::Weighing(1)));
         }
-        let zstd = complain(Code::NotImplemented).unwrap_err().to_string();
-        assert!(zstd.contains("it reads gzip"), "{zstd}");
+        // What was fetched for the assignment before may come first, then all of it again.
+        partition.is_assigned();
+        for (offset, weight) in [(10, 1), (11, 1), (10, 0), (11, 0), (12, 1)] {
+            assert_eq!(come(&mut partition, offset), Ok(Taken::Weighing(weight)));
+        }
+        assert_eq!(
+            come(&mut partition, 11),
+            Err(Fault::Backwards {
+                offset: 11,
+                after: 12
+            })
+        );
+        assert_eq!(partition.next, 13);
     }
 }

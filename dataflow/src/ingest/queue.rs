@@ -52,7 +52,17 @@ pub(super) enum Next<'a> {
     /// The end of the partition, for now, at this offset.
     End(i64),
     /// Something went wrong.
-    Error(RDKafkaErrorCode),
+    Error(Reported),
+}
+
+/// What the client reports instead of the next message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reported {
+    pub(super) code: RDKafkaErrorCode,
+    /// The offset that it is about, or a negative number.
+    pub(super) offset: i64,
+    /// What the client says of it.
+    pub(super) detail: String,
 }
 
 impl Queue {
@@ -176,22 +186,29 @@ impl Message {
         // SAFETY: the message is destroyed no earlier than `self` is dropped, and nobody
         // else has it.
         let message = unsafe { &*self.0 };
-        match message.err {
-            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-                return Next::End(message.offset);
-            }
-            error => return Next::Error(error.into()),
-        }
-        // SAFETY: as above; the kind of the timestamp is not asked for.
-        let timestamp = unsafe { native::rd_kafka_message_timestamp(self.0, ptr::null_mut()) };
         let bytes = |start: *mut std::ffi::c_void, length| {
             // SAFETY: the client points to so many bytes of the message, which live as
             // long as it does.
             (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length) })
         };
+        match message.err {
+            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            native::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                return Next::End(message.offset);
+            }
+            error => {
+                let detail = bytes(message.payload, message.len).unwrap_or_default();
+                return Next::Error(Reported {
+                    code: error.into(),
+                    offset: message.offset,
+                    detail: String::from_utf8_lossy(detail).into_owned(),
+                });
+            }
+        }
         // SAFETY: as above.
         let leader_epoch = unsafe { native::rd_kafka_message_leader_epoch(self.0) };
+        // SAFETY: as above; the kind of the timestamp is not asked for.
+        let timestamp = unsafe { native::rd_kafka_message_timestamp(self.0, ptr::null_mut()) };
         Next::Message(Fetched {
             offset: message.offset,
             leader_epoch,

@@ -131,6 +131,22 @@ pub enum SourceError {
     /// The log is another one than was read.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// What the broker holds cannot be what producers have sent.
+    #[error(
+        "topic {topic} partition {partition}: the log is damaged at offset {offset}: {detail}. \
+         Nothing from there on is read. Make a replica that is whole the partition's leader, and \
+         start again; docs/operations.md says what to do where there is none"
+    )]
+    Damaged {
+        /// Full name of the topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The first offset that cannot be read.
+        offset: i64,
+        /// How that shows.
+        detail: String,
+    },
     /// The Kafka client itself failed.
     #[error("the Kafka client failed: {0}")]
     Client(String),

@@ -19,6 +19,7 @@ use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings, Source};
 use crate::embedded::Shop;
+use crate::ingest::client::Connection;
 use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
 use crate::ingest::gate::Gate;
 use crate::ingest::identity::Readers;
@@ -84,6 +85,9 @@ fn operate(
     let readers = Readers::new(&catalog, &topics);
     // It connects while the database is made ready.
     let kafka = setup::connection(&settings.source);
+    for warning in kafka.iter().flat_map(Connection::warnings) {
+        tracing::warn!("{warning}");
+    }
     let prober = kafka
         .as_ref()
         .map(|kafka| Prober::new(kafka, Arc::clone(&topics), readers.clone()));

@@ -374,6 +374,7 @@ mod tests {
         let before = Before {
             targets: BTreeMap::from([((0, 3), 8)]),
             last_read: BTreeMap::from([((0, 3), mark(8).last_read.unwrap())]),
+            limits: BTreeMap::new(),
         };
         let story = run(before, true, 2, &[Some(5), Some(9)]);
         let expected = [
