@@ -68,7 +68,7 @@ pub struct Row {
 }
 
 /// Why an event is in no row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// It could not be decoded.
     Malformed,

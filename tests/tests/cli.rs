@@ -100,10 +100,12 @@ fn views_are_listed() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_what_it_takes() {
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--no-such-flag"], "--no-such-flag"),
         (&["--epoch", "soon"], "--epoch"),
         (&["--on-expired", "ignore"], "--on-expired"),
+        (&["--max-dead-letters", "many"], "--max-dead-letters"),
+        (&["--max-dead-letters", "101%"], "--max-dead-letters"),
         (&["-w", "none"], "-w"),
         (&["-w", "0"], "-w"),
         (&["-X", "no-equals-sign"], "-X"),

@@ -9,6 +9,7 @@ mod supervision;
 use std::{ffi::OsString, time::Duration};
 
 use super::*;
+use crate::tally::Limit;
 
 const KNOWN: [KnownView<'static>; 2] = [
     KnownView {
@@ -174,6 +175,19 @@ fn the_file_has_views_and_properties() {
     let three_hours = Lateness::Within(Duration::from_secs(3 * 3600));
     assert_eq!(settings.views["log_analysis"].lateness, Some(three_hours));
     assert_eq!(settings.views["log_analysis"].window, None);
+}
+
+#[test]
+fn dead_letters_are_limited_by_a_number_or_a_share_in_any_layer() {
+    let (_file, path) = file("max_dead_letters = 100\n");
+    let limit = |args: &[&str], env: &[(&str, &str)]| settings(args, env).max_dead_letters;
+    let share = [("TIDEMARK_MAX_DEAD_LETTERS", "0.5%")];
+    assert_eq!(limit(&[], &[]), None);
+    assert_eq!(limit(&["--config", &path], &[]), Some(Limit::Letters(100)));
+    let from_environment = limit(&["--config", &path], &share);
+    assert_eq!(from_environment, Some(Limit::Millionths(5_000)));
+    let flag = ["--config", &path, "--max-dead-letters", "0"];
+    assert_eq!(limit(&flag, &share), Some(Limit::Letters(0)));
 }
 
 #[test]

@@ -111,14 +111,11 @@ impl Counting {
                 let what = what.to_owned();
                 Kind::Malformed { topic, what }
             }
-            Some(view) => {
-                let reason = letter.reason.as_str().to_owned();
-                Kind::Refused {
-                    topic,
-                    view,
-                    reason,
-                }
-            }
+            Some(view) => Kind::Refused {
+                topic,
+                view,
+                reason: letter.reason,
+            },
         };
         let counted = u64::from(self.counts);
         if let Some(tally) = self.letters.get_mut(&kind) {

@@ -100,8 +100,8 @@ pub enum Kind {
         topic: usize,
         /// Number of the view.
         view: usize,
-        /// The reason, as it is written.
-        reason: String,
+        /// The reason.
+        reason: Reason,
     },
 }
 
@@ -116,7 +116,7 @@ impl Kind {
     /// Whether a view has refused them as being from the future.
     pub(super) fn is_from_the_future(&self, of_view: usize) -> bool {
         matches!(self, Kind::Refused { view, reason, .. }
-            if *view == of_view && *reason == Reason::FromTheFuture.as_str())
+            if *view == of_view && *reason == Reason::FromTheFuture)
     }
 }
 

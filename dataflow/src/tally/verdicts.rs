@@ -151,7 +151,7 @@ impl Verdicts {
                 Kind::Malformed { what, .. } => what.clone(),
                 Kind::Refused { view, reason, .. } => {
                     let view = self.names.views.get(*view).map_or("?", |(name, ..)| name);
-                    format!("{reason} for {view}")
+                    format!("{} for {view}", reason.as_str())
                 }
             };
             let topic = self.names.topics.get(tally.kind.topic());

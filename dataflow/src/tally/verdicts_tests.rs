@@ -93,7 +93,7 @@ fn events_from_the_future_have_an_example() {
     let kind = Kind::Refused {
         topic: 0,
         view: 0,
-        reason: Reason::FromTheFuture.as_str().to_owned(),
+        reason: Reason::FromTheFuture,
     };
     let mut letters = letters(kind, 1_000, 1_000, 3);
     letters.sample.more = Some("its timestamp is 48h ahead of its message".to_owned());
