@@ -407,6 +407,16 @@ fn progress_comes_back() {
                 "final_until": DateTime::from_millis(START),
             }},
             "updated_at": DateTime::from_millis(START),
+            "log": {
+                "cluster_id": "a-cluster",
+                "topic_ids": {"shop.orders.v1": "a-topic"},
+                "last_read": {"shop.orders.v1": {"17": {
+                    "offset": (1_i64 << 50) - 1,
+                    "timestamp": START,
+                    "leader_epoch": 3_i64,
+                    "hash": null,
+                }}},
+            },
         }]
     );
 }

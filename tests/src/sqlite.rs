@@ -118,6 +118,14 @@ fn text(column: &str, text: &str) -> Bson {
         views
             .and_then(|views| moments_of(&views))
             .map_or_else(whole, Bson::Document)
+    } else if column == "log" {
+        match serde_json::from_str(text)
+            .ok()
+            .and_then(|log| longs_of(&log))
+        {
+            Some(log @ Bson::Document(_)) => log,
+            _ => whole(),
+        }
     } else if column == "revenue" {
         text.parse().map_or_else(|_| whole(), Bson::Decimal128)
     } else {
@@ -150,6 +158,22 @@ fn moments_of(texts: &Document) -> Option<Document> {
     Some(document)
 }
 
+/// JSON, with longs.
+fn longs_of(json: &serde_json::Value) -> Option<Bson> {
+    use serde_json::Value;
+    Some(match json {
+        Value::Null => Bson::Null,
+        Value::Number(number) => Bson::Int64(number.as_i64()?),
+        Value::String(text) => Bson::String(text.clone()),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, value)| Some((name.clone(), longs_of(value)?)));
+            Bson::Document(fields.collect::<Option<Document>>()?)
+        }
+        Value::Bool(_) | Value::Array(_) => return None,
+    })
+}
+
 /// `{topic: {partition: offset}}`, with longs.
 fn offsets_of(json: &serde_json::Value) -> Option<Document> {
     let mut document = Document::new();
@@ -178,11 +202,12 @@ mod tests {
                      total INTEGER, average REAL, final INTEGER, updated_at TEXT);
                  INSERT INTO customer_analysis VALUES ('x', '1970-01-01T00:00:00.000Z',
                      '1970-01-02T00:00:00.000Z', 2, 2.0, 0, 'soon');
-                 CREATE TABLE progress (_id TEXT, offsets TEXT, views TEXT);
+                 CREATE TABLE progress (_id TEXT, offsets TEXT, views TEXT, log TEXT);
                  INSERT INTO progress VALUES ('tidemark', '{\"t\":{\"0\":5}}',
                      '{\"v\":{\"watermark\":\"1970-01-01T00:00:01.500Z\",
-                     \"final_until\":\"1970-01-01T00:00:00.000Z\"}}');
-                 INSERT INTO progress VALUES ('unlike', '[]', '{\"v\":{\"watermark\":1500}}');
+                     \"final_until\":\"1970-01-01T00:00:00.000Z\"}}',
+                     '{\"cluster_id\":\"c\",\"last_read\":{\"t\":{\"0\":{\"offset\":4,\"hash\":null}}}}');
+                 INSERT INTO progress VALUES ('unlike', '[]', '{\"v\":{\"watermark\":1500}}', '[]');
                  CREATE TABLE revenue_analysis (revenue TEXT);
                  INSERT INTO revenue_analysis VALUES ('12.50'), ('much');",
             )
@@ -215,11 +240,16 @@ mod tests {
                             "final_until": DateTime::from_millis(0),
                         },
                     },
+                    "log": {
+                        "cluster_id": "c",
+                        "last_read": { "t": { "0": { "offset": 4i64, "hash": null } } },
+                    },
                 },
                 doc! {
                     "_id": "unlike",
                     "offsets": "[]",
                     "views": "{\"v\":{\"watermark\":1500}}",
+                    "log": "[]",
                 },
             ]
         );

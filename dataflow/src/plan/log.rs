@@ -13,42 +13,62 @@ use crate::sink::Place;
 use crate::time::SavedWatermarks;
 use sinks::{LastRead, Standing};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What earlier runs have read, by the checkpoint and by the database.
+pub struct WasRead {
+    manifest: Option<Manifest>,
+    known: Vec<Known>,
+}
+
+impl WasRead {
+    /// The newest message that was read of each partition.
+    fn newest(&self) -> BTreeMap<Place, LastRead> {
+        let mut newest: BTreeMap<Place, LastRead> = BTreeMap::new();
+        for (place, last) in self.known.iter().flat_map(|known| &known.last_read) {
+            let known = newest.entry(*place).or_insert(*last);
+            if known.offset < last.offset {
+                *known = *last;
+            }
+        }
+        newest
+    }
+}
 
 impl Sources<'_> {
-    /// The newest message that was read of each partition, where Kafka should still have it.
+    /// What earlier runs have read.
     ///
     /// # Errors
     /// When the checkpoint or the database cannot be read.
-    pub fn to_look_up(&self) -> Result<BTreeMap<Partition, LastRead>, PlanError> {
-        let (manifest, standing) = self.read_so_far()?;
-        let mut wanted: BTreeMap<Place, LastRead> = BTreeMap::new();
-        for known in self.known(manifest.as_ref(), &standing) {
-            for (place, last) in known.last_read {
-                let newest = wanted.entry(place).or_insert(last);
-                if newest.offset < last.offset {
-                    *newest = last;
-                }
-            }
-        }
-        wanted.retain(|&(topic, partition), last| {
-            let mut found = self.found.iter();
-            let found = found.find(|found| (found.topic, found.partition) == (topic, partition));
-            found.is_some_and(|found| (found.low..found.high).contains(&last.offset))
+    pub fn was_read(&self) -> Result<WasRead, PlanError> {
+        let manifest = self
+            .store
+            .map(|store| store.newest())
+            .transpose()?
+            .flatten();
+        let known = self.known(manifest.as_ref(), &self.reader.standing()?);
+        Ok(WasRead { manifest, known })
+    }
+
+    /// The newest message that was read of each partition, where Kafka should still have it.
+    pub fn to_look_up(&self, was_read: &WasRead) -> BTreeMap<Partition, LastRead> {
+        let mut wanted = was_read.newest();
+        let found = self.found.iter();
+        let found = found.map(|found| ((found.topic, found.partition), found.low..found.high));
+        let found: BTreeMap<Place, Range<i64>> = found.collect();
+        wanted.retain(|place, last| {
+            let found = found.get(place);
+            found.is_some_and(|offsets| offsets.contains(&last.offset))
         });
         let named = |((topic, partition), last): (Place, LastRead)| {
             ((self.topics[topic].clone(), partition), last)
         };
-        Ok(wanted.into_iter().map(named).collect())
+        wanted.into_iter().map(named).collect()
     }
 
     /// How the log that was read differs from the one that Kafka has, where `messages` stand
     /// at the offsets of those that were looked up.
-    ///
-    /// # Errors
-    /// When the checkpoint or the database cannot be read.
-    pub fn differences(&self, messages: &Messages) -> Result<Vec<LogDifference>, PlanError> {
-        let (manifest, standing) = self.read_so_far()?;
-        let known = self.known(manifest.as_ref(), &standing);
+    pub fn differences(&self, was_read: &WasRead, messages: &Messages) -> Vec<LogDifference> {
         let partitions = self.found.iter();
         let partitions = partitions.map(|found| ((found.topic, found.partition), found.high));
         let now = Now {
@@ -58,7 +78,8 @@ impl Sources<'_> {
             ends: partitions.collect(),
             messages,
         };
-        Ok(known.iter().flat_map(|known| now.compare(known)).collect())
+        let known = was_read.known.iter();
+        known.flat_map(|known| now.compare(known)).collect()
     }
 
     /// Decides what follows from differences: the topics, by number, whose state is dropped,
@@ -66,13 +87,16 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// When that was not asked for.
-    pub fn settle(&self, differences: Vec<LogDifference>) -> Result<BTreeSet<usize>, PlanError> {
-        let (manifest, _) = self.read_so_far()?;
+    pub fn settle(
+        &self,
+        was_read: &WasRead,
+        differences: Vec<LogDifference>,
+    ) -> Result<BTreeSet<usize>, PlanError> {
         let (mut dropped, mut said) = (BTreeSet::new(), BTreeSet::new());
         for found in differences {
             for topic in &found.topics {
                 let is_under_way = |manifest: &Manifest| self.is_being_rebuilt(manifest, *topic);
-                if manifest.as_ref().is_some_and(is_under_way) {
+                if was_read.manifest.as_ref().is_some_and(is_under_way) {
                     continue;
                 }
                 let of_topic = self.readers.of_topic(*topic);
@@ -108,57 +132,38 @@ impl Sources<'_> {
 
     /// Says what is not compared: a state that does not know of which log it is, and
     /// messages that are gone where topics have no ids.
-    ///
-    /// # Errors
-    /// When the checkpoint or the database cannot be read.
-    pub fn report_unknown(&self, messages: &Messages) -> Result<(), PlanError> {
-        let (manifest, standing) = self.read_so_far()?;
-        let mut adopting = Vec::new();
-        for known in self.known(manifest.as_ref(), &standing) {
-            let is_read = |topic: usize| {
-                known
-                    .offsets
-                    .iter()
-                    .any(|(place, read)| place.0 == topic && *read > 0)
-            };
-            let lacks_id = |topic: usize| {
-                let (name, now) = (&self.topics[topic], &self.identity.topic_ids);
-                now.contains_key(name) && !known.identity.topic_ids.contains_key(name)
-            };
-            let mut topics = 0..self.topics.len();
-            if topics.any(|topic| is_read(topic) && lacks_id(topic)) {
-                adopting.push(known.by);
-            }
-        }
+    pub fn report_unknown(&self, was_read: &WasRead, messages: &Messages) {
+        let now = &self.identity.topic_ids;
+        let adopts = |known: &&Known| {
+            let read = known.offsets.iter().filter(|(_, read)| **read > 0);
+            let mut topics = read.map(|((topic, _), _)| &self.topics[*topic]);
+            topics.any(|topic| {
+                now.contains_key(topic) && !known.identity.topic_ids.contains_key(topic)
+            })
+        };
+        let adopting = was_read.known.iter().filter(adopts);
+        let adopting: BTreeSet<&str> = adopting.map(|known| known.by.as_str()).collect();
         if !adopting.is_empty() {
-            let cluster = self
-                .identity
-                .cluster_id
-                .as_deref()
-                .unwrap_or("(without id)");
+            let cluster = self.identity.cluster_id.as_deref();
             tracing::info!(
-                "{} does not say which log was read: from now on it is that of the cluster \
-                 {cluster}, with the topics that are there",
-                adopting.join(", and ")
+                "{} does not say which log was read: from now on it is that of the cluster {}, with \
+                 the topics that are there",
+                Vec::from_iter(adopting).join(", and "),
+                cluster.unwrap_or("(without id)")
             );
         }
-        for ((topic, partition), found) in messages {
-            let has_id = self.identity.topic_ids.contains_key(topic);
-            if *found == last_read::Found::Nothing && !has_id {
+        for ((topic, partition), _) in was_read.newest() {
+            let name = &self.topics[topic];
+            let stands = messages.get(&(name.clone(), partition));
+            let is_there = matches!(stands, Some(last_read::Found::Message(_)));
+            if !now.contains_key(name) && !is_there {
                 tracing::warn!(
-                    "topic {topic} partition {partition}: the last message that was read is not \
+                    "topic {name} partition {partition}: the last message that was read is not \
                      there any more. The brokers give topics no ids, so that it cannot be known \
                      whether this is the same topic"
                 );
             }
         }
-        Ok(())
-    }
-
-    /// The newest checkpoint, and what the database says.
-    fn read_so_far(&self) -> Result<(Option<Manifest>, Standing), PlanError> {
-        let manifest = self.store.map(|store| store.newest()).transpose()?;
-        Ok((manifest.flatten(), self.reader.standing()?))
     }
 
     fn known(&self, manifest: Option<&Manifest>, standing: &Standing) -> Vec<Known> {

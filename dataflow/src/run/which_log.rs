@@ -5,11 +5,11 @@ use crate::ingest::client::Connection;
 use crate::ingest::difference::Difference;
 use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
 use crate::ingest::gate::LASTING;
-use crate::ingest::last_read::look_up;
+use crate::ingest::last_read::{Partition, look_up};
 use crate::pipeline::PipelineError;
 use crate::plan::{Messages, PlanError, Sources};
-use sinks::LogIdentity;
-use std::collections::BTreeSet;
+use sinks::{LastRead, LogIdentity};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -39,13 +39,14 @@ impl Asking<'_> {
         let begun = Instant::now();
         let mut is_second_look = false;
         loop {
-            let messages = self.look_up(sources)?;
-            let differences = sources.differences(&messages)?;
+            let was_read = sources.was_read()?;
+            let messages = self.look_up(sources.to_look_up(&was_read))?;
+            let differences = sources.differences(&was_read, &messages);
             let passes = differences.iter().any(|found| found.difference.may_pass());
             let is_settled = is_second_look && (!passes || begun.elapsed() >= LASTING);
             if differences.is_empty() || is_settled {
-                let dropped = sources.settle(differences)?;
-                sources.report_unknown(&messages)?;
+                let dropped = sources.settle(&was_read, differences)?;
+                sources.report_unknown(&was_read, &messages);
                 return Ok(dropped);
             }
             // Whoever wrote until now may have read on since the partitions were found, and
@@ -107,8 +108,7 @@ impl Asking<'_> {
         Ok(())
     }
 
-    fn look_up(&self, sources: &Sources<'_>) -> Result<Messages, RunError> {
-        let wanted = sources.to_look_up()?;
+    fn look_up(&self, wanted: BTreeMap<Partition, LastRead>) -> Result<Messages, RunError> {
         let found = look_up(self.connection, &wanted, self.timeout, self.stopping);
         let found = found.map_err(PipelineError::from)?;
         match wanted.iter().find(|(place, _)| !found.contains_key(*place)) {

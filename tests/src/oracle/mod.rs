@@ -149,12 +149,24 @@ mod tests {
             };
             views.insert(*name, at);
         }
+        let mut topic_ids = Document::new();
+        let mut last_read = Document::new();
+        // In the order of their offsets.
+        for message in &log.messages {
+            topic_ids.insert(&message.topic, "an id");
+            let last = doc! { "offset": message.offset, "timestamp": message.timestamp };
+            let of_topic = last_read.entry(message.topic.clone());
+            let of_topic = of_topic.or_insert_with(|| Bson::Document(Document::new()));
+            let of_topic = of_topic.as_document_mut().unwrap();
+            of_topic.insert(message.partition.to_string(), last);
+        }
         let progress = doc! {
             "_id": "tidemark",
             "epoch": 1i64,
             "offsets": offsets,
             "views": views,
             "updated_at": date(0),
+            "log": { "cluster_id": "c", "topic_ids": topic_ids, "last_read": last_read },
         };
         collections.insert("progress".to_owned(), vec![progress]);
         Written(collections)

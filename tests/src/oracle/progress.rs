@@ -5,7 +5,7 @@ use super::VIEWS;
 use super::compare::Differences;
 use super::has_epoch;
 use super::watermark::Watermark;
-use crate::kafka::Log;
+use crate::kafka::{Log, Message};
 use mongodb::bson::{Bson, DateTime, Document};
 use std::collections::BTreeMap;
 
@@ -71,6 +71,9 @@ pub fn compare_progress(
     }
     compare_views(watermarks, progress, &mut differences);
     compare_definitions(progress, &mut differences);
+    if let Err(wrong) = compare_last_read(log, progress) {
+        differences.add(wrong);
+    }
     let mut found = offsets(progress)?;
     for (topic, partitions) in &log.bounds {
         for (partition, (low, end)) in partitions {
@@ -90,6 +93,51 @@ pub fn compare_progress(
         ));
     }
     differences.verdict()
+}
+
+/// Compares the messages that it says were read last, and looks whether it names the
+/// cluster and the topics that they are of.
+fn compare_last_read(log: &Log, progress: &Document) -> Result<(), String> {
+    let wrong = |fault: &dyn std::fmt::Display| format!("log: {fault}");
+    let named = progress
+        .get_document("log")
+        .map_err(|fault| wrong(&fault))?;
+    let cluster = named.get_str("cluster_id").map_err(|fault| wrong(&fault))?;
+    let ids = named
+        .get_document("topic_ids")
+        .map_err(|fault| wrong(&fault))?;
+    let last_read = named
+        .get_document("last_read")
+        .map_err(|fault| wrong(&fault))?;
+    if cluster.is_empty() {
+        return Err("log: cluster_id is empty".to_owned());
+    }
+    let mut last: BTreeMap<(&str, i32), &Message> = BTreeMap::new();
+    for message in &log.messages {
+        let newest = last.entry((&message.topic, message.partition));
+        let newest = newest.or_insert(message);
+        if newest.offset < message.offset {
+            *newest = message;
+        }
+    }
+    for ((topic, partition), message) in last {
+        if !ids.get_str(topic).is_ok_and(|id| !id.is_empty()) {
+            return Err(format!("log: {topic} has no id in {ids}"));
+        }
+        let of_topic = last_read.get_document(topic).ok();
+        let found = of_topic.and_then(|of_topic| of_topic.get_document(partition.to_string()).ok());
+        let expected = Some((message.offset, message.timestamp));
+        let found = found.and_then(|found| {
+            let long = |name| found.get_i64(name).ok();
+            long("offset").zip(long("timestamp"))
+        });
+        if found != expected {
+            return Err(format!(
+                "log: {topic}/{partition} was read last at {found:?}, expected {expected:?}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn compare_views(
@@ -165,7 +213,44 @@ mod tests {
             "offsets": offsets,
             "views": views,
             "updated_at": now,
+            "log": { "cluster_id": "c", "topic_ids": {}, "last_read": {} },
         }
+    }
+
+    #[test]
+    fn sees_which_log_was_read_and_how_far() {
+        let message = |offset| Message {
+            topic: "t".to_owned(),
+            partition: 0,
+            offset,
+            timestamp: 100 + offset,
+            key: None,
+            value: None,
+        };
+        let log = Log {
+            messages: vec![message(3), message(4)],
+            ..log()
+        };
+        let verdict = |named: Document| {
+            let mut progress = progress(doc! { "t": { "0": 5i64 } }, doc! {});
+            progress.insert("log", named);
+            compare_progress(&log, &BTreeMap::new(), &[progress])
+                .err()
+                .unwrap_or_default()
+        };
+        let named = |cluster: &str, id: &str, offset: i64| {
+            let last = doc! { "offset": offset, "timestamp": 100 + offset };
+            doc! {
+                "cluster_id": cluster,
+                "topic_ids": { "t": id },
+                "last_read": { "t": { "0": last } },
+            }
+        };
+        assert_eq!(verdict(named("c", "x", 4)), "");
+        assert!(verdict(named("c", "x", 3)).contains("expected Some((4, 104))"));
+        assert!(verdict(named("c", "", 4)).contains("t has no id"));
+        assert!(verdict(named("", "x", 4)).contains("cluster_id is empty"));
+        assert!(verdict(doc! {}).contains("log: "));
     }
 
     #[test]
