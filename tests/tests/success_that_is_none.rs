@@ -16,6 +16,16 @@ fn repeated(topic: &'static str, value: impl Into<Vec<u8>>, count: usize) -> Vec
     vec![Sample::new(topic, value); count]
 }
 
+/// Different sales, in which a text is another one.
+fn sales(from: &str, to: &str, count: usize) -> Vec<Sample> {
+    let sale = |number: usize| {
+        let id = format!("\"{number}\"");
+        let sale = with("transactions", &[("transaction_id", &id)]);
+        Sample::new("transactions", sale.replace(from, to))
+    };
+    (0..count).map(sale).collect()
+}
+
 /// In partitions of the same topic that two workers read, in turns.
 fn spread(samples: Vec<Sample>) -> Vec<Sample> {
     let places = (0..2).cycle();
@@ -57,18 +67,15 @@ fn a_topic_of_malformed_messages_is_warned_of() {
     let scene = Scene::new("mostly-malformed", 2);
     let twice = serde_json::to_string(&with("product_views", &[])).expect("a text");
     let connect = format!(r#"{{"schema":null,"payload":{}}}"#, with("products", &[]));
-    let renamed = with("transactions", &[]).replace("\"quantity\"", "\"qty\"");
+    let good = |count| sales("", "", count);
+    let renamed = |count| sales("\"quantity\"", "\"qty\"", count);
     let mut gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec();
     gzip.extend([0xab; 40]);
     scene.produce(&spread(repeated("customers", framed("customers"), 50)));
     // Five for each of two processes.
     scene.produce(&spread(repeated("products", connect, 10)));
-    scene.produce(&spread(repeated(
-        "transactions",
-        with("transactions", &[]),
-        3_000,
-    )));
-    scene.produce(&spread(repeated("transactions", renamed.clone(), 2_000)));
+    scene.produce(&spread(good(3_000)));
+    scene.produce(&spread(renamed(2_000)));
     scene.produce(&spread(repeated("product_views", twice, 50)));
     scene.produce(&spread(repeated("user_interactions", gzip, 50)));
     // Too few, and no more than half.
@@ -146,10 +153,10 @@ fn a_topic_of_malformed_messages_is_warned_of() {
     // Again when it had recovered, and once.
     let mut run = scene.pipeline().start();
     run.says(&format!("{transactions}: "));
-    scene.produce(&repeated("transactions", with("transactions", &[]), 1_000));
+    scene.produce(&good(1_000));
     scene.await_caught_up();
     for _ in 0..3 {
-        scene.produce(&repeated("transactions", renamed.clone(), 1_000));
+        scene.produce(&renamed(1_000));
         scene.await_caught_up();
     }
     eventually("it is said again", PATIENCE, || {
