@@ -104,7 +104,7 @@ struct Run {
 
 const RUN: Run = Run {
     workers: 1,
-    at_once: 40,
+    at_once: 100,
     limit: None,
     ends_by_itself: true,
     max_in_flight: 100_000,
