@@ -4,7 +4,7 @@
 //! (4), leader epoch (4), format (1), checksum of what follows (4), attributes (2), and then
 //! more of the header, and its messages.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -20,12 +20,29 @@ pub enum At {
     Text(&'static str),
 }
 
+/// A byte that is damaged, for as long as this lives: a broker that is killed later could
+/// not start again with it.
+#[derive(Debug)]
+pub struct Damage {
+    segment: File,
+    place: u64,
+    whole: u8,
+}
+
+impl Drop for Damage {
+    fn drop(&mut self) {
+        // A test's verdict does not depend on how well it tidied up.
+        let _ = self.segment.write_all_at(&[self.whole], self.place);
+    }
+}
+
 /// Flips the bits of `mask` in a byte of the batch that begins with `offset`. The broker
 /// may run: it reads from the file whenever it is asked.
 ///
 /// # Panics
 /// When there is no such batch, or the file cannot be written.
-pub fn flip(segment: &Path, offset: i64, at: At, mask: u8) {
+#[must_use]
+pub fn flip(segment: &Path, offset: i64, at: At, mask: u8) -> Damage {
     let content = std::fs::read(segment).expect("a segment");
     let mut start = 0;
     let batch = loop {
@@ -46,9 +63,14 @@ pub fn flip(segment: &Path, offset: i64, at: At, mask: u8) {
             place.expect("the text is in the batch") + text.len() - 1
         }
     };
-    let flipped = [batch[byte] ^ mask];
     let file = OpenOptions::new().write(true).open(segment);
-    let place = u64::try_from(start + byte).expect("a place");
-    file.and_then(|file| file.write_all_at(&flipped, place))
-        .expect("a byte is written");
+    let damage = Damage {
+        segment: file.expect("the segment can be written"),
+        place: u64::try_from(start + byte).expect("a place"),
+        whole: batch[byte],
+    };
+    let flipped = damage.whole ^ mask;
+    let written = damage.segment.write_all_at(&[flipped], damage.place);
+    written.expect("a byte is written");
+    damage
 }

@@ -4,10 +4,10 @@
 use end_to_end::Scene;
 use end_to_end::pipeline::PATIENCE;
 use end_to_end::samples::with;
-use end_to_end::segment::{At, HEADER, flip};
+use end_to_end::segment::{At, Damage, HEADER, flip};
 
 /// Three batches of ten sales each, of three items, of which the second is damaged.
-fn damaged(name: &str, codec: &str, at: At, mask: u8) -> Scene {
+fn damaged(name: &str, codec: &str, at: At, mask: u8) -> (Scene, Damage) {
     let scene = Scene::without_topics(name);
     scene.create("transactions", 1, 1);
     let topic = scene.topic("transactions");
@@ -20,8 +20,8 @@ fn damaged(name: &str, codec: &str, at: At, mask: u8) -> Scene {
         scene.kafka.send_batch(&topic, codec, batch);
     }
     let segment = scene.services.segment(&topic, 0);
-    flip(&segment, 10, at, mask);
-    scene
+    let damage = flip(&segment, 10, at, mask);
+    (scene, damage)
 }
 
 /// How many sales of how many items are in the rows.
@@ -57,7 +57,7 @@ const CHECKSUM: &str = "the log is damaged at offset 10: MessageSet at offset 10
 
 #[test]
 fn damaged_value_ends_the_run_unless_checksums_are_off() {
-    let scene = damaged("damaged", "none", At::Text("\"quantity\":3"), b'3' ^ b'8');
+    let (scene, _damage) = damaged("damaged", "none", At::Text("\"quantity\":3"), b'3' ^ b'8');
     ends_at(&scene, CHECKSUM);
     // As the user asks for it, with a warning.
     let unchecked = scene.pipeline().flag("-X", "check.crcs=false");
@@ -73,13 +73,13 @@ fn damaged_value_ends_the_run_unless_checksums_are_off() {
 
 #[test]
 fn damaged_lz4_batch_ends_the_run() {
-    let scene = damaged("damaged-lz4", "lz4", At::Byte(HEADER + 40), 1);
+    let (scene, _damage) = damaged("damaged-lz4", "lz4", At::Byte(HEADER + 40), 1);
     ends_at(&scene, CHECKSUM);
 }
 
 #[test]
 fn damaged_snappy_batch_ends_the_run() {
-    let scene = damaged("damaged-snappy", "snappy", At::Byte(HEADER + 40), 1);
+    let (scene, _damage) = damaged("damaged-snappy", "snappy", At::Byte(HEADER + 40), 1);
     ends_at(&scene, CHECKSUM);
 }
 
@@ -97,7 +97,7 @@ fn damaged_header_ends_the_run() {
             "Kafka refuses to go on at offset 10: Unsupported Message(Set) MagicByte 3",
         ),
     ] {
-        let scene = damaged("damaged-header", "none", At::Byte(byte), mask);
+        let (scene, _damage) = damaged("damaged-header", "none", At::Byte(byte), mask);
         ends_at(&scene, said);
     }
 }
@@ -109,7 +109,7 @@ fn damaged_offset_ends_the_run() {
         (7, "the message after offset 20 has offset 20"),
         (6, "has offset 20"),
     ] {
-        let scene = damaged("damaged-offset", "none", At::Byte(byte), 1);
+        let (scene, _damage) = damaged("damaged-offset", "none", At::Byte(byte), 1);
         ends_at(&scene, said);
     }
 }
@@ -117,7 +117,7 @@ fn damaged_offset_ends_the_run() {
 #[test]
 fn damaged_length_ends_the_run() {
     // Nor this. The broker finds nothing behind it any more.
-    let scene = damaged("damaged-length", "none", At::Byte(9), 1);
+    let (scene, _damage) = damaged("damaged-length", "none", At::Byte(9), 1);
     let mut run = scene.pipeline().until_caught_up().start();
     assert_eq!(run.process().exit_code(PATIENCE), Some(1));
     let output = run.process().output();

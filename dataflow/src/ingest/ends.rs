@@ -14,7 +14,6 @@ use rdkafka::error::{IsError as _, KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use std::ffi::{CStr, c_char, c_int};
-use std::ptr;
 use std::slice;
 use std::time::Duration;
 
@@ -163,7 +162,7 @@ impl Event {
 
 impl Drop for Event {
     fn drop(&mut self) {
-        if !ptr::eq(self.0, ptr::null()) {
+        if !self.0.is_null() {
             // SAFETY: it came out of a queue, and is destroyed once.
             unsafe { native::rd_kafka_event_destroy(self.0) }
         }

@@ -209,7 +209,7 @@ impl Partition {
         let (since, then) = known.unwrap_or((Instant::now(), ahead));
         self.stalled = Some((since, then));
         let (time, answers) = (since.elapsed(), ahead.answers.saturating_sub(then.answers));
-        (time >= STALL && answers >= ANSWERS).then(|| Fault::Nothing {
+        (time >= STALL && answers >= ANSWERS).then_some(Fault::Nothing {
             end: ahead.end,
             seconds: time.as_secs(),
         })
