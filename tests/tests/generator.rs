@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 fn generated(name: &str, arguments: &[&str]) -> (Scene, Judged) {
     let scene = Scene::without_topics(name);
     scene.generate(arguments);
-    let judged = judge(&scene.kafka.read(&scene.topics()), &scene.prefix);
+    let judged = judge(
+        &scene.kafka.read(&scene.topics()),
+        &scene.prefix,
+        &scene.rules,
+    );
     (scene, judged)
 }
 

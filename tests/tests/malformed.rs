@@ -167,7 +167,11 @@ fn every_malformed_case_is_a_dead_letter() {
     }
     scene.produce(&samples);
 
-    let judged = judge(&scene.kafka.read(&scene.topics()), &scene.prefix);
+    let judged = judge(
+        &scene.kafka.read(&scene.topics()),
+        &scene.prefix,
+        &scene.rules,
+    );
     assert_eq!(
         judged.rejects.len(),
         malformed,
@@ -360,7 +364,11 @@ fn everything_unusual_counts() {
     }
     scene.produce(&samples);
 
-    let judged = judge(&scene.kafka.read(&scene.topics()), &scene.prefix);
+    let judged = judge(
+        &scene.kafka.read(&scene.topics()),
+        &scene.prefix,
+        &scene.rules,
+    );
     assert_eq!(judged.rejects, [], "the oracle's own view of the table");
     assert_eq!(judged.tombstones, TOPICS.len());
     scene.run_and_check(&scene.pipeline().workers(2));

@@ -5,6 +5,7 @@
 //! on the calling thread ([`Connection::block_on`]), while the driver's own
 //! tasks (monitoring, connection pools) live on two threads of their own.
 
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -85,7 +86,9 @@ impl Connection {
     }
 
     /// Runs `future` on this thread. Must not be called from asynchronous code.
-    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(super) fn block_on<'a, T>(&self, future: impl Future<Output = T> + 'a) -> T {
+        // Boxed, since the runtime's own code would else be compiled for each future.
+        let future: Pin<Box<dyn Future<Output = T> + 'a>> = Box::pin(future);
         match &self.runtime {
             Some(runtime) => runtime.block_on(future),
             None => unreachable!("the runtime is only taken when the connection is dropped"),
