@@ -111,6 +111,8 @@ impl Partition {
     /// Goes on at `next`: everything before has been read.
     pub(super) fn go_on(&mut self, next: i64) {
         self.next = next;
+        // And no further, also where the log begins later by now: what is missing is reported.
+        self.passed = next;
         self.started = true;
         self.reached_end = next >= self.found_end;
     }
@@ -432,5 +434,19 @@ mod tests {
             })
         );
         assert_eq!(partition.next, 13);
+    }
+
+    #[test]
+    fn what_expired_since_is_not_passed_when_reading_goes_on() {
+        let mut partition = Partition::new(&Found {
+            topic: 0,
+            partition: 3,
+            low: 122,
+            high: 492,
+            end: 492,
+        });
+        partition.go_on(92);
+        partition.take_waiting(10, &mut |_| Taken::Later);
+        assert_eq!(partition.next, 92);
     }
 }
