@@ -372,5 +372,9 @@ fn everything_unusual_counts() {
     assert_eq!(judged.rejects, [], "the oracle's own view of the table");
     assert_eq!(judged.tombstones, TOPICS.len());
     scene.run_and_check(&scene.pipeline().workers(2));
-    assert!(scene.documents("dead_letters").is_empty());
+    // But for windows that end when no calendar has a date.
+    for letter in scene.documents("dead_letters") {
+        let detail = letter.get_str("detail").expect("a detail");
+        assert!(detail.contains("years 1 to 9999"), "{letter}");
+    }
 }

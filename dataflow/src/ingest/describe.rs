@@ -16,7 +16,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_char};
-use std::ptr;
 use std::slice;
 use std::time::{Duration, Instant};
 
@@ -258,7 +257,7 @@ unsafe fn state(topic: *const native::rd_kafka_TopicDescription_t) -> TopicState
 }
 
 unsafe fn elements<'a, T>(first: *mut *const T, count: usize) -> &'a [*const T] {
-    match first == ptr::null_mut() || count == 0 {
+    match first.is_null() || count == 0 {
         true => &[],
         // SAFETY: the client points to so many of them.
         false => unsafe { slice::from_raw_parts(first, count) },

@@ -90,7 +90,7 @@ pub enum DiscoveryError {
     },
     /// Not one of the topics exists.
     #[error("{0}; --allow-missing-topics lets a run end well that finds no topic")]
-    NoTopics(NoTopics),
+    NoTopics(Box<NoTopics>),
 }
 
 impl Discovery {

@@ -47,7 +47,7 @@ pub enum IdentityError {
     #[error("{difference}. What has been read of it since is not written. {way_out}")]
     Different {
         /// How it differs.
-        difference: Difference,
+        difference: Box<Difference>,
         /// What can be done.
         way_out: String,
     },
@@ -109,7 +109,7 @@ impl Readers {
     pub(super) fn error(&self, difference: Difference) -> IdentityError {
         let way_out = self.way_out(&difference);
         IdentityError::Different {
-            difference,
+            difference: Box::new(difference),
             way_out,
         }
     }

@@ -70,7 +70,7 @@ pub enum PlanError {
         /// Who knows of the one that was read.
         by: String,
         /// How it differs.
-        difference: Difference,
+        difference: Box<Difference>,
         /// What can be done about it.
         way_out: String,
     },

@@ -113,7 +113,7 @@ impl Sources<'_> {
                     };
                     return Err(PlanError::OtherLog {
                         by: found.by,
-                        difference: found.difference,
+                        difference: Box::new(found.difference),
                         way_out,
                     });
                 }

@@ -149,7 +149,7 @@ fn operate(
     // What does not exist by now is not read by a run that catches up.
     let ends_without_topics = settings.until_caught_up && !settings.allow_missing_topics;
     if ends_without_topics && let Some(none) = prober.no_topics() {
-        return ending.unless_stopping(DiscoveryError::NoTopics(none).into());
+        return ending.unless_stopping(DiscoveryError::NoTopics(Box::new(none)).into());
     }
     let missing = match ends_without_topics {
         true => prober.missing(),

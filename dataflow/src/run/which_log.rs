@@ -40,7 +40,7 @@ impl Asking<'_> {
         let mut is_second_look = false;
         loop {
             let was_read = sources.was_read()?;
-            let messages = self.look_up(sources.to_look_up(&was_read))?;
+            let messages = self.look_up(&sources.to_look_up(&was_read))?;
             let differences = sources.differences(&was_read, &messages);
             let passes = differences.iter().any(|found| found.difference.may_pass());
             let is_settled = is_second_look && (!passes || begun.elapsed() >= LASTING);
@@ -108,8 +108,8 @@ impl Asking<'_> {
         Ok(())
     }
 
-    fn look_up(&self, wanted: BTreeMap<Partition, LastRead>) -> Result<Messages, RunError> {
-        let found = look_up(self.connection, &wanted, self.timeout, self.stopping);
+    fn look_up(&self, wanted: &BTreeMap<Partition, LastRead>) -> Result<Messages, RunError> {
+        let found = look_up(self.connection, wanted, self.timeout, self.stopping);
         let found = found.map_err(PipelineError::from)?;
         match wanted.iter().find(|(place, _)| !found.contains_key(*place)) {
             None => Ok(found),
@@ -127,7 +127,7 @@ impl Asking<'_> {
         let way_out = self.prober.inquiry().readers().way_out(&difference);
         RunError::Plan(PlanError::OtherLog {
             by: "process 0".to_owned(),
-            difference,
+            difference: Box::new(difference),
             way_out,
         })
     }

@@ -253,9 +253,9 @@ mod tests {
             self.story.tell(format!("check {read:?}"));
             let mut left = self.left.lock().unwrap();
             *left = left.checked_sub(1).ok_or(IdentityError::Different {
-                difference: Difference::TopicGone {
+                difference: Box::new(Difference::TopicGone {
                     topic: "sales".into(),
-                },
+                }),
                 way_out: String::new(),
             })?;
             Ok(())
