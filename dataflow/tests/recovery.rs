@@ -223,7 +223,7 @@ impl World {
                 checkpointing: checkpointing.clone(),
                 tick: Duration::from_millis(run.tick),
                 max_in_flight: 1_000,
-                trust: trust.clone(),
+                trust,
                 judging: Judging::default(),
                 failed: Arc::new(move |error: PipelineError| {
                     // Or a later run has taken the checkpoint.

@@ -173,6 +173,7 @@ fn one_that_has_ended_is_not_asked() {
         first.define(&definitions("2h")).unwrap();
         let mut writer = first.writer().unwrap();
         let reaching = Reaching {
+            limits: None,
             epoch: 3,
             offsets: offsets(),
             log: log(),
@@ -347,6 +348,7 @@ fn what_may_be_there_only_grows() {
         storage.claim(&claim("a")).unwrap();
         let mut writer = storage.writer().unwrap();
         let reaching = |epoch| Reaching {
+            limits: None,
             epoch,
             offsets: offsets(),
             log: log(),

@@ -10,7 +10,7 @@ use common::{
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
-use sinks::{Batch, Log, Progress, Query, Reaching, SinkError, Storage, Totals, Value};
+use sinks::{Batch, Limit, Log, Progress, Query, Reaching, SinkError, Storage, Totals, Value};
 use std::collections::BTreeMap;
 
 struct File {
@@ -362,6 +362,16 @@ fn pages_and_progress_come_back() {
         offsets: offsets(),
         views: views(),
         updated_at: START,
+        limits: Some(BTreeMap::from([(
+            "shop.orders.v1".into(),
+            BTreeMap::from([(
+                17,
+                vec![Limit {
+                    offset: 3,
+                    until: START,
+                }],
+            )]),
+        )])),
         log: log(),
     };
     writer.publish(&progress).unwrap();

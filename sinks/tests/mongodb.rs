@@ -373,6 +373,7 @@ fn progress_comes_back() {
     let (mut writer, reader) = (storage.writer().unwrap(), storage.reader().unwrap());
     assert_eq!(reader.progress().unwrap(), None);
     let mut progress = Progress {
+        limits: None,
         epoch: 7,
         offsets: offsets(),
         views: views(),

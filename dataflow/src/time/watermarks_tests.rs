@@ -228,7 +228,7 @@ fn partitions_without_timestamps_are_not_waited_for() {
     products.untimed = true;
     let mut sales = known.sent(0, 5, 100);
     sales.kafka = 101;
-    let advanced = known.update([sales, products.clone()]);
+    let advanced = known.update([sales, products]);
     assert_eq!(moments(&advanced[0]), [(4, 100)]);
 
     // Where the sales have none, nothing says when: all that is known counts.

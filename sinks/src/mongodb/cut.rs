@@ -209,7 +209,7 @@ mod tests {
             topic: "t".into(),
             partition: 0,
             offset: 0,
-            timestamp: 0,
+            timestamp: Some(0),
             reason: Reason::Malformed,
             detail: String::new(),
             view: None,

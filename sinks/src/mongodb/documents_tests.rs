@@ -133,7 +133,7 @@ fn letter() -> DeadLetter {
         topic: "shop.orders".into(),
         partition: 3,
         offset: 1 << 40,
-        timestamp: 1_700_000_000_001,
+        timestamp: Some(1_700_000_000_001),
         reason: Reason::Malformed,
         detail: "price: expected a number, found \"x\"".into(),
         view: None,

@@ -10,7 +10,7 @@ pub fn check(storage: &dyn Storage) {
     let reader = storage.reader().unwrap();
     let late = DeadLetter {
         reason: Reason::Late,
-        timestamp: START + HOUR,
+        timestamp: Some(START + HOUR),
         topic: "others".into(),
         ..letter(2)
     };

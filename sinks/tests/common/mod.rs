@@ -128,7 +128,7 @@ pub fn letter(offset: i64) -> DeadLetter {
         topic: "shop.orders".into(),
         partition: 3,
         offset,
-        timestamp: START,
+        timestamp: Some(START),
         reason: Reason::Malformed,
         detail: "price: expected a number, found null".into(),
         view: (offset % 2 == 1).then(|| "sales_analysis".into()),

@@ -154,6 +154,8 @@ fn progress_document(written: &Written, block: &str) {
     reaching.insert("offsets", offsets);
     let log = |document: &Document| document.get_document("log").expect("a log").clone();
     let shown_log = log(shown.get_document("reaching").expect("reaching"));
+    // Which timestamps were believed is described, not shown.
+    assert!(reaching.remove("limits").is_some());
     reaching.insert("log", as_shown(&log(reaching), &shown_log, &plain));
     found.insert("log", as_shown(&log(&found), &log(&shown), &plain));
     // Not all of the views are shown.
