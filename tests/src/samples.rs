@@ -356,7 +356,7 @@ mod tests {
             messages,
             ..Default::default()
         };
-        let judged = crate::oracle::judge(&log, "");
+        let judged = crate::oracle::judge(&log, "", &crate::oracle::Rules::default());
         assert_eq!(judged.rejects, []);
         assert_eq!(judged.events.len(), 1200);
     }
