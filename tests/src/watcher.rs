@@ -288,7 +288,8 @@ fn changed(view: &str, before: &Document, after: &Document) -> Vec<String> {
 /// Adds the places of numbers and dates in `before` that are less in `after`, or gone.
 fn goes_back(place: &str, before: &Document, after: &Document, back: &mut Vec<String>) {
     for (name, was) in before {
-        // These are of the run, and not of how far it has come.
+        // These are of the run, and not of how far it has come; or of the message that was
+        // read last, which may have any time.
         if [
             "holder",
             "challenge",
@@ -297,6 +298,8 @@ fn goes_back(place: &str, before: &Document, after: &Document, back: &mut Vec<St
             "writers",
             "updated_at",
             "dead_letters_counted",
+            "timestamp",
+            "hash",
         ]
         .contains(&name.as_str())
         {

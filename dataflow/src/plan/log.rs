@@ -22,6 +22,12 @@ pub struct WasRead {
 }
 
 impl WasRead {
+    /// Whether nothing was read, as far as is known.
+    pub fn is_empty(&self) -> bool {
+        let mut offsets = self.known.iter().flat_map(|known| known.offsets.values());
+        offsets.all(|read| *read == 0)
+    }
+
     /// The newest message that was read of each partition.
     fn newest(&self) -> BTreeMap<Place, LastRead> {
         let mut newest: BTreeMap<Place, LastRead> = BTreeMap::new();

@@ -148,9 +148,8 @@ fn operate(
     }
     // What does not exist by now is not read by a run that catches up.
     let ends_without_topics = settings.until_caught_up && !settings.allow_missing_topics;
-    if ends_without_topics && let Some(none) = prober.no_topics() {
-        return ending.unless_stopping(DiscoveryError::NoTopics(Box::new(none)).into());
-    }
+    let no_topics = ends_without_topics.then(|| prober.no_topics()).flatten();
+    let mut no_topics = no_topics.map(|none| DiscoveryError::NoTopics(Box::new(none)));
     let missing = match ends_without_topics {
         true => prober.missing(),
         false => Vec::new(),
@@ -201,6 +200,11 @@ fn operate(
     board.set_waiting(format!("the right to write to {}", storage.describe()));
     let plan = match settings.process {
         0 => {
+            // Where topics have been read, `settle` says more of it.
+            let is_first = no_topics.is_some() && sources.was_read()?.is_empty();
+            if let Some(none) = no_topics.take_if(|_| is_first) {
+                return ending.unless_stopping(none.into());
+            }
             let claim = setup::claim(settings);
             let claim = || storage.claim(&claim);
             let holder = match wait_for(claim, settings.connect_timeout, &stopping) {
@@ -212,6 +216,9 @@ fn operate(
                 Ok(dropped) => dropped,
                 Err(error) => return ending.unless_stopping(error),
             };
+            if let Some(none) = no_topics {
+                return ending.unless_stopping(none.into());
+            }
             let take = || sources.take_checkpoint(holder.generation, &dropped);
             let manifest = match wait_for(take, settings.connect_timeout, &stopping) {
                 Ok(manifest) => manifest,
