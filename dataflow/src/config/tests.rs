@@ -157,6 +157,7 @@ fn the_file_has_views_and_properties() {
         "brokers = 'k:9092'\n\
          [kafka]\nsecurity.protocol = 'SSL'\n'fetch.wait.max.ms' = 20\n\
          [views.sales_analysis]\nwindow = '30m'\ntime = 'date_time'\nlateness = 'forever'\n\
+         group_index = true\n\
          [views.log_analysis]\nlateness = '3h'\n",
     );
     let args = ["--config", &path, "-X", "security.protocol=PLAINTEXT"];
@@ -170,6 +171,7 @@ fn the_file_has_views_and_properties() {
         window: Some(Duration::from_secs(1800)),
         time: Some("date_time".to_owned()),
         lateness: Some(Lateness::Forever),
+        group_index: Some(true),
     };
     assert_eq!(settings.views["sales_analysis"], sales);
     let three_hours = Lateness::Within(Duration::from_secs(3 * 3600));
