@@ -207,6 +207,42 @@ fn a_store_hides_those_of_lower_layers() {
 }
 
 #[test]
+fn the_path_of_the_uri_names_the_database_unless_it_is_named_by_itself() {
+    let (_file, named) = file("database = 'of_file'\n");
+    let (_uri, in_file) = file("mongodb://ann:hunter2@db/of_uri_file?authSource=admin\n");
+    let path = "mongodb://ann:hunter2@a:1,b:2/shop?authSource=admin&replicaSet=rs0";
+    let env = [("TIDEMARK_DATABASE", "of_env")];
+    for (args, env, expected) in [
+        (&["--mongodb-uri", path][..], &[][..], "shop"),
+        (&["--mongodb-uri-file", &in_file], &[], "of_uri_file"),
+        (&["--mongodb-uri", path, "--database", "flag"], &env, "flag"),
+        (&["--mongodb-uri", path], &env, "of_env"),
+        (&["--mongodb-uri", path, "--config", &named], &[], "of_file"),
+        (
+            &["--mongodb-uri", "mongodb://db/"],
+            &[],
+            "ecommerce_website",
+        ),
+        (
+            &["--mongodb-uri", "mongodb://db/admin"],
+            &[],
+            "ecommerce_website",
+        ),
+        (
+            &["--mongodb-uri", "mongodb+srv://db.example.net/shop"],
+            &[],
+            "shop",
+        ),
+    ] {
+        let settings = settings(&[&["--brokers", "k:1"], args].concat(), env);
+        let Store::Mongodb { database, .. } = &settings.store else {
+            panic!("{:?}", settings.store)
+        };
+        assert_eq!(database, expected, "{args:?}");
+    }
+}
+
+#[test]
 fn the_uri_may_be_in_a_file_of_its_own() {
     let (_file, path) = file("mongodb://ann:hunter2@db/\n");
     let settings = settings(&["--brokers", "k:1", "--mongodb-uri-file", &path], &[]);
@@ -439,6 +475,21 @@ fn an_error_elsewhere_names_the_variable_or_the_flag() {
             vec!["--mongodb-uri", "mongodb://d/", "--database", "a.b"],
             &[],
             "--database: \"a.b\": it takes a name without space",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/a.b"],
+            &[],
+            "--mongodb-uri: \"a.b\": it takes a name without space",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/", "--database", "admin"],
+            &[],
+            "--database: \"admin\" is a database of the server itself",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/local"],
+            &[],
+            "--mongodb-uri: \"local\" is a database of the server itself",
         ),
         (
             vec!["--mongodb-uri", "mongodb://d/"],
