@@ -321,6 +321,10 @@ fn rows_are_filtered_by_window_and_group() {
         page,
         json!({ "view": "sales", "rows": [row], "next": null })
     );
+    // Of no span, and without an index by group: the answer says that this may be slow.
+    let (_, page) = fixture.json("/api/views/sales?product=a");
+    let note = page["note"].as_str().unwrap();
+    assert!(note.contains("views.sales.group_index = true"), "{note}");
     let (_, page) = fixture.json("/api/views/sales?until=1970-01-01T01:00:00Z");
     assert_eq!(ids(&page), ["0|a", "0|b", "0|c d&e"]);
 }
