@@ -52,6 +52,7 @@ fn tables() -> Vec<Table> {
             column("total_quantity_sold", Kind::Long, Role::Aggregate),
             column("unique_customers", Kind::Long, Role::Aggregate),
         ],
+        ..Table::default()
     }]
 }
 

@@ -77,9 +77,14 @@ impl Held {
 /// Between two looks for an answer, and before looking again after losing.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a claim may lose to others. Only somebody who claims all the time can take so
+/// long, or a database that does not show what was written to it.
+const LOSING: Duration = Duration::from_secs(5);
+
 /// Takes the right to write, as `claim` says.
 pub(crate) fn claim(register: &dyn Register, claim: &Claim) -> Result<Holder, SinkError> {
     let place = Place::of(claim.process);
+    let mut losing = None;
     loop {
         let seen = register.look()?;
         if let Some(seen) = &seen
@@ -103,6 +108,17 @@ pub(crate) fn claim(register: &dyn Register, claim: &Claim) -> Result<Holder, Si
         if register.take(last, &holder, place.as_ref())? {
             fail_point("claim.after");
             return Ok(holder);
+        }
+        let since = *losing.get_or_insert_with(Instant::now);
+        if since.elapsed() >= LOSING {
+            return Err(SinkError::unavailable(
+                register.describe(),
+                format!(
+                    "who may write is never what it was when it was looked up, for {:.0} s now; \
+                     {holder} cannot take over",
+                    since.elapsed().as_secs_f32()
+                ),
+            ));
         }
         std::thread::sleep(PAUSE);
     }

@@ -27,6 +27,7 @@ mod generation;
 mod letters;
 mod log;
 pub mod mongodb;
+mod page;
 pub mod retry;
 mod table;
 mod totals;
@@ -45,8 +46,13 @@ use std::sync::Arc;
 
 /// A database opened for a set of views.
 pub trait Storage: Send + Sync {
-    /// Creates what is missing: tables or collections, and the indexes that the
-    /// obvious queries need (window and group; window alone). Idempotent.
+    /// Creates what is missing: tables or collections, and their indexes (by window;
+    /// by group, where a table is to have one). Idempotent; drops nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`] also where a table or collection of that name is there in
+    /// which rows cannot be kept.
     fn prepare(&self) -> Result<(), SinkError>;
 
     /// Takes the right to write, by compare-and-set of the generation: one more than
@@ -150,7 +156,10 @@ pub struct Query {
     pub until: Option<i64>,
     /// Group columns that must equal a text.
     pub groups: Vec<(String, String)>,
-    /// Rows to pass over, in the order of window start, newest first, then id.
+    /// Only rows that come after the one of this id, in the order of window start, newest
+    /// first, then id, the greatest first: the last one of the page before.
+    pub after: Option<String>,
+    /// Rows to pass over, in that order.
     pub offset: u64,
     /// Rows to return at the most.
     pub limit: u32,

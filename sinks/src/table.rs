@@ -3,13 +3,19 @@
 use crate::SinkError;
 
 /// A view's shape: its name and its columns, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// Collection or table name.
     pub name: String,
     /// The columns that a row has values for. `_id`, `final`, `epoch` and
     /// `updated_at` come on top, in every table.
     pub columns: Vec<Column>,
+    /// Whether ids sort as windows do: each begins with its window's start, as
+    /// `2024-11-02T13:00:00Z`, and no window starts within a second. Then pages are read
+    /// along the ids, and need no other index.
+    pub ids_by_window: bool,
+    /// Whether there is an index by group, besides the one by window.
+    pub group_index: bool,
 }
 
 impl Table {

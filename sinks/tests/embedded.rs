@@ -77,7 +77,7 @@ fn a_row_has_typed_columns_that_any_tool_reads() {
          final, epoch, updated_at FROM customer_analysis",
     );
     let expected = vec![
-        text(&format!("{START}/Female")),
+        text(&format!("{START}|Female")),
         text("2024-11-02T13:00:00.000Z"),
         text("2024-11-02T14:00:00.000Z"),
         text("Female"),
@@ -101,7 +101,7 @@ fn put_replace_delete_and_the_same_again() {
     batch.dead_letters = vec![letter(1), letter(2)];
     writer.write(&batch).unwrap();
     let mut second = puts(vec![customers(0, "Male", -9)]);
-    second.deletes = vec![id(0, &format!("{START}/Other")), id(1, "never there")];
+    second.deletes = vec![id(0, &format!("{START}|Other")), id(1, "never there")];
     second.dead_letters = vec![letter(2)];
     for _ in 0..2 {
         writer.write(&second).unwrap();
@@ -383,7 +383,7 @@ fn pages_and_progress_come_back() {
 
     let mut rows = Vec::new();
     for window in [2, 1, 0] {
-        for product in ["a", "b"] {
+        for product in ["b", "a"] {
             rows.push(interactions(window, product, "review", window));
         }
     }
@@ -403,10 +403,25 @@ fn pages_and_progress_come_back() {
         groups: vec![("product_id".into(), "b".into())],
         offset: 1,
         limit: 1,
+        ..Query::default()
     };
     let page = reader.page(1, &query).unwrap();
     assert_eq!(page.len(), 1);
-    assert_eq!(page[0].id, rows[5].id.id);
+    assert_eq!(page[0].id, rows[4].id.id);
+    // Page after page, by ids that sort as windows do and by those of the other table.
+    let customers = [2, 1, 0].map(|window| customers(window, "x", 1));
+    writer.write(&puts(customers.to_vec())).unwrap();
+    for (table, rows) in [(1, &rows[..]), (0, &customers[..])] {
+        for (row, next) in rows.iter().zip(&rows[1..]) {
+            let query = Query {
+                after: Some(row.id.id.clone()),
+                limit: 1,
+                ..Query::default()
+            };
+            let page = reader.page(table, &query).unwrap();
+            assert_eq!(page[0].id, next.id.id);
+        }
+    }
 
     let unknown = Query {
         groups: vec![("total".into(), "1".into())],
@@ -422,18 +437,31 @@ fn indexes_serve_the_obvious_queries() {
     file.open();
     file.open();
     let plan = |sql: &str| format!("{:?}", file.query(&format!("EXPLAIN QUERY PLAN {sql}")));
-    let newest = plan("SELECT * FROM customer_analysis ORDER BY window_start DESC, _id LIMIT 9");
+    let newest = plan("SELECT * FROM customer_analysis ORDER BY window_start DESC LIMIT 9");
     assert!(
         newest.contains("by window") && !newest.contains("TEMP"),
         "{newest}"
     );
-    let group = plan(
-        "SELECT * FROM interaction_analysis WHERE product_id = 'a' AND interaction_type = 'b' \
-         ORDER BY window_start DESC",
-    );
+    let group =
+        plan("SELECT * FROM customer_analysis WHERE gender = 'a' ORDER BY window_start DESC");
     assert!(
         group.contains("by group") && !group.contains("TEMP"),
         "{group}"
+    );
+    let page = plan("SELECT * FROM interaction_analysis WHERE _id < 'x' ORDER BY _id DESC");
+    assert!(
+        page.contains("autoindex") && !page.contains("TEMP"),
+        "{page}"
+    );
+    let by_default = file.query(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL \
+         AND tbl_name = 'interaction_analysis'",
+    );
+    let window = Sql::Text("interaction_analysis by window".into());
+    assert_eq!(
+        by_default,
+        [[window]],
+        "by group only where it is asked for"
     );
 }
 

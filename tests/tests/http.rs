@@ -108,6 +108,15 @@ fn views_agree_with_the_database() {
             }
         }
         assert_eq!(found.len(), documents.len(), "rows of {}", view.name);
+        // The same by the path of the next page, which begins after the last row.
+        let mut pages = Vec::new();
+        let mut next = Some(format!("/api/views/{}?limit=7", view.name));
+        while let Some(path) = next {
+            let page = get_json(&address, &path);
+            pages.extend(rows(&page));
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        assert_eq!(pages, found, "pages of {}", view.name);
         for document in &documents {
             let id = document.get_str("_id").expect("an id");
             let row = found.iter().find(|row| row["_id"] == id);

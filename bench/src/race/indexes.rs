@@ -1,8 +1,7 @@
 //! The indexes of Tidemark's collections, for all who write there.
 //!
-//! What is written is there to be looked up, by window and by group. And where an index is
-//! large, to keep it costs MongoDB more than the documents: one who writes without would
-//! have another task.
+//! What is written is there to be looked up, by window. And where an index is large, to keep
+//! it costs MongoDB as much as the documents: one who writes without would have another task.
 
 use sinks::Storage as _;
 use std::collections::BTreeMap;

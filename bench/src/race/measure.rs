@@ -28,6 +28,13 @@ pub struct Cost {
     pub database: Served,
 }
 
+impl Cost {
+    /// Processor time of the process and of MongoDB for it, in seconds: what one pays for.
+    pub fn whole(&self) -> f64 {
+        self.cpu + self.database.cpu
+    }
+}
+
 /// What a database has spent and got.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Served {

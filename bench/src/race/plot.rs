@@ -1,6 +1,8 @@
-//! A race as a picture: events per CPU-second of all who ran, each with its spread.
+//! A race as a picture: events per CPU-second of all who ran and MongoDB for them, each with
+//! its spread.
 
 use super::contestant::Contestant;
+use super::measure::Cost;
 use super::report::{Results, Spread};
 use plotters::prelude::*;
 use std::error::Error;
@@ -24,7 +26,7 @@ pub fn draw(results: &Results, order: &[Contestant], file: &Path) -> Result<(), 
     let rates: Vec<(&str, Spread)> = order
         .iter()
         .filter_map(|who| {
-            let cpu = results.spread(*who, |cost| cost.cpu)?;
+            let cpu = results.spread(*who, Cost::whole)?;
             let rate = Spread {
                 median: events / cpu.median,
                 least: events / cpu.greatest,
@@ -41,7 +43,10 @@ pub fn draw(results: &Results, order: &[Contestant], file: &Path) -> Result<(), 
     let lanes = u32::try_from(rates.len())?;
     let area = SVGBackend::new(file, (WIDTH, MARGINS + lanes * LANE)).into_drawing_area();
     area.fill(&WHITE)?;
-    let title = format!("Events per CPU-second, {:.1} million events", events / 1e6);
+    let title = format!(
+        "Events per CPU-second of pipeline and database, {:.1} million events",
+        events / 1e6
+    );
     let mut chart = ChartBuilder::on(&area)
         .caption(title, ("sans-serif", 18))
         .margin(12)
@@ -91,7 +96,7 @@ fn thousands(rate: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::measure::{Cost, Served};
+    use super::super::measure::Served;
     use super::*;
 
     #[test]

@@ -71,38 +71,50 @@ impl Results {
         Spread::of(self.runs.get(who.name())?.iter().map(of))
     }
 
-    /// A table in Markdown of all who ran, in their order.
+    /// A table in Markdown of all who ran, in their order. The rate is that of the processor
+    /// time of both, the pipeline and its database: neither is of use without the other.
     pub fn table(&self, order: &[Contestant]) -> String {
         let mut table = String::from(
-            "| | CPU, s | wall, s | peak, MB | MongoDB's CPU, s | its commands | to and from it, MB \
-             | events per CPU-second | of floor's |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+            "| | CPU of both, s | its own | MongoDB's | wall, s | peak, MB | commands \
+             | to and from it, MB | events per CPU-second of both | of floor's |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
         );
-        let floor = self.median(Contestant::Floor, |cost| cost.cpu);
+        let floor = self.median(Contestant::Floor, Cost::whole);
         for who in order {
             let spread = |of| self.spread(*who, of);
-            let (Some(cpu), Some(wall), Some(peak), Some(database), Some(commands), Some(bytes)) = (
+            let (
+                Some(both),
+                Some(cpu),
+                Some(wall),
+                Some(peak),
+                Some(database),
+                Some(commands),
+                Some(bytes),
+            ) = (
+                spread(Cost::whole),
                 spread(|cost| cost.cpu),
                 spread(|cost| cost.wall),
                 spread(|cost| cost.peak),
                 spread(|cost| cost.database.cpu),
                 spread(|cost| cost.database.commands),
                 spread(|cost| cost.database.bytes / 1e6),
-            ) else {
+            )
+            else {
                 continue;
             };
             #[allow(clippy::cast_precision_loss, reason = "shown in three digits")]
-            let rate = self.events as f64 / cpu.median;
-            let ratio = floor.map_or("".to_owned(), |floor| format!("{:.2}", floor / cpu.median));
+            let rate = self.events as f64 / both.median;
+            let ratio = floor.map_or("".to_owned(), |floor| format!("{:.2}", floor / both.median));
             // Writing to a string does not fail.
             let _ = writeln!(
                 table,
-                "| {} | {} | {} | {:.0} | {} | {:.0} | {:.0} | {:.0} k | {ratio} |",
+                "| {} | {} | {} | {} | {} | {:.0} | {:.0} | {:.0} | {:.0} k | {ratio} |",
                 who.name(),
+                shown(both),
                 shown(cpu),
+                shown(database),
                 shown(wall),
                 peak.median,
-                shown(database),
                 commands.median,
                 bytes.median,
                 rate / 1e3,
@@ -123,7 +135,35 @@ fn shown(spread: Spread) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::measure::Served;
     use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_pipeline_and_database() {
+        let mut results = Results {
+            events: 1_000_000,
+            ..Results::default()
+        };
+        let cost = |cpu, database| Cost {
+            cpu,
+            database: Served {
+                cpu: database,
+                ..Served::default()
+            },
+            ..Cost::default()
+        };
+        results.add(Contestant::Floor, cost(1.0, 9.0));
+        results.add(Contestant::Tidemark, cost(2.0, 3.0));
+        let table = results.table(&[Contestant::Floor, Contestant::Tidemark]);
+        for row in [
+            "| floor | 10.0",
+            "| 100 k | 1.00 |",
+            "| tidemark | 5.0",
+            "| 200 k | 2.00 |",
+        ] {
+            assert!(table.contains(row), "{row} is not in {table}");
+        }
+    }
 
     #[test]
     fn a_median_is_in_the_middle() {

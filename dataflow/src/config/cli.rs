@@ -69,7 +69,7 @@ pub(super) struct Cli {
 /// What to do.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Print each view: its source, window, time, lateness, key and fields
+    /// Print each view: its source, window, time, lateness, key, indexes and fields
     #[command(disable_help_flag = true)]
     Views,
 
@@ -252,7 +252,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", help_heading = "Kafka and MongoDB")]
     pub(super) mongodb_uri_file: Option<Text<PathBuf>>,
 
-    /// MongoDB database [default: ecommerce_website]
+    /// MongoDB database [default: that in the path of the URI, else ecommerce_website]
     #[arg(long, value_name = "NAME", help_heading = "Kafka and MongoDB")]
     pub(super) database: Option<Text<String>>,
 
@@ -408,6 +408,7 @@ pub(super) struct ViewOptions {
     pub(super) window: Option<Text<Duration>>,
     pub(super) time: Option<Text<String>>,
     pub(super) lateness: Option<Text<Lateness>>,
+    pub(super) group_index: Option<Text<bool>>,
 }
 
 impl Options {

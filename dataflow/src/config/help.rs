@@ -38,10 +38,12 @@ File (TOML):
   brokers = \"kafka:9092\"    any setting above, with _ for -
   [kafka]                   librdkafka properties
   fetch.wait.max.ms = 50
-  [views.sales_analysis]    any of the three may be left out
+  [views.sales_analysis]    any of these may be left out
   window = \"1h\"
   time = \"kafka\"            or a time field of the event
   lateness = \"2h\"           or \"forever\"
+  group_index = true        an index by group too: one group over a long
+                            time is found at once, writing takes longer
 
 Exit codes:
   0  done    1  failed while running    2  wrong usage or configuration";

@@ -142,6 +142,8 @@ pub struct ViewOverride {
     pub time: Option<String>,
     /// How late an event may be.
     pub lateness: Option<Lateness>,
+    /// Whether its rows are indexed by group as well as by window.
+    pub group_index: Option<bool>,
 }
 
 /// How long after its end a window still takes events.

@@ -106,15 +106,28 @@ pub(super) fn store(options: &Options, layers: &Layers) -> Result<Store, ConfigE
                 "it takes a URI that begins with mongodb:// or mongodb+srv://",
             ));
         }
-        let database = options.database.as_ref();
-        let database = database
-            .map_or("ecommerce_website", |name| &name.value)
-            .to_owned();
+        // What is said for this alone, wherever that is, goes before a part of the URI.
+        let (named_by, database) = match &options.database {
+            Some(name) => ("database", name.value.clone()),
+            None => match sinks::mongodb::database_in(uri.expose()) {
+                Some(name) => (key, name),
+                None => ("database", "ecommerce_website".to_owned()),
+            },
+        };
         if database.is_empty() || database.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
             return Err(layers.error(
-                "database",
+                named_by,
                 format!(
                     "{database:?}: it takes a name without space and without any of / \\ . \" $"
+                ),
+            ));
+        }
+        if ["admin", "local", "config"].contains(&database.as_str()) {
+            return Err(layers.error(
+                named_by,
+                format!(
+                    "{database:?} is a database of the server itself; name another one, with \
+                     --database or in the path of the URI"
                 ),
             ));
         }

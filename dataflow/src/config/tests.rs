@@ -157,6 +157,7 @@ fn the_file_has_views_and_properties() {
         "brokers = 'k:9092'\n\
          [kafka]\nsecurity.protocol = 'SSL'\n'fetch.wait.max.ms' = 20\n\
          [views.sales_analysis]\nwindow = '30m'\ntime = 'date_time'\nlateness = 'forever'\n\
+         group_index = true\n\
          [views.log_analysis]\nlateness = '3h'\n",
     );
     let args = ["--config", &path, "-X", "security.protocol=PLAINTEXT"];
@@ -170,6 +171,7 @@ fn the_file_has_views_and_properties() {
         window: Some(Duration::from_secs(1800)),
         time: Some("date_time".to_owned()),
         lateness: Some(Lateness::Forever),
+        group_index: Some(true),
     };
     assert_eq!(settings.views["sales_analysis"], sales);
     let three_hours = Lateness::Within(Duration::from_secs(3 * 3600));
@@ -202,6 +204,42 @@ fn a_store_hides_those_of_lower_layers() {
         temporary: false,
     };
     assert_eq!(flagged.store, sqlite);
+}
+
+#[test]
+fn the_path_of_the_uri_names_the_database_unless_it_is_named_by_itself() {
+    let (_file, named) = file("database = 'of_file'\n");
+    let (_uri, in_file) = file("mongodb://ann:hunter2@db/of_uri_file?authSource=admin\n");
+    let path = "mongodb://ann:hunter2@a:1,b:2/shop?authSource=admin&replicaSet=rs0";
+    let env = [("TIDEMARK_DATABASE", "of_env")];
+    for (args, env, expected) in [
+        (&["--mongodb-uri", path][..], &[][..], "shop"),
+        (&["--mongodb-uri-file", &in_file], &[], "of_uri_file"),
+        (&["--mongodb-uri", path, "--database", "flag"], &env, "flag"),
+        (&["--mongodb-uri", path], &env, "of_env"),
+        (&["--mongodb-uri", path, "--config", &named], &[], "of_file"),
+        (
+            &["--mongodb-uri", "mongodb://db/"],
+            &[],
+            "ecommerce_website",
+        ),
+        (
+            &["--mongodb-uri", "mongodb://db/admin"],
+            &[],
+            "ecommerce_website",
+        ),
+        (
+            &["--mongodb-uri", "mongodb+srv://db.example.net/shop"],
+            &[],
+            "shop",
+        ),
+    ] {
+        let settings = settings(&[&["--brokers", "k:1"], args].concat(), env);
+        let Store::Mongodb { database, .. } = &settings.store else {
+            panic!("{:?}", settings.store)
+        };
+        assert_eq!(database, expected, "{args:?}");
+    }
 }
 
 #[test]
@@ -437,6 +475,21 @@ fn an_error_elsewhere_names_the_variable_or_the_flag() {
             vec!["--mongodb-uri", "mongodb://d/", "--database", "a.b"],
             &[],
             "--database: \"a.b\": it takes a name without space",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/a.b"],
+            &[],
+            "--mongodb-uri: \"a.b\": it takes a name without space",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/", "--database", "admin"],
+            &[],
+            "--database: \"admin\" is a database of the server itself",
+        ),
+        (
+            vec!["--mongodb-uri", "mongodb://d/local"],
+            &[],
+            "--mongodb-uri: \"local\" is a database of the server itself",
         ),
         (
             vec!["--mongodb-uri", "mongodb://d/"],

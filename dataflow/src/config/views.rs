@@ -46,6 +46,7 @@ pub(super) fn overrides(
             window: options.window.as_ref().map(|window| window.value),
             time,
             lateness: options.lateness.as_ref().map(|lateness| lateness.value),
+            group_index: options.group_index.as_ref().map(|given| given.value),
         };
         overrides.insert(name.clone(), overridden);
     }

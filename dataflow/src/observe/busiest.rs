@@ -128,12 +128,12 @@ mod tests {
         }
         busiest.put(&row(0, "c", 7));
         let ids: Vec<String> = shown(&busiest).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(ids, ["0/b", "0/c", "0/f", "0/e", "0/d"]);
+        assert_eq!(ids, ["0|b", "0|c", "0|f", "0|e", "0|d"]);
         // What shrinks makes room for the next, as does what is deleted.
         busiest.put(&row(0, "b", 0));
         busiest.forget(&row(0, "c", 7).id);
         let ids: Vec<String> = shown(&busiest).into_iter().map(|(id, _)| id).collect();
-        assert_eq!(ids, ["0/f", "0/e", "0/d", "0/a", "0/b"]);
+        assert_eq!(ids, ["0|f", "0|e", "0|d", "0|a", "0|b"]);
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         busiest.put(&row(0, "a", 100));
         busiest.put(&row(3_600_000, "b", 1));
         busiest.put(&row(0, "c", 200));
-        assert_eq!(shown(&busiest), [("3600000/b".to_owned(), Value::Long(1))]);
+        assert_eq!(shown(&busiest), [("3600000|b".to_owned(), Value::Long(1))]);
     }
 
     #[test]
@@ -153,8 +153,8 @@ mod tests {
                 busiest.put(&row(0, &group.to_string(), count * group));
             }
         }
-        assert_eq!(shown(&busiest)[0], ("0/999".to_owned(), Value::Long(2997)));
-        assert_eq!(shown(&busiest)[4], ("0/995".to_owned(), Value::Long(2985)));
+        assert_eq!(shown(&busiest)[0], ("0|999".to_owned(), Value::Long(2997)));
+        assert_eq!(shown(&busiest)[4], ("0|995".to_owned(), Value::Long(2985)));
         assert_eq!(busiest.rows.len(), KEPT);
     }
 }

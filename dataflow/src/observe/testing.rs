@@ -23,6 +23,7 @@ pub(crate) fn table() -> Table {
             column("product", Kind::Text, Role::Group),
             column("total", Kind::Long, Role::Aggregate),
         ],
+        ..Table::default()
     }
 }
 
@@ -31,7 +32,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
     Row {
         id: RowId {
             table: 0,
-            id: format!("{start}/{product}"),
+            id: format!("{start}|{product}"),
         },
         values: vec![
             Value::Date(start),
@@ -56,6 +57,7 @@ pub(crate) fn view() -> super::ViewInfo {
         time: "kafka".to_owned(),
         lateness: "2h".to_owned(),
         columns: table().columns,
+        group_index: false,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct ViewInfo {
     pub lateness: String,
     /// The columns of its table, in the table's order.
     pub columns: Vec<Column>,
+    /// Whether its rows are indexed by group as well as by window.
+    pub group_index: bool,
 }
 
 impl ViewInfo {
@@ -36,6 +38,7 @@ impl ViewInfo {
             time: view.time.to_owned(),
             lateness: view.lateness.to_string(),
             columns: view.table.columns.clone(),
+            group_index: view.table.group_index,
         }
     }
 
@@ -44,10 +47,25 @@ impl ViewInfo {
         let columns = self.columns.iter();
         columns.filter(|column| column.role == Role::Group)
     }
+
+    /// The columns of each of its indexes, besides the one on `_id`.
+    pub fn indexes(&self) -> Vec<Vec<&str>> {
+        let of_role = |role| {
+            let columns = self.columns.iter();
+            let columns = columns.filter(move |column| column.role == role);
+            columns.map(|column| column.name.as_str())
+        };
+        let window = || of_role(Role::WindowStart);
+        let mut indexes = vec![window().collect()];
+        if self.group_index {
+            indexes.push(of_role(Role::Group).chain(window()).collect());
+        }
+        indexes
+    }
 }
 
-/// Prints each view: what it says, its source, window, time, lateness, key and
-/// fields with their BSON types.
+/// Prints each view: what it says, its source, window, time, lateness, key, indexes
+/// and fields with their BSON types.
 ///
 /// # Errors
 ///
@@ -63,6 +81,7 @@ pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
             time,
             lateness,
             columns,
+            group_index: _,
         } = view;
         let key: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
         writeln!(out, "{name}")?;
@@ -72,6 +91,9 @@ pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "  time      {time}")?;
         writeln!(out, "  lateness  {lateness}")?;
         writeln!(out, "  key       {}", key.join(", "))?;
+        let indexes = view.indexes();
+        let indexes: Vec<String> = indexes.iter().map(|index| index.join(", ")).collect();
+        writeln!(out, "  index     {}", indexes.join("; "))?;
         let width = columns.iter().map(|column| column.name.len());
         let width = width.max().unwrap_or(0);
         for (number, column) in columns.iter().enumerate() {
@@ -105,6 +127,7 @@ mod tests {
   time      kafka
   lateness  2h
   key       product
+  index     window.start
   fields    window.start  date
             window.end    date
             product       string

@@ -111,7 +111,7 @@ fn operate(
         })?;
 
     let _temporary = Temporary(&settings.store);
-    let storage = setup::storage(&settings.store, tables)?;
+    let storage = setup::storage(&settings.store, tables, settings.connect_timeout)?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
     let product_names = serve::Names::default();
@@ -254,7 +254,10 @@ fn operate(
         Err(error) => return unless_stopped(error).or_else(|error| ending.unless_stopping(error)),
     };
     if settings.process > 0 {
-        storage.enter(&plan.holder)?;
+        let enter = || storage.enter(&plan.holder);
+        if let Err(error) = wait_for(enter, settings.connect_timeout, &stopping) {
+            return ending.unless_stopping(error.into());
+        }
         fail_point("start.entered");
         guard::start(&storage, false, &ending)?;
         if let Err(error) = asking.agree(&mut sources, &plan.log) {

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How long another run may take to say that it is alive: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(4);
 
+/// A command may take so long at the start, however short all tries together may be.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// All views, as the settings change them.
 pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalog, ViewError> {
     let mut overrides = BTreeMap::new();
@@ -45,6 +48,7 @@ pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalo
                 window,
                 time: given.time.clone(),
                 lateness,
+                group_index: given.group_index,
             },
         );
     }
@@ -58,10 +62,18 @@ pub(super) fn view_infos(catalog: &Catalog, prefix: &str) -> Vec<ViewInfo> {
 }
 
 /// The database that the rows go to; nothing is connected to yet.
-pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Storage>, RunError> {
+/// `patience`: how long it is waited for at the start.
+pub(super) fn storage(
+    store: &Store,
+    tables: Vec<Table>,
+    patience: Duration,
+) -> Result<Arc<dyn Storage>, RunError> {
     Ok(match store {
         Store::Mongodb { uri, database } => {
-            Arc::new(sinks::mongodb::open(uri.expose(), database, tables)?)
+            let mongodb = sinks::mongodb::open(uri.expose(), database, tables)?;
+            // A command that gets no answer must not take longer than all tries may.
+            let most = patience.max(LEAST_PATIENCE);
+            Arc::new(mongodb.starting_within(most))
         }
         Store::Sqlite { path, .. } => Arc::new(sinks::embedded::open(path, tables)?),
     })

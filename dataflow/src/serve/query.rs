@@ -31,6 +31,7 @@ pub(super) fn read(parameters: &[(String, String)], view: &ViewInfo) -> Result<Q
                 query.from = Some(start);
                 query.until = Some(start.saturating_add(1));
             }
+            "after" => query.after = Some(value.clone()),
             "limit" => {
                 query.limit = value
                     .parse()
@@ -61,7 +62,7 @@ pub(super) fn read(parameters: &[(String, String)], view: &ViewInfo) -> Result<Q
 
 fn unknown(name: &str, view: &ViewInfo) -> String {
     let groups = view.groups().map(|column| column.name.as_str());
-    let valid = ["from", "until", "window", "limit", "offset"];
+    let valid = ["from", "until", "window", "after", "limit", "offset"];
     let valid: Vec<&str> = valid.into_iter().chain(groups).collect();
     let valid = valid.join(", ");
     format!(
@@ -137,7 +138,7 @@ mod tests {
             (&[("offset", "18446744073709551615")], "offset: "),
             (
                 &[("total", "1")],
-                "total: sales takes no such parameter; there are from, until, window, limit, offset, product",
+                "total: sales takes no such parameter; there are from, until, window, after, limit, offset, product",
             ),
             (
                 &[("limit", "1"), ("limit", "2")],

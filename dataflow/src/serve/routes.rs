@@ -70,7 +70,9 @@ const PATHS: &str = "\
                         from, until   windows that start at or after, before a time
                         window        the window that starts at a time
                         GROUPCOLUMN   rows whose group column has this value
-                        limit, offset rows a page, rows to pass over
+                        limit         rows a page
+                        after         rows after that of this _id: the next page
+                        offset        rows to pass over; after takes less time
 /api/watermarks         how far event time has come, by view and partition; parameter:
                         view          this view alone
 /api/dataflow           time, activations and records of each operator of this process

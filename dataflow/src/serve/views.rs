@@ -31,6 +31,7 @@ fn about(view: &ViewInfo) -> Value {
         time,
         lateness,
         columns,
+        group_index: _,
     } = view;
     let groups: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
     let fields = columns.iter();
@@ -45,6 +46,7 @@ fn about(view: &ViewInfo) -> Value {
         "time": time,
         "lateness": lateness,
         "groups": groups,
+        "indexes": view.indexes(),
         "fields": fields,
         "rows": format!("/api/views/{name}"),
     })
@@ -89,20 +91,42 @@ pub(super) async fn rows(
         }
     };
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
-    let next = (page.len() > limit).then(|| next(&name, &parameters, &asked));
+    let is_more = page.len() > limit;
     page.truncate(limit);
+    let last = page.last().filter(|_| is_more);
+    let next = last.map(|row| next(&name, &parameters, &row.id));
     let rows = page.into_iter();
     let rows: Vec<Value> = rows.map(|row| document(&view.columns, row)).collect();
-    Ok(Json(json!({ "view": name, "rows": rows, "next": next })))
+    let mut answer = json!({ "view": name, "rows": rows, "next": next });
+    if let Some(note) = slow(view, &asked) {
+        answer["note"] = note.into();
+    }
+    Ok(Json(answer))
 }
 
-/// The path of the next page: the same parameters, further on.
-fn next(name: &str, parameters: &[(String, String)], asked: &sinks::Query) -> String {
-    let offset = asked.offset.saturating_add(u64::from(asked.limit));
-    let same = parameters.iter().filter(|(name, _)| name != "offset");
+/// What to know of a question that reads rows of all windows to find those of one group.
+fn slow(view: &ViewInfo, asked: &sinks::Query) -> Option<String> {
+    let is_open = asked.from.is_none() && asked.until.is_none();
+    let (group, _) = asked.groups.first()?;
+    (is_open && !view.group_index).then(|| {
+        format!(
+            "rows are read from the newest window on until enough are found: slow in a large view. \
+             Give window, or from and until; or set views.{}.group_index = true, which indexes \
+             {group} and makes writing slower",
+            view.name
+        )
+    })
+}
+
+/// The path of the next page: the same parameters, after the last row of this one. Rows that
+/// come meanwhile move none from one page to another.
+fn next(name: &str, parameters: &[(String, String)], last: &str) -> String {
+    let same = parameters
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "offset" | "after"));
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(same)
-        .append_pair("offset", &offset.to_string())
+        .append_pair("after", last)
         .finish();
     format!("/api/views/{name}?{query}")
 }

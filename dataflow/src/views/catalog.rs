@@ -20,6 +20,8 @@ pub struct Override {
     pub time: Option<String>,
     /// How long a window stays open after its end.
     pub lateness: Option<Lateness>,
+    /// Whether its rows have an index by group.
+    pub group_index: Option<bool>,
 }
 
 /// A view cannot be what it is asked to be.
@@ -248,9 +250,11 @@ fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(),
         window,
         time,
         lateness,
+        group_index,
     } = change;
     view.window = window.unwrap_or(view.window);
     view.lateness = lateness.unwrap_or(view.lateness);
+    view.group_index = group_index.unwrap_or(view.group_index);
     if let Some(name) = time {
         view.time = if name == KAFKA_TIME {
             EventTime::Kafka

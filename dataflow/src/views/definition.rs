@@ -184,5 +184,7 @@ fn table<T: Topic>(
     Table {
         name: view.name.to_owned(),
         columns,
+        ids_by_window: view.window.starts_on_seconds(),
+        group_index: view.group_index,
     }
 }

@@ -42,6 +42,8 @@ pub struct View<T: Topic> {
     pub groups: Vec<Group<T>>,
     /// Aggregates, in order.
     pub aggregates: Vec<Aggregate<T>>,
+    /// Whether its rows have an index by group as well as the one by window.
+    pub group_index: bool,
     /// What it is joined with, if it is: then it groups and aggregates what comes
     /// of that, and nothing itself.
     pub join: Option<Join<T>>,
@@ -116,6 +118,7 @@ impl<T: Topic> View<T> {
             window_fields: ["window_start", "window_end"],
             groups: Vec::new(),
             aggregates: Vec::new(),
+            group_index: false,
             join: None,
         }
     }
@@ -141,6 +144,12 @@ impl<T: Topic> View<T> {
     /// Names the fields that hold the window's start and end.
     pub fn window_fields(mut self, start: &'static str, end: &'static str) -> Self {
         self.window_fields = [start, end];
+        self
+    }
+
+    /// Indexes its rows by group as well, for those who ask for one group over a long time.
+    pub fn group_index(mut self, group_index: bool) -> Self {
+        self.group_index = group_index;
         self
     }
 

@@ -74,6 +74,12 @@ impl Window {
         self.index_of(micros).saturating_sub(1)
     }
 
+    /// Whether no window starts within a second: then the ids of rows, which begin with it,
+    /// sort as windows do.
+    pub fn starts_on_seconds(self) -> bool {
+        self.micros % SECOND == 0
+    }
+
     /// Its size in milliseconds.
     pub fn millis(self) -> i64 {
         self.micros / 1_000

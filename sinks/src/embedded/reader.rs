@@ -11,6 +11,7 @@ use super::schema::{long, name, quote};
 use super::store::Store;
 use super::text;
 use super::{generation, letters};
+use crate::page::{Ids, no_id, window_of};
 use crate::{
     Column, DeadLetter, Kind, LetterQuery, Progress, Query, Reader, Reason, SinkError, Standing,
     StoredLetter, StoredRow, Table, Total, Totals, Value, ViewProgress,
@@ -316,6 +317,23 @@ fn condition(
     table: &Table,
     query: &Query,
 ) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
+    let (conditions, arguments) = conditions(table, query)?;
+    Ok((all_of(&conditions), arguments))
+}
+
+/// Conditions as the end of a statement.
+fn all_of(conditions: &[String]) -> String {
+    match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
+    }
+}
+
+/// Which windows and groups are asked for, and the arguments of that.
+fn conditions(
+    table: &Table,
+    query: &Query,
+) -> Result<(Vec<String>, Vec<rusqlite::types::Value>), SinkError> {
     let mut arguments = Vec::new();
     let mut conditions = Vec::new();
     let window = table.window_start().map(|column| quote(&name(column)));
@@ -333,11 +351,7 @@ fn condition(
         arguments.push(text.clone().into());
         conditions.push(format!("{column} = ?{}", arguments.len()));
     }
-    let condition = match conditions.is_empty() {
-        true => String::new(),
-        false => format!(" WHERE {}", conditions.join(" AND ")),
-    };
-    Ok((condition, arguments))
+    Ok((conditions, arguments))
 }
 
 /// The statement for a page, and its arguments.
@@ -345,19 +359,49 @@ fn select(
     table: &Table,
     query: &Query,
 ) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
-    let (condition, mut arguments) = condition(table, query)?;
     let window = table.window_start().map(|column| quote(&name(column)));
-    let order: Vec<String> = window
-        .map(|window| format!("{window} DESC"))
-        .into_iter()
-        .chain([quote("_id")])
-        .collect();
+    let id = quote("_id");
+    let (condition, mut arguments, order) = match window {
+        // Along the primary key.
+        Some(_) if table.ids_by_window => {
+            let mut asked = query.clone();
+            (asked.from, asked.until) = (None, None);
+            let (mut conditions, mut arguments) = conditions(table, &asked)?;
+            let ids = Ids::of(query);
+            let bounds = [(">=", Some(ids.from)), ("<", ids.below)];
+            for (operator, bound) in bounds {
+                let Some(bound) = bound else { continue };
+                arguments.push(bound.into());
+                conditions.push(format!("{id} {operator} ?{}", arguments.len()));
+            }
+            (all_of(&conditions), arguments, format!("{id} DESC"))
+        }
+        Some(window) => {
+            let (mut conditions, mut arguments) = conditions(table, query)?;
+            if let Some(after) = &query.after {
+                let start = window_of(after).ok_or_else(|| no_id(table, after))?;
+                arguments.push(text::date(start).into());
+                arguments.push(after.clone().into());
+                let last = arguments.len();
+                conditions.push(format!("({window}, {id}) < (?{}, ?{last})", last - 1));
+            }
+            let order = format!("{window} DESC, {id} DESC");
+            (all_of(&conditions), arguments, order)
+        }
+        None => {
+            let (mut conditions, mut arguments) = conditions(table, query)?;
+            if let Some(after) = &query.after {
+                arguments.push(after.clone().into());
+                conditions.push(format!("{id} < ?{}", arguments.len()));
+            }
+            (all_of(&conditions), arguments, format!("{id} DESC"))
+        }
+    };
     arguments.push(i64::from(query.limit).into());
     arguments.push(i64::try_from(query.offset).unwrap_or(i64::MAX).into());
     let sql = format!(
-        "{}{condition} ORDER BY {} LIMIT ?{} OFFSET ?{}",
+        "{}{condition} ORDER BY {order} LIMIT ?{} OFFSET ?{}",
         select_all(table),
-        order.join(", "),
         arguments.len() - 1,
         arguments.len()
     );

@@ -9,7 +9,7 @@
 //! | decimal | TEXT, all digits: REAL would round |
 //!
 //! Columns are named as in MongoDB, with `_` for dots. The indexes are those of
-//! the collections, for the same questions.
+//! the collections, for the same questions. Those of an earlier version stay.
 
 use std::collections::BTreeSet;
 
@@ -264,9 +264,9 @@ fn indexes(table: &Table) -> Vec<String> {
         ));
     };
     if let Some(window) = &window {
-        add("window", &[window.clone(), quote("_id")]);
+        add("window", std::slice::from_ref(window));
     }
-    if !groups.is_empty() {
+    if table.group_index && !groups.is_empty() {
         let keys: Vec<String> = groups.into_iter().chain(window).collect();
         add("group", &keys);
     }
@@ -312,6 +312,8 @@ mod tests {
                     role: *role,
                 })
                 .collect(),
+            group_index: true,
+            ..Table::default()
         }
     }
 
@@ -332,7 +334,7 @@ mod tests {
              \"average\" REAL NOT NULL, \"revenue\" TEXT NOT NULL, \"final\" INTEGER NOT NULL, \
              \"epoch\" INTEGER NOT NULL, \"updated_at\" TEXT NOT NULL)"
         );
-        assert!(schema.indexes[0].ends_with("(\"window_start\" DESC, \"_id\")"));
+        assert!(schema.indexes[0].ends_with("(\"window_start\" DESC)"));
         assert!(schema.indexes[1].ends_with("(\"group\", \"window_start\" DESC)"));
     }
 

@@ -1,17 +1,30 @@
 //! From a connection string to the driver's options.
 //!
-//! What the string says wins, except the write concern: the promise that a row
-//! is acknowledged by a majority is not up for configuration.
+//! What the string says wins, except where the promises rest on it. The write concern
+//! is the majority's. Reads go to the primary: who may write, and what was written, are
+//! read and changed in turn, and a secondary may not have the last change yet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ::mongodb::options::ClientOptions;
+use ::mongodb::options::{ClientOptions, ConnectionString, ReadPreference, SelectionCriteria};
 
 use super::{lane, standing};
 use crate::{SinkError, Table};
 
 const SETTING: &str = "MongoDB URI";
+
+const PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+
+/// Databases that belong to the server: no transaction may write to them.
+const OF_THE_SERVER: [&str; 3] = ["admin", "local", "config"];
+
+/// The database that the path of `uri` names, if it names one for data: with `admin`, it
+/// says where users log in. What is wrong with the string shows in [`super::open`].
+pub fn database_in(uri: &str) -> Option<String> {
+    let parsed = ConnectionString::parse(uri).ok()?;
+    parsed.default_database.filter(|name| name != "admin")
+}
 
 /// How long to wait for what.
 #[derive(Debug, Clone)]
@@ -69,6 +82,15 @@ pub(super) async fn target(
     // Each writer has several commands in flight, and the driver lets whoever
     // finds no free connection wait without a word.
     options.max_pool_size.get_or_insert(128);
+    let elsewhere = options.selection_criteria.replace(PRIMARY);
+    if elsewhere.is_some_and(|criteria| criteria != PRIMARY) {
+        tracing::warn!(
+            "{SETTING}: its readPreference has no effect: all reads go to the primary, since a \
+             secondary may not have the last write yet"
+        );
+    }
+    // Each read names its own.
+    options.read_concern = None;
     // A frozen primary is noticed, and its connections cut, this much sooner.
     options.heartbeat_freq.get_or_insert(Duration::from_secs(2));
 
@@ -159,6 +181,12 @@ fn check_database(database: &str) -> Result<(), SinkError> {
             ),
         ));
     }
+    if OF_THE_SERVER.contains(&database) {
+        return Err(SinkError::misconfigured(
+            "MongoDB database",
+            format!("{database:?} belongs to the server itself; name another database"),
+        ));
+    }
     Ok(())
 }
 
@@ -188,6 +216,46 @@ pub(super) fn check_tables(tables: &[Table]) -> Result<(), SinkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_go_to_the_primary_whatever_the_connection_string_says() {
+        for options in [
+            "",
+            "?readPreference=secondary",
+            "?readPreference=nearest&readPreferenceTags=dc:ny&maxStalenessSeconds=120",
+            "?readPreference=secondaryPreferred&readConcernLevel=available",
+        ] {
+            let target = parse(&format!("mongodb://a/{options}")).unwrap();
+            assert_eq!(
+                target.options.selection_criteria,
+                Some(PRIMARY),
+                "{options}"
+            );
+            assert_eq!(target.options.read_concern, None, "{options}");
+        }
+    }
+
+    #[test]
+    fn the_path_names_a_database_unless_it_is_that_of_users() {
+        for (uri, database) in [
+            ("mongodb://a", None),
+            ("mongodb://a/", None),
+            ("mongodb://a/?replicaSet=rs0", None),
+            ("mongodb://a/admin?replicaSet=rs0", None),
+            ("mongodb://a/shop", Some("shop")),
+            (
+                "mongodb://u:p%2Fq@a:1,b:2/shop?authSource=admin",
+                Some("shop"),
+            ),
+            (
+                "mongodb+srv://u:p@cluster.example.net/my%2Dshop",
+                Some("my-shop"),
+            ),
+            ("mongodb://a:99999/shop", None),
+        ] {
+            assert_eq!(database_in(uri).as_deref(), database, "{uri}");
+        }
+    }
 
     fn parse(uri: &str) -> Result<Target, SinkError> {
         tokio::runtime::Builder::new_current_thread()
@@ -239,7 +307,7 @@ mod tests {
     fn a_view_cannot_take_the_name_of_another_collection() {
         let view = |name: &str| Table {
             name: name.into(),
-            columns: Vec::new(),
+            ..Table::default()
         };
         assert!(check_tables(&[view("a"), view("b")]).is_ok());
         for names in [["a", "a"], ["a", "progress"], ["a", lane::COLLECTION]] {
@@ -249,7 +317,15 @@ mod tests {
 
     #[test]
     fn a_bad_database_is_a_configuration_error() {
-        for database in ["", "a.b", "a b", &"x".repeat(64)] {
+        for database in [
+            "",
+            "a.b",
+            "a b",
+            "admin",
+            "local",
+            "config",
+            &"x".repeat(64),
+        ] {
             assert!(check_database(database).is_err(), "{database}");
         }
         assert!(check_database("ecommerce_website").is_ok());

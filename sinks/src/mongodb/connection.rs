@@ -6,10 +6,11 @@
 //! tasks (monitoring, connection pools) live on two threads of their own.
 
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use ::mongodb::bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf, doc, rawdoc};
 use ::mongodb::options::{
     ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
@@ -23,6 +24,9 @@ use crate::SinkError;
 
 /// What may take long may take so many times as long as another command.
 const LONG: u32 = 20;
+
+/// After so long without an answer, a line says so; then each time as long again.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// Transactions of this process at the same time. Two keep a server busy; four also hide
 /// the way there. More only fill its memory: what they have not committed stays there, and
@@ -41,8 +45,9 @@ pub(super) struct Connection {
     turns: Semaphore,
     /// Asked once, when the deployment first answers.
     replicated: OnceLock<bool>,
+    silence: Silence,
     /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
+    runtime: Option<Arc<Runtime>>,
 }
 
 impl Connection {
@@ -73,8 +78,25 @@ impl Connection {
             timeouts,
             turns: Semaphore::new(MOST_TRANSACTIONS),
             replicated: OnceLock::new(),
-            runtime: Some(runtime),
+            silence: Silence::default(),
+            runtime: Some(Arc::new(runtime)),
         })
+    }
+
+    /// The same, but no command is waited for longer than `most`.
+    pub(super) fn within_at_most(&self, most: Duration) -> Connection {
+        let mut timeouts = self.timeouts.clone();
+        timeouts.command = timeouts.command.min(most);
+        Connection {
+            database: self.database.clone(),
+            client: self.client.clone(),
+            describe: self.describe.clone(),
+            timeouts,
+            turns: Semaphore::new(MOST_TRANSACTIONS),
+            replicated: OnceLock::new(),
+            silence: Silence::default(),
+            runtime: self.runtime.clone(),
+        }
     }
 
     pub(super) fn describe(&self) -> &str {
@@ -155,10 +177,8 @@ impl Connection {
 
     /// Like [`Connection::run_code`] for what may take long, such as an index over
     /// all that is there.
-    pub(super) async fn run_long(&self, command: RawDocumentBuf) -> Result<Document, SinkError> {
-        self.raw(command, None, self.timeouts.command * LONG)
-            .await
-            .map_err(|failure| failure.error)
+    pub(super) async fn run_long(&self, command: RawDocumentBuf) -> Result<Document, Failure> {
+        self.raw(command, None, self.timeouts.command * LONG).await
     }
 
     /// Runs one command and waits for its answer, for as long as
@@ -183,25 +203,38 @@ impl Connection {
         session: Option<&mut ClientSession>,
         patience: Duration,
     ) -> Result<Document, Failure> {
+        let what = subject(&command);
         let command = self.database.run_raw_command(command);
         match session {
-            Some(session) => self.coded(command.session(session), patience).await,
-            None => self.coded(command, patience).await,
+            Some(session) => self.coded(command.session(session), patience, &what).await,
+            None => self.coded(command, patience, &what).await,
         }
     }
 
+    /// Waits for an answer to `what`, for as long as `patience`; the silence is logged.
     async fn coded<T>(
         &self,
         future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
         patience: Duration,
+        what: &str,
     ) -> Result<T, Failure> {
-        match tokio::time::timeout(patience, future.into_future()).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Failure {
-                code: errors::code(&error),
-                error: self.failed(&error),
-            }),
-            Err(_) => Err(self.silent(patience).into()),
+        let mut answer = std::pin::pin!(future.into_future());
+        let started = Instant::now();
+        loop {
+            let left = patience.saturating_sub(started.elapsed());
+            match tokio::time::timeout(left.min(SILENCE), &mut answer).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) => {
+                    return Err(Failure {
+                        code: errors::code(&error),
+                        error: self.failed(&error),
+                    });
+                }
+                Err(_) if started.elapsed() >= patience => {
+                    return Err(self.silent(patience).into());
+                }
+                Err(_) => self.silence.log(&self.describe, what, started, patience),
+            }
         }
     }
 
@@ -220,7 +253,7 @@ impl Connection {
         &self,
         future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
     ) -> Result<T, Failure> {
-        self.coded(future, self.timeouts.command).await
+        self.coded(future, self.timeouts.command, "a query").await
     }
 
     /// Like [`Connection::within`] for what may take long, such as finding the few
@@ -229,7 +262,7 @@ impl Connection {
         &self,
         future: impl IntoFuture<Output = ::mongodb::error::Result<T>>,
     ) -> Result<T, SinkError> {
-        self.coded(future, self.timeouts.command * LONG)
+        self.coded(future, self.timeouts.command * LONG, "a query")
             .await
             .map_err(|failure| failure.error)
     }
@@ -254,11 +287,54 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        // Of several connections by one client, the last one ends it.
+        if let Some(runtime) = self.runtime.take().and_then(Arc::into_inner) {
             // Waiting would be refused where the last owner lets go within
             // asynchronous code.
             runtime.shutdown_background();
         }
+    }
+}
+
+/// When the database was last said not to answer: several commands wait at the same time,
+/// and one line says it of all.
+#[derive(Debug, Default)]
+struct Silence {
+    /// Milliseconds from the first time on.
+    last: AtomicU64,
+    first: OnceLock<Instant>,
+}
+
+impl Silence {
+    fn log(&self, database: &str, what: &str, started: Instant, patience: Duration) {
+        let first = *self.first.get_or_init(Instant::now);
+        // From 1 on: 0 is never.
+        let now = 1 + u64::try_from(first.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        let last = self.last.load(Ordering::Relaxed);
+        let is_due = last == 0 || u128::from(now - last.min(now)) >= SILENCE.as_millis() / 2;
+        let relaxed = Ordering::Relaxed;
+        if is_due
+            && self
+                .last
+                .compare_exchange(last, now, relaxed, relaxed)
+                .is_ok()
+        {
+            let waited = started.elapsed();
+            tracing::warn!(
+                "{database}: no answer to {what} for {:.0} s; waiting for up to {:.0} s more",
+                waited.as_secs_f32(),
+                patience.saturating_sub(waited).as_secs_f32().ceil()
+            );
+        }
+    }
+}
+
+/// A command and its collection, as a person would name them: `createIndexes sales`.
+fn subject(command: &RawDocument) -> String {
+    match command.iter().next() {
+        Some(Ok((verb, RawBsonRef::String(collection)))) => format!("{verb} {collection}"),
+        Some(Ok((verb, _))) => verb.to_string(),
+        _ => "a command".to_owned(),
     }
 }
 

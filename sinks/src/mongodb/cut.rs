@@ -182,6 +182,7 @@ mod tests {
                 kind: Kind::Text,
                 role: Role::Group,
             }],
+            ..Table::default()
         };
         let tables = vec![table("a"), table("b")];
         Tables {

@@ -24,6 +24,7 @@ fn table() -> Table {
             column("average", Kind::Double, Role::Aggregate),
             column("revenue", Kind::Decimal, Role::Aggregate),
         ],
+        ..Table::default()
     }
 }
 

@@ -67,6 +67,12 @@ pub(super) fn is_held_up(code: i32) -> bool {
     matches!(code, 24 | 50 | 112 | 246 | 251 | 267)
 }
 
+/// Unauthorized: the user may not do this.
+pub(super) const UNAUTHORIZED: i32 = 13;
+
+/// NamespaceNotFound: there is no such collection.
+pub(super) const NAMESPACE_NOT_FOUND: i32 = 26;
+
 /// DuplicateKey. Where the key is `_id`, the document was not as new as believed, or two
 /// upserts of it met, and the next finds it; where it is another, the collection has a
 /// unique index that the rows do not fit.
@@ -137,8 +143,31 @@ fn unreachable(message: &str) -> String {
         reasons.push(format!("{address}: {reason}{hint}"));
     }
     match reasons.is_empty() {
-        true => message.to_owned(),
+        true => roles(message),
         false => format!("no server can be written to: {}", reasons.join("; ")),
+    }
+}
+
+/// The same where all servers answer, and none of them is one to write to.
+fn roles(message: &str) -> String {
+    let mut servers: Vec<String> = Vec::new();
+    for server in message.split("Address: ").skip(1) {
+        let mut fields = server.split([',', '}']).map(str::trim);
+        let address = fields.next().unwrap_or_default();
+        let kind = fields.find_map(|field| field.strip_prefix("Type: "));
+        let is = match kind {
+            Some("RsPrimary" | "Standalone" | "Mongos" | "LoadBalancer") => continue,
+            Some("RsSecondary") => "is a secondary",
+            Some("RsArbiter") => "is an arbiter",
+            Some("RsGhost") => "is of a replica set that is not initiated",
+            Some("Unknown" | "PossiblePrimary") => "has not answered yet",
+            _ => "is in no state to be used",
+        };
+        servers.push(format!("{address} {is}"));
+    }
+    match servers.is_empty() {
+        true => shorten(message),
+        false => format!("no server is the primary: {}", servers.join("; ")),
     }
 }
 
@@ -156,7 +185,8 @@ fn sentence(error: &Error) -> String {
                 18 => "; check user, password and authSource",
                 _ => "",
             };
-            format!("{} ({name}, {}){hint}", command.message, command.code)
+            let message = without_command(&command.message);
+            format!("{message} ({name}, {}){hint}", command.code)
         }
         ErrorKind::Authentication { message, .. } => {
             format!("{message}; check user, password and authSource")
@@ -166,6 +196,16 @@ fn sentence(error: &Error) -> String {
         kind => kind.to_string(),
     };
     shorten(&text)
+}
+
+/// A server that refuses a command quotes all of it: its name and collection are enough.
+fn without_command(message: &str) -> String {
+    let quoted = message.find("to execute command {");
+    let end = quoted.and_then(|start| Some(start + message[start..].find(", ")?));
+    match end {
+        Some(end) => format!("{}, … }}", &message[..end]),
+        None => message.to_owned(),
+    }
 }
 
 /// Errors may quote documents: a line is a line.
@@ -201,6 +241,28 @@ mod tests {
         for code in [13, 18, 121, 10334, 14031, 2, 9, DUPLICATE_KEY] {
             assert!(!is_temporary(code), "{code}");
         }
+    }
+
+    #[test]
+    fn servers_of_which_none_is_the_primary_are_named() {
+        let dump = "Server selection timeout: No available servers. Topology: { Type: \
+            ReplicaSetNoPrimary, Set Name: own, Servers: [ { Address: a:1, Type: RsSecondary, \
+            Average RTT: 1ms, Tags: {} }, { Address: b:2, Type: Unknown } ] }";
+        assert_eq!(
+            unreachable(dump),
+            "no server is the primary: a:1 is a secondary; b:2 has not answered yet"
+        );
+    }
+
+    #[test]
+    fn a_command_that_is_not_allowed_is_named_and_not_quoted() {
+        let message =
+            "not authorized on shop to execute command { insert: \"sales\", a: [ 1, 2 ] }";
+        assert_eq!(
+            without_command(message),
+            "not authorized on shop to execute command { insert: \"sales\", … }"
+        );
+        assert_eq!(without_command("no, not this"), "no, not this");
     }
 
     #[test]

@@ -25,6 +25,9 @@ const TRY: i64 = 500;
 /// otherwise.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// From one line that says so to the next.
+const SAY: Duration = Duration::from_secs(3);
+
 /// Deletes the documents of all lanes of generations before this one, and returns when
 /// a majority has done so. From then on none of them can commit anything.
 pub(super) async fn evict(connection: &Connection, generation: u64) -> Result<(), SinkError> {
@@ -32,7 +35,8 @@ pub(super) async fn evict(connection: &Connection, generation: u64) -> Result<()
     if !connection.is_replicated().await? {
         return Ok(());
     }
-    let deadline = Instant::now() + PATIENCE;
+    let started = Instant::now();
+    let mut said = Duration::ZERO;
     loop {
         kill(connection, generation).await?;
         let mut deletes = RawArrayBuf::new();
@@ -48,8 +52,19 @@ pub(super) async fn evict(connection: &Connection, generation: u64) -> Result<()
             Ok(_) => return Ok(()),
             Err(failure) => {
                 let waited = failure.code.is_some_and(errors::is_held_up);
-                if !waited || Instant::now() > deadline {
+                let since = started.elapsed();
+                if !waited || since > PATIENCE {
                     return Err(failure.error);
+                }
+                if since >= said + SAY {
+                    said = since;
+                    tracing::warn!(
+                        "{}: a transaction of an earlier run is still open, for {:.0} s now; \
+                         waiting for up to {:.0} s until the server ends it",
+                        connection.describe(),
+                        since.as_secs_f32(),
+                        PATIENCE.as_secs_f32()
+                    );
                 }
             }
         }

@@ -1,39 +1,48 @@
 //! Collections and indexes, created where they are missing.
 //!
-//! A view gets two indexes, and they serve what is asked of it:
-//!
-//! | index | serves |
+//! | index of a view | serves |
 //! | --- | --- |
-//! | window start (newest first), `_id` | one window, a span of windows, the newest rows, page by page |
-//! | groups in order, window start (newest first) | one group over time, and one group in one window |
+//! | `_id`, which every collection has | one page after another: ids begin with the window's start |
+//! | window start (newest first) | one window, a span of windows, the newest rows, sums over them |
+//! | groups in order, window start (newest first); only where it is asked for | one group over time |
 //!
-//! With the window first, the second could not read one group's rows in one
-//! stretch; with `_id` last, the first keeps a page's order without sorting. Both
-//! hold only fields that never change for a row, so that replacing it writes
-//! neither.
+//! Each holds only fields that never change for a row, so that replacing it writes none of
+//! them. But inserting a row writes all: two of them cost the server more than the
+//! documents, which is why the last one has to be asked for.
+//!
+//! Nothing is asked for that is there, whatever its name, and no index is ever dropped.
 
-use ::mongodb::bson::{Document, RawDocumentBuf, doc};
+use std::collections::BTreeMap;
+
+use ::mongodb::bson::{Bson, Document, doc, rawdoc};
 use futures_util::future::try_join_all;
 
+use super::collections::{about, first_batch, look, raw};
 use super::connection::Connection;
-use super::{lane, standing};
+use super::{errors, lane, standing};
 use crate::{SinkError, Table};
+
+const DEAD_LETTERS: &str = "dead_letters";
 
 /// The keys of a view's indexes.
 fn of_view(table: &Table) -> Vec<Document> {
     let window = table.window_start().map(|column| column.name.as_str());
+    let mut keys = Vec::new();
+    if let Some(window) = window {
+        keys.push(doc! {window: -1});
+    }
     let mut by_group = Document::new();
-    for group in table.groups() {
-        by_group.insert(group.name.as_str(), 1);
+    if table.group_index {
+        for group in table.groups() {
+            by_group.insert(group.name.as_str(), 1);
+        }
     }
-    if let Some(window) = window
-        && !by_group.is_empty()
-    {
-        by_group.insert(window, -1);
+    if !by_group.is_empty() {
+        if let Some(window) = window {
+            by_group.insert(window, -1);
+        }
+        keys.push(by_group);
     }
-    let by_window = window.map_or_else(Document::new, |window| doc! {window: -1, "_id": 1});
-    let mut keys = vec![by_window, by_group];
-    keys.retain(|key| !key.is_empty());
     keys
 }
 
@@ -45,8 +54,13 @@ fn of_dead_letters() -> Vec<Document> {
     ]
 }
 
-/// Creates whatever is missing. Idempotent; several may do it at a time.
-pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result<(), SinkError> {
+/// Creates whatever is missing. Idempotent; several may do it at a time. An index over rows
+/// that are there already takes its time: it is waited for by `long`.
+pub(super) async fn prepare(
+    connection: &Connection,
+    long: &Connection,
+    tables: &[Table],
+) -> Result<(), SinkError> {
     let replicated = connection.is_replicated().await?;
     if !replicated {
         tracing::warn!(
@@ -55,29 +69,125 @@ pub(super) async fn prepare(connection: &Connection, tables: &[Table]) -> Result
              was replaced is not kept from writing rows until it notices"
         );
     }
-    let there = connection
-        .within(connection.database().list_collection_names())
-        .await?;
-    let views = tables.iter().map(|table| (&*table.name, of_view(table)));
-    let letters = ("dead_letters", of_dead_letters());
-    let progress = (standing::COLLECTION, Vec::new());
-    let writers = (lane::COLLECTION, Vec::new());
-    let all = views.chain([letters, progress, writers]);
+    let mut wanted: BTreeMap<&str, Vec<Document>> = BTreeMap::from([
+        (DEAD_LETTERS, of_dead_letters()),
+        (standing::COLLECTION, Vec::new()),
+        (lane::COLLECTION, Vec::new()),
+    ]);
+    wanted.extend(tables.iter().map(|table| (&*table.name, of_view(table))));
+    let names: Vec<&str> = wanted.keys().copied().collect();
+    let there = look(connection, &names).await?;
     // Each of them waits for the server's disk: all at the same time.
-    let made = all.map(|(collection, keys)| {
-        let is_there = there.iter().any(|name| name == collection);
+    let made = wanted.into_iter().map(|(collection, keys)| {
+        let is_there = there.contains_key(collection);
         async move {
-            if !keys.is_empty() {
-                // Makes the collection as well, where it is not there.
-                index(connection, collection, &keys, replicated).await
-            } else if !is_there {
-                create(connection, collection, replicated).await
-            } else {
-                Ok(())
+            match (is_there, keys.is_empty()) {
+                (true, true) => Ok(()),
+                (true, false) => complete(connection, long, collection, keys, replicated).await,
+                // Makes the collection as well.
+                (false, false) => {
+                    index(
+                        connection,
+                        collection,
+                        &keys,
+                        &[],
+                        How {
+                            replicated,
+                            long: false,
+                        },
+                    )
+                    .await
+                }
+                (false, true) => create(connection, collection, replicated).await,
             }
         }
     });
     try_join_all(made).await.map(drop)
+}
+
+/// Creates those indexes of a collection that is there which no other index serves for.
+async fn complete(
+    connection: &Connection,
+    long: &Connection,
+    collection: &str,
+    mut keys: Vec<Document>,
+    replicated: bool,
+) -> Result<(), SinkError> {
+    let command = rawdoc! {"listIndexes": collection};
+    let listed = match connection.run_code(command).await {
+        Ok(listed) => listed,
+        // Dropped meanwhile, or not to be asked: what is there is then created once more.
+        Err(failure)
+            if matches!(
+                failure.code,
+                Some(errors::UNAUTHORIZED | errors::NAMESPACE_NOT_FOUND)
+            ) =>
+        {
+            Document::new()
+        }
+        Err(failure) => {
+            let what = format!("listing the indexes of {collection}");
+            return Err(about(connection, &what, failure));
+        }
+    };
+    let there: Vec<&Document> = first_batch(&listed).collect();
+    keys.retain(|key| !there.iter().any(|index| serves(index, key)));
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = there
+        .iter()
+        .filter_map(|index| index.get_str("name").ok())
+        .collect();
+    let command = rawdoc! {"find": collection, "limit": 1, "projection": {"_id": 1}};
+    let found = connection.run_code(command).await;
+    let found =
+        found.map_err(|failure| about(connection, &format!("reading {collection}"), failure))?;
+    if first_batch(&found).next().is_none() {
+        let how = How {
+            replicated,
+            long: false,
+        };
+        return index(connection, collection, &keys, &names, how).await;
+    }
+    tracing::info!("creating an index of the rows in {collection}: many of them take minutes");
+    let how = How {
+        replicated,
+        long: true,
+    };
+    index(long, collection, &keys, &names, how).await
+}
+
+/// Whether an index that is there, as `listIndexes` describes it, answers what one with
+/// these keys would: its keys begin with them, or with their reverse.
+fn serves(index: &Document, keys: &Document) -> bool {
+    // These do not have all documents, or order them otherwise.
+    let is_partial = ["partialFilterExpression", "collation", "sparse"]
+        .iter()
+        .any(|option| index.contains_key(option) && !index.get_bool(option).is_ok_and(|is| !is));
+    let Ok(there) = index.get_document("key") else {
+        return false;
+    };
+    if is_partial || there.len() < keys.len() {
+        return false;
+    }
+    let direction = |value: &Bson| match value {
+        Bson::Int32(number) => Some(f64::from(*number)),
+        Bson::Int64(number) => Some(if *number < 0 { -1.0 } else { 1.0 }),
+        Bson::Double(number) => Some(*number),
+        // `hashed`, `text` and the like.
+        _ => None,
+    };
+    let mut same = [true, true];
+    for ((name, order), (wanted, other)) in there.iter().zip(keys) {
+        let both = direction(order).zip(direction(other));
+        let Some((order, other)) = both.filter(|_| name == wanted) else {
+            return false;
+        };
+        let agree = (order < 0.0) == (other < 0.0);
+        same[usize::from(agree)] = false;
+    }
+    same.contains(&true)
 }
 
 async fn create(
@@ -91,40 +201,64 @@ async fn create(
         "writeConcern": concern(connection, replicated)?,
     };
     match connection.run_code(raw(connection, &command)?).await {
-        Err(failure) if failure.code != Some(EXISTS) => Err(failure.error),
+        Err(failure) if failure.code != Some(EXISTS) => {
+            let what = format!("creating the collection {collection}");
+            Err(about(connection, &what, failure))
+        }
         // Another process was quicker.
         _ => Ok(()),
     }
 }
 
+/// How indexes are created.
+#[derive(Clone, Copy)]
+struct How {
+    replicated: bool,
+    /// Over rows that are there already.
+    long: bool,
+}
+
+/// Creates indexes. `taken`: the names of those that are there.
 async fn index(
     connection: &Connection,
     collection: &str,
     keys: &[Document],
-    replicated: bool,
+    taken: &[&str],
+    how: How,
 ) -> Result<(), SinkError> {
     let indexes: Vec<Document> = keys
         .iter()
-        // The name that every driver gives it: whoever created the same index
-        // before us has created this one.
+        // The name that every driver gives it: whoever creates the same index at the same
+        // time creates this one.
         .map(|key| {
             let parts: Vec<String> = key
                 .iter()
                 .map(|(field, order)| format!("{field}_{order}"))
                 .collect();
-            doc! {"key": key.clone(), "name": parts.join("_")}
+            let mut name = parts.join("_");
+            if taken.contains(&&*name) {
+                name.push_str("_tidemark");
+            }
+            doc! {"key": key.clone(), "name": name}
         })
         .collect();
+    let shown: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    let what = format!("creating the index {} on {collection}", shown.join(" and "));
     let mut command = doc! {
         "createIndexes": collection,
         "indexes": indexes,
-        "writeConcern": concern(connection, replicated)?,
+        "writeConcern": concern(connection, how.replicated)?,
     };
-    if replicated {
+    if how.replicated {
         // By default it waits for every member, also for one that is away.
         command.insert("commitQuorum", "majority");
     }
-    let reply = connection.run_long(raw(connection, &command)?).await?;
+    let command = raw(connection, &command)?;
+    let reply = match how.long {
+        true => connection.run_long(command).await,
+        false => connection.run_code(command).await,
+    };
+    let reply = reply.map_err(|failure| about(connection, &what, failure))?;
     super::replies::check_concern(connection.describe(), collection, &reply)
         .map_err(|failure| failure.error)
 }
@@ -134,24 +268,19 @@ fn concern(connection: &Connection, replicated: bool) -> Result<Document, SinkEr
         .map_err(|error| SinkError::refused(connection.describe(), error.to_string()))
 }
 
-fn raw(connection: &Connection, command: &Document) -> Result<RawDocumentBuf, SinkError> {
-    RawDocumentBuf::try_from(command)
-        .map_err(|error| SinkError::refused(connection.describe(), error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Column, Kind, Role};
 
     #[test]
-    fn a_view_is_indexed_by_window_and_by_group_over_time() {
+    fn a_view_is_indexed_by_window_and_by_group_where_it_is_asked_for() {
         let column = |name: &str, role| Column {
             name: name.into(),
             kind: Kind::Text,
             role,
         };
-        let table = Table {
+        let mut table = Table {
             name: "t".into(),
             columns: vec![
                 column("window.start", Role::WindowStart),
@@ -160,13 +289,52 @@ mod tests {
                 column("interaction_type", Role::Group),
                 column("total", Role::Aggregate),
             ],
+            ..Table::default()
         };
+        assert_eq!(of_view(&table), [doc! {"window.start": -1}]);
+        table.group_index = true;
         assert_eq!(
             of_view(&table),
             [
-                doc! {"window.start": -1, "_id": 1},
+                doc! {"window.start": -1},
                 doc! {"product_id": 1, "interaction_type": 1, "window.start": -1},
             ]
         );
+    }
+
+    #[test]
+    fn an_index_serves_when_its_keys_begin_with_those_that_are_wanted() {
+        let one = doc! {"w": -1};
+        let two = doc! {"a": 1, "w": -1};
+        for (there, wanted) in [
+            (doc! {"key": {"w": -1}, "name": "mine"}, &one),
+            (doc! {"key": {"w": 1}}, &one),
+            (doc! {"key": {"w": -1.0}}, &one),
+            (doc! {"key": {"w": -1, "_id": 1}}, &one),
+            (
+                doc! {"key": {"w": 1}, "sparse": false, "unique": true},
+                &one,
+            ),
+            (doc! {"key": {"a": 1, "w": -1}}, &two),
+            (doc! {"key": {"a": -1_i64, "w": 1, "b": 1}}, &two),
+        ] {
+            assert!(serves(&there, wanted), "{there}");
+        }
+        for (there, wanted) in [
+            (doc! {"key": {"_id": 1}}, &one),
+            (doc! {"key": {"a": 1, "w": -1}}, &one),
+            (doc! {"key": {"w": "hashed"}}, &one),
+            (doc! {"key": {"w": -1}, "sparse": true}, &one),
+            (
+                doc! {"key": {"w": -1}, "partialFilterExpression": {"a": 1}},
+                &one,
+            ),
+            (doc! {"key": {"w": -1}, "collation": {"locale": "en"}}, &one),
+            (doc! {"key": {"a": 1}}, &two),
+            (doc! {"key": {"a": 1, "w": 1}}, &two),
+            (doc! {"key": {"w": -1, "a": 1}}, &two),
+        ] {
+            assert!(!serves(&there, wanted), "{there}");
+        }
     }
 }

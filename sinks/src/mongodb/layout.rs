@@ -106,6 +106,7 @@ mod tests {
                     role: Role::Aggregate,
                 })
                 .collect(),
+            ..Table::default()
         }
     }
 

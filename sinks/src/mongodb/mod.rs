@@ -17,6 +17,7 @@
 //! | `lane` | transactions: commands that are sent again, that come late, or from a run that was replaced |
 //! | `eviction` | how a run that takes over stops the older ones |
 //! | `errors` | which errors pass with time |
+//! | `collections` | what is there at the start, and whether rows can be kept in it |
 //! | `indexes` | what is created at the start |
 //! | `reader` | pages of rows, progress |
 //!
@@ -24,6 +25,7 @@
 //! majorities; a single server works, and says at the start what it cannot do.
 
 mod bytes;
+mod collections;
 mod commands;
 mod config;
 mod connection;
@@ -46,9 +48,10 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use bytes::{Bytes, Open};
-pub use config::Timeouts;
+pub use config::{Timeouts, database_in};
 
 use crate::claim::{self, Held};
 use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
@@ -60,6 +63,8 @@ use layout::Layout;
 #[derive(Debug)]
 pub struct MongoDb {
     connection: Arc<Connection>,
+    /// The same for the steps of a start, which may have less time for each command.
+    starting: Connection,
     tables: Arc<Tables>,
     held: Held,
 }
@@ -90,34 +95,46 @@ pub fn open_with(
         .iter()
         .map(Layout::of)
         .collect::<Result<Vec<_>, _>>()?;
+    let connection = Connection::open(uri, database, timeouts)?;
     Ok(MongoDb {
-        connection: Arc::new(Connection::open(uri, database, timeouts)?),
+        starting: connection.within_at_most(Duration::MAX),
+        connection: Arc::new(connection),
         tables: Arc::new(Tables { tables, layouts }),
         held: Held::default(),
     })
 }
 
+impl MongoDb {
+    /// Waits for no command of a start ([`Storage::prepare`], [`Storage::claim`],
+    /// [`Storage::enter`], [`Storage::define`]) longer than `most`.
+    #[must_use]
+    pub fn starting_within(mut self, most: Duration) -> MongoDb {
+        self.starting = self.connection.within_at_most(most);
+        self
+    }
+}
+
 impl Storage for MongoDb {
     fn prepare(&self) -> Result<(), SinkError> {
-        self.connection
-            .block_on(indexes::prepare(&self.connection, &self.tables.tables))
+        let prepared = indexes::prepare(&self.starting, &self.connection, &self.tables.tables);
+        self.starting.block_on(prepared)
     }
 
     fn claim(&self, claim: &Claim) -> Result<Holder, SinkError> {
-        let holder = claim::claim(&*self.connection, claim)?;
+        let holder = claim::claim(&self.starting, claim)?;
         self.held.set(holder.generation);
         Ok(holder)
     }
 
     fn enter(&self, holder: &Holder) -> Result<(), SinkError> {
-        let connection = &*self.connection;
+        let connection = &self.starting;
         connection.block_on(holder::check(connection, holder.generation))?;
         self.held.set(holder.generation);
         Ok(())
     }
 
     fn define(&self, definitions: &BTreeMap<String, String>) -> Result<(), SinkError> {
-        let connection = &*self.connection;
+        let connection = &self.starting;
         let generation = self.held.generation(connection.describe())?;
         connection.block_on(holder::define(connection, generation, definitions))
     }

@@ -9,6 +9,7 @@ use ::mongodb::options::{CollectionOptions, ReadConcern};
 use super::commands::Tables;
 use super::connection::Connection;
 use super::{documents, holder, letters, totals};
+use crate::page::{Ids, no_id, window_of};
 use crate::{
     DeadLetter, LetterQuery, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table,
     Total, Totals,
@@ -95,15 +96,10 @@ impl MongoReader {
 impl Reader for MongoReader {
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
-        let filter = filter(table, query)?;
+        let (filter, order) = page(table, query)?;
         if query.limit == 0 {
             return Ok(Vec::new());
         }
-        let mut order = Document::new();
-        if let Some(window) = table.window_start() {
-            order.insert(window.name.as_str(), -1);
-        }
-        order.insert("_id", 1);
         let connection = &*self.connection;
         connection.block_on(async {
             let collection = self.collection(&table.name);
@@ -221,9 +217,56 @@ fn later_than(epoch: u64) -> Document {
     doc! {"epoch": {"$gt": documents::long(epoch)}}
 }
 
-fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {
-    // A collection may also hold documents that another job wrote long ago.
-    let mut filter = doc! {"epoch": {"$type": "long"}};
+/// Which rows a page is of, and in which order.
+fn page(table: &Table, query: &Query) -> Result<(Document, Document), SinkError> {
+    let Some(window) = table.window_start().filter(|_| table.ids_by_window) else {
+        return page_by_window(table, query);
+    };
+    // By the span of ids, and not of windows: so the server reads along the one index that
+    // has the order, and does not sort.
+    let mut asked = query.clone();
+    (asked.from, asked.until) = (None, None);
+    let mut filter = filter(table, &asked)?;
+    let ids = Ids::of(query);
+    // Ids of other jobs are of other types as a rule, and do not count.
+    let mut span = doc! {"$gte": ids.from};
+    if let Some(below) = ids.below {
+        span.insert("$lt", below);
+    }
+    filter.insert("_id", span);
+    if table.group_index && !query.groups.is_empty() {
+        // There is another index, by which it may be quicker.
+        if let Some(span) = window_span(query) {
+            filter.insert(window.name.as_str(), span);
+        }
+    }
+    Ok((filter, doc! {"_id": -1}))
+}
+
+/// The same where the order of ids is not that of windows: what is asked for is sorted.
+fn page_by_window(table: &Table, query: &Query) -> Result<(Document, Document), SinkError> {
+    let mut filter = filter(table, query)?;
+    let mut order = Document::new();
+    if let Some(window) = table.window_start() {
+        order.insert(window.name.as_str(), -1);
+        if let Some(after) = &query.after {
+            let start = window_of(after).ok_or_else(|| no_id(table, after))?;
+            let start = DateTime::from_millis(start);
+            let further = [
+                doc! {window.name.as_str(): {"$lt": start}},
+                doc! {window.name.as_str(): start, "_id": {"$lt": after}},
+            ];
+            filter.insert("$or", further.to_vec());
+        }
+    } else if let Some(after) = &query.after {
+        filter.insert("_id", doc! {"$lt": after});
+    }
+    order.insert("_id", -1);
+    Ok((filter, order))
+}
+
+/// The windows that are asked for, if not all are.
+fn window_span(query: &Query) -> Option<Document> {
     let mut span = Document::new();
     if let Some(from) = query.from {
         span.insert("$gte", DateTime::from_millis(from));
@@ -231,7 +274,13 @@ fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {
     if let Some(until) = query.until {
         span.insert("$lt", DateTime::from_millis(until));
     }
-    if !span.is_empty() {
+    (!span.is_empty()).then_some(span)
+}
+
+fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {
+    // A collection may also hold documents that another job wrote long ago.
+    let mut filter = doc! {"epoch": {"$type": "long"}};
+    if let Some(span) = window_span(query) {
         let window = table.window_start().ok_or_else(|| {
             SinkError::bad_query(format!("{} has no windows to choose from", table.name))
         })?;

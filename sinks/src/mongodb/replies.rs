@@ -131,7 +131,7 @@ mod tests {
         let tables = Tables {
             tables: vec![crate::Table {
                 name: "t".into(),
-                columns: Vec::new(),
+                ..crate::Table::default()
             }],
             layouts: Vec::new(),
         };

@@ -100,7 +100,7 @@ mod tests {
     fn the_shell_takes_dates_and_texts() {
         let table = Table {
             name: "sales".to_owned(),
-            columns: vec![],
+            ..Table::default()
         };
         let stage = doc! {"$match": {"a": {"$gte": DateTime::from_millis(0)}, "b": ["c\"", 1_i64]}};
         let expected = "db.sales.aggregate([\n  \

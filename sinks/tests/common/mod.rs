@@ -34,8 +34,8 @@ fn column(name: &str, kind: Kind, role: Role) -> Column {
     }
 }
 
-/// Table 0 has nested windows and a column of each kind, table 1 flat windows
-/// and two groups.
+/// Table 0 has nested windows, a column of each kind and an index by group; table 1 flat
+/// windows, two groups, and ids that sort as windows do.
 pub fn tables() -> Vec<Table> {
     vec![
         Table {
@@ -49,6 +49,8 @@ pub fn tables() -> Vec<Table> {
                 column("revenue", Kind::Decimal, Role::Aggregate),
                 column("last_activity", Kind::Date, Role::Aggregate),
             ],
+            group_index: true,
+            ..Table::default()
         },
         Table {
             name: "interaction_analysis".into(),
@@ -59,6 +61,8 @@ pub fn tables() -> Vec<Table> {
                 column("interaction_type", Kind::Text, Role::Group),
                 column("total", Kind::Long, Role::Aggregate),
             ],
+            ids_by_window: true,
+            ..Table::default()
         },
     ]
 }
@@ -74,7 +78,7 @@ pub fn id(table: usize, id: &str) -> RowId {
 pub fn customers(window: i64, gender: &str, total: i64) -> Row {
     let start = START + window * HOUR;
     Row {
-        id: id(0, &format!("{start}/{gender}")),
+        id: id(0, &format!("{start}|{gender}")),
         values: vec![
             Value::Date(start),
             Value::Date(start + HOUR),
@@ -94,11 +98,17 @@ pub fn customers(window: i64, gender: &str, total: i64) -> Row {
     }
 }
 
+/// `2024-11-02T13:00:00Z`.
+pub fn moment(millis: i64) -> String {
+    let moment = mongodb::bson::DateTime::from_millis(millis);
+    moment.try_to_rfc3339_string().unwrap()
+}
+
 /// A row of table 1.
 pub fn interactions(window: i64, product: &str, kind: &str, total: i64) -> Row {
     let start = START + window * HOUR;
     Row {
-        id: id(1, &format!("{start}/{product}/{kind}")),
+        id: id(1, &format!("{}|{product}|{kind}", moment(start))),
         values: vec![
             Value::Date(start),
             Value::Date(start + HOUR),

@@ -62,7 +62,7 @@ impl Database {
         self.try_command(command).unwrap()
     }
 
-    fn try_command(&self, command: Document) -> Result<Document, mongodb::error::Error> {
+    pub fn try_command(&self, command: Document) -> Result<Document, mongodb::error::Error> {
         let database = self.client.database(&self.name);
         self.runtime
             .block_on(async { database.run_command(command).await })
@@ -200,7 +200,8 @@ impl Server {
                 // The first is elected as long as it is there.
                 let priority = if number == 0 { 2 } else { 1 };
                 let host = format!("127.0.0.1:{}", server.port);
-                doc! {"_id": number, "host": host, "priority": priority}
+                let tags = doc! {"n": number.to_string()};
+                doc! {"_id": number, "host": host, "priority": priority, "tags": tags}
             })
             .collect();
         let mut set = doc! {"_id": "own", "members": members};
@@ -284,7 +285,7 @@ impl Drop for Server {
 }
 
 /// Tries until it passes, for half a minute.
-fn wait_for<E: std::fmt::Debug>(what: &str, attempt: impl Fn() -> Result<(), E>) {
+pub fn wait_for<T, E: std::fmt::Debug>(what: &str, attempt: impl Fn() -> Result<T, E>) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while let Err(error) = attempt() {
         assert!(Instant::now() < deadline, "no {what}: {error:?}");
