@@ -6,7 +6,6 @@ use crate::checkpoint::persist::SaveError;
 use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
-use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::ingest::identity::IdentityError;
 use crate::pipeline::PipelineError;
@@ -14,6 +13,7 @@ use crate::plan::PlanError;
 use crate::serve::ServeError;
 use crate::supervise::SuperviseError;
 use crate::views::ViewError;
+use client::PropertyError;
 use sinks::SinkError;
 use std::process::ExitCode;
 
