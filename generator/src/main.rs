@@ -55,7 +55,10 @@ fn main() -> ExitCode {
 
 /// Everybody on this machine may read a command line.
 fn warn_of_secrets(properties: &[(String, String)]) {
-    for (name, _) in properties.iter().filter(|(name, _)| client::is_secret(name)) {
+    for (name, _) in properties
+        .iter()
+        .filter(|(name, _)| client::is_secret(name))
+    {
         let instead = client::file_instead(name).unwrap_or("a property that names a file");
         complain(&format!(
             "warning: -X {name} stands in the list of processes, for all on this machine to read: \
