@@ -100,7 +100,10 @@ fn check_login<'a>(
         "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
             for (needed, instead) in [
                 ("sasl.username", ""),
-                ("sasl.password", "; --kafka-password-file takes it from a file"),
+                (
+                    "sasl.password",
+                    "; --kafka-password-file takes it from a file",
+                ),
             ] {
                 if get([needed; 2]).is_none() {
                     let problem = format!("{name}={mechanism} needs it{instead}");
@@ -156,7 +159,11 @@ mod tests {
     #[test]
     fn what_is_said_of_javas_properties_is_needed() {
         // None of them is one that librdkafka has: then it would never be said.
-        for name in ["ssl.keystore.location", "ssl.keystore.password", "client.dns.lookup"] {
+        for name in [
+            "ssl.keystore.location",
+            "ssl.keystore.password",
+            "client.dns.lookup",
+        ] {
             assert_eq!(java::instead(name), None, "{name}");
         }
         let jks = said(&[("ssl.keystore.location", "/etc/client.jks")]);
@@ -182,9 +189,14 @@ mod tests {
             assert!(named.contains("not built in; it takes PLAIN"), "{named}");
         }
         let other = with(&[("sasl.mechanism", "SCRAM-SHA-1"), user, password]);
-        assert!(other.contains("no such mechanism; it takes PLAIN"), "{other}");
+        assert!(
+            other.contains("no such mechanism; it takes PLAIN"),
+            "{other}"
+        );
         let plain = ("sasl.mechanism", "PLAIN");
-        assert!(with(&[plain, user]).contains("sasl.password: sasl.mechanism=PLAIN needs it; --kafka"));
+        assert!(
+            with(&[plain, user]).contains("sasl.password: sasl.mechanism=PLAIN needs it; --kafka")
+        );
         assert!(with(&[plain, password]).contains("sasl.username: "));
         assert_eq!(with(&[plain, user, password]), "fine");
         assert_eq!(said(&[("security.protocol", "ssl")]), "fine");

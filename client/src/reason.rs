@@ -55,7 +55,9 @@ mod tests {
             ))
         );
         assert_eq!(
-            parsed("sasl_ssl://kafka:9092/12: Failed to resolve 'kafka:9092': Name or service not known"),
+            parsed(
+                "sasl_ssl://kafka:9092/12: Failed to resolve 'kafka:9092': Name or service not known"
+            ),
             Some((
                 "kafka:9092".to_owned(),
                 Some(12),

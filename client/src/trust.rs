@@ -24,10 +24,12 @@ pub fn trust(config: &mut ClientConfig) {
 
 /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are what OpenSSL's programs take.
 fn location(variable: impl Fn(&str) -> Option<OsString>) -> String {
-    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find_map(|name| {
-        let path = variable(name)?.into_string().ok()?;
-        Path::new(&path).exists().then_some(path)
-    });
+    let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find_map(|name| {
+            let path = variable(name)?.into_string().ok()?;
+            Path::new(&path).exists().then_some(path)
+        });
     named.unwrap_or_else(|| PROBE.to_owned())
 }
 
@@ -56,7 +58,8 @@ mod tests {
         let here = env!("CARGO_MANIFEST_DIR");
         let directory = |name: &str| (name == "SSL_CERT_DIR").then(|| here.into());
         assert_eq!(location(directory), here);
-        let file = |name: &str| (name == "SSL_CERT_FILE").then(|| format!("{here}/Cargo.toml").into());
+        let file =
+            |name: &str| (name == "SSL_CERT_FILE").then(|| format!("{here}/Cargo.toml").into());
         assert_eq!(location(file), format!("{here}/Cargo.toml"));
         let missing = |_: &str| Some("/no/such/file.pem".into());
         assert_eq!(location(missing), PROBE);

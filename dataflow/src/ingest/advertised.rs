@@ -63,7 +63,10 @@ impl fmt::Display for Unreachable {
             problem,
             others,
         } = self;
-        write!(f, "broker {broker} advertises the address {address}: {problem}")?;
+        write!(
+            f,
+            "broker {broker} advertises the address {address}: {problem}"
+        )?;
         match others {
             0 => Ok(()),
             1 => f.write_str("; another one does not answer either"),

@@ -339,7 +339,9 @@ impl Context {
             code,
             text: reason.as_ref().map_or_else(
                 || said.to_owned(),
-                |Reason { address, detail, .. }| format!("{address}: {detail}"),
+                |Reason {
+                     address, detail, ..
+                 }| format!("{address}: {detail}"),
             ),
             detail: reason
                 .as_ref()

@@ -28,6 +28,7 @@ use crate::ingest::transactions;
 use crate::ingest::watch::Watching;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
+use crate::print;
 use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
@@ -47,7 +48,9 @@ use which_log::Asking;
 /// When a view cannot be what the settings ask for, or nobody takes the text.
 pub fn views(settings: &Settings, views: ProgramViews) -> Result<(), RunError> {
     let infos = setup::view_infos(&setup::catalog(settings, views)?, &settings.topic_prefix);
-    print_views(&infos, &mut std::io::stdout()).map_err(|source| RunError::System {
+    let mut text = Vec::new();
+    let printed = print_views(&infos, &mut text).and_then(|()| print::answer(&text));
+    printed.map_err(|source| RunError::System {
         what: "printing the views",
         source,
     })
@@ -207,7 +210,7 @@ fn operate(
                 Ok(holder) => holder,
                 Err(error) => return ending.unless_stopping(error.into()),
             };
-            guard::start(&storage, true, &ending)?;
+            guard::start(&storage, true, &board, &ending)?;
             let dropped = match asking.settle(&mut sources) {
                 Ok(dropped) => dropped,
                 Err(error) => return ending.unless_stopping(error),
@@ -249,7 +252,7 @@ fn operate(
     if settings.process > 0 {
         storage.enter(&plan.holder)?;
         fail_point("start.entered");
-        guard::start(&storage, false, &ending)?;
+        guard::start(&storage, false, &board, &ending)?;
         if let Err(error) = asking.agree(&mut sources, &plan.log) {
             return ending.unless_stopping(error);
         }
