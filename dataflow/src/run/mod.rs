@@ -6,6 +6,7 @@
 //!                           └──────────▶ HTTP, status ◀────────────┘ (board)
 //! ```
 
+mod database;
 mod ending;
 mod error;
 mod guard;
@@ -114,7 +115,8 @@ fn operate(
         })?;
 
     let _temporary = Temporary(&settings.store);
-    let storage = setup::storage(&settings.store, tables)?;
+    let at = database::Named::of(settings);
+    let storage = setup::storage(&settings.store, tables).map_err(|error| at.error(error))?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
     let product_names = serve::Names::default();
@@ -131,7 +133,7 @@ fn operate(
     let stopping = ending.stopping();
     let prepared = wait_for(|| storage.prepare(), settings.connect_timeout, &stopping);
     if let Err(error) = prepared {
-        return ending.unless_stopping(error.into());
+        return ending.unless_stopping(at.error(error).into());
     }
     tracing::info!("writing to {}", storage.describe());
 
@@ -176,6 +178,9 @@ fn operate(
     );
     *cluster = match connected {
         Ok(cluster) => cluster,
+        Err(error @ ClusterError::Listen { .. }) if settings.supervised => {
+            return Err(RunError::PortGone(error));
+        }
         Err(error) => return ending.unless_stopping(error.into()),
     };
 
@@ -208,7 +213,7 @@ fn operate(
             let claim = || storage.claim(&claim);
             let holder = match wait_for(claim, settings.connect_timeout, &stopping) {
                 Ok(holder) => holder,
-                Err(error) => return ending.unless_stopping(error.into()),
+                Err(error) => return ending.unless_stopping(at.error(error).into()),
             };
             guard::start(&storage, true, &board, &ending)?;
             let dropped = match asking.settle(&mut sources) {

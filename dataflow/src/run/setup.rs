@@ -13,7 +13,7 @@ use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
 use sinks::retry::wait_for;
-use sinks::{Claim, Storage, Table};
+use sinks::{Claim, SinkError, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -58,7 +58,7 @@ pub(super) fn view_infos(catalog: &Catalog, prefix: &str) -> Vec<ViewInfo> {
 }
 
 /// The database that the rows go to; nothing is connected to yet.
-pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Storage>, RunError> {
+pub(super) fn storage(store: &Store, tables: Vec<Table>) -> Result<Arc<dyn Storage>, SinkError> {
     Ok(match store {
         Store::Mongodb { uri, database } => {
             Arc::new(sinks::mongodb::open(uri.expose(), database, tables)?)
