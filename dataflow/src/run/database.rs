@@ -5,8 +5,8 @@ use sinks::SinkError;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What the sinks call the setting.
-const URI: &str = "MongoDB URI";
+/// What the sinks call it.
+const NAMES: [&str; 2] = ["MongoDB URI", "embedded store"];
 
 /// The setting that names the database, and for how long it is waited for.
 pub(super) struct Named {
@@ -70,7 +70,9 @@ impl Named {
             },
             error @ SinkError::Refused { .. } => DatabaseError::Refused { error, setting },
             error => match &error {
-                SinkError::Misconfigured { setting: what, .. } if what == URI => {
+                SinkError::Misconfigured { setting: what, .. }
+                    if NAMES.contains(&what.as_str()) =>
+                {
                     DatabaseError::Refused { error, setting }
                 }
                 _ => DatabaseError::Other(error),
@@ -135,7 +137,7 @@ mod tests {
                 database: "mongodb at db:1".to_owned(),
                 detail: "Authentication failed".to_owned(),
             },
-            misconfigured(URI),
+            misconfigured(NAMES[0]),
         ] {
             let refused = named().error(error);
             assert_eq!(refused.exit_code(), ExitCode::from(2));
