@@ -13,6 +13,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
+COPY client client
 COPY events events
 COPY generator generator
 COPY sinks sinks

@@ -16,6 +16,7 @@ pub mod observe;
 mod output;
 pub mod pipeline;
 pub mod plan;
+mod print;
 pub mod program;
 pub mod rebuild;
 pub mod replay;

@@ -3,6 +3,7 @@
 use crate::ask;
 use crate::checkpoint;
 use crate::config::{self, Command, KnownView};
+use crate::print;
 use crate::run::{self, RunError};
 use crate::supervise;
 use crate::views;
@@ -25,7 +26,7 @@ pub fn main_of(views: ProgramViews) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Config(error)) => error.report(),
         Err(error) => {
-            eprintln!("tidemark: {error}");
+            print::failure(&error);
             error.exit_code()
         }
     }

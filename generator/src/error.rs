@@ -6,6 +6,9 @@ pub enum Error {
     /// A property that librdkafka does not take.
     #[error("librdkafka does not take these settings: {0}")]
     Settings(String),
+    /// A property that is none, or lacks another one.
+    #[error(transparent)]
+    Property(#[from] client::PropertyError),
     /// Nobody answered in time.
     #[error(
         "no Kafka broker answered at {brokers} within {seconds} s ({reason}): \
@@ -42,4 +45,11 @@ pub enum Error {
     /// What is to be sent cannot be read.
     #[error("reading what is to be sent: {0}")]
     Input(#[source] std::io::Error),
+}
+
+impl Error {
+    /// Whether it is known before anything is sent, and will be the same the next time.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Error::Settings(_) | Error::Property(_))
+    }
 }

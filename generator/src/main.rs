@@ -1,5 +1,6 @@
 //! Sends fake shop data to Kafka: see `--help`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,11 +35,15 @@ fn main() -> ExitCode {
         Arguments {
             command: Some(Command::Send(options)),
             ..
-        } => tell(&options.brokers, send(&options, std::io::stdin().lock())),
+        } => {
+            warn_of_secrets(&options.properties);
+            tell(&options.brokers, send(&options, std::io::stdin().lock()))
+        }
         Arguments {
             options: Some(options),
             ..
         } => {
+            warn_of_secrets(&options.properties);
             let stop = Arc::new(AtomicBool::new(false));
             stop_on_signal(Arc::clone(&stop));
             tell(&options.brokers, run(&options, Control::new(&stop)))
@@ -48,19 +53,46 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everybody on this machine may read a command line.
+fn warn_of_secrets(properties: &[(String, String)]) {
+    for (name, _) in properties
+        .iter()
+        .filter(|(name, _)| client::is_secret(name))
+    {
+        let instead = client::file_instead(name).unwrap_or("a property that names a file");
+        complain(&format!(
+            "warning: -X {name} stands in the list of processes, for all on this machine to read: \
+             give it in {instead}"
+        ));
+    }
+}
+
+/// A line on standard error; nobody may be there to read it.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Says how it went.
 fn tell(brokers: &str, result: Result<Report, Error>) -> ExitCode {
     match result {
         Ok(report) => {
-            println!("{report}");
+            // Whoever has read enough and closes it is no error.
+            let _ = writeln!(std::io::stdout(), "{report}");
             if report.is_complete() {
                 return ExitCode::SUCCESS;
             }
             let lost = report.sent() - report.acknowledged();
             let reason = report.failure.as_deref().unwrap_or("it was stopped before");
-            eprintln!("error: {lost} events were not acknowledged by {brokers}: {reason}");
+            complain(&format!(
+                "error: {lost} events were not acknowledged by {brokers}: {reason}"
+            ));
         }
-        Err(error) => eprintln!("error: {error}"),
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            if error.is_usage() {
+                return ExitCode::from(2);
+            }
+        }
     }
     ExitCode::FAILURE
 }

@@ -52,7 +52,17 @@ pub(crate) fn settings(options: &Options) -> Result<ClientConfig, Error> {
         // Whole, but for the end of its line, as tidemark takes it.
         config.set("sasl.password", password.trim_end_matches(['\r', '\n']));
     }
+    let mut given: Vec<(&str, &str)> = options.properties.iter().map(pair).collect();
+    if let (Some(_), Some(password)) = (&options.kafka_password_file, config.get("sasl.password")) {
+        given.push(("sasl.password", password));
+    }
+    client::check(given)?;
+    client::trust(&mut config);
     Ok(config)
+}
+
+fn pair((name, value): &(String, String)) -> (&str, &str) {
+    (name, value)
 }
 
 pub(crate) struct Sender {
@@ -195,9 +205,10 @@ impl ClientContext for Deliveries {
         // That all are down says less than why one of them is.
         let mut problem = locked(&self.problem);
         if !all_down || problem.is_none() {
-            // How often and after how long is of no use to a reader.
-            let reason = reason.split(" (after ").next().unwrap_or(reason);
-            *problem = Some(reason.to_owned());
+            *problem = Some(match client::Reason::parse(reason) {
+                Some(reason) => format!("{}: {}", reason.address, reason.detail),
+                None => reason.to_owned(),
+            });
         }
     }
 }

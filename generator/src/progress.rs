@@ -1,6 +1,6 @@
 //! Showing how far it has come: a bar on a terminal, now and then a line elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -43,7 +43,7 @@ impl Progress {
         match &self.shown {
             Shown::Nothing => {}
             Shown::Bar(bar) => bar.println(line),
-            Shown::Lines { .. } => eprintln!("{line}"),
+            Shown::Lines { .. } => print(line),
         }
     }
 
@@ -63,7 +63,9 @@ impl Progress {
                 let since = last.elapsed();
                 if since >= LINE {
                     let rate = rate(acknowledged - *count, since);
-                    eprintln!("sent {sent}, acknowledged {acknowledged}, {rate:.0} events/s");
+                    print(&format!(
+                        "sent {sent}, acknowledged {acknowledged}, {rate:.0} events/s"
+                    ));
                     (*last, *count) = (Instant::now(), acknowledged);
                 }
             }
@@ -90,4 +92,9 @@ fn bar(rounds: Option<u64>) -> ProgressBar {
     bar.with_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     )
+}
+
+/// A line on standard error; nobody may be there to read it.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

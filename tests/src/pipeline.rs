@@ -33,6 +33,8 @@ pub struct Pipeline {
     clock: Option<String>,
     /// Whether it takes all topics for such as have no ids.
     without_topic_ids: bool,
+    /// Further variables of its environment.
+    environment: Vec<(String, String)>,
     /// The configuration files that its arguments name.
     files: Vec<Arc<NamedTempFile>>,
 }
@@ -67,6 +69,7 @@ impl Pipeline {
             fail_points: None,
             clock: None,
             without_topic_ids: false,
+            environment: Vec::new(),
             files: Vec::new(),
         }
     }
@@ -150,6 +153,13 @@ impl Pipeline {
         self
     }
 
+    /// With a variable in its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Pipeline {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts a process.
     fn process(&self, name: &str, arguments: &[String]) -> Process {
         let mut environment = Vec::new();
@@ -166,6 +176,8 @@ impl Pipeline {
             true => "tidemark",
             false => FAILING,
         };
+        let own = self.environment.iter();
+        environment.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
         Process::start(program, name, arguments, &environment)
     }
 

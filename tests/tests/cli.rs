@@ -1,8 +1,10 @@
 //! The command line: what it accepts, what it says, how it ends.
 
 use end_to_end::pipeline::{PATIENCE, host_file};
+use end_to_end::process::binary;
 use end_to_end::samples::shop;
 use end_to_end::{Ending, Pipeline, Process, Scene};
+use std::process::{Command, Stdio};
 
 /// Exit code and output of a command that ends by itself.
 fn ended(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -173,6 +175,16 @@ fn a_broker_that_is_away_ends_with_1_after_the_timeout() {
     ];
     let (code, output) = ended("no-broker", &arguments, &[]);
     assert_eq!(code, Some(1), "{output}");
+    assert_eq!(output.matches("Connection refused").count(), 1, "{output}");
+    let mut patient = arguments;
+    patient[5] = "4s";
+    let (code, output) = ended("no-broker-yet", &patient, &[]);
+    assert_eq!(code, Some(1), "{output}");
+    // Each attempt is one line.
+    let attempts = output.matches("does not answer yet").count();
+    let lines = output.matches("Connection refused").count();
+    assert!(attempts > 0 && lines == attempts + 1, "{output}");
+    assert!(!output.contains("another 0 s"), "{output}");
     assert!(output.contains("127.0.0.1:1"), "which broker: {output}");
     assert!(
         output.contains("--connect-timeout") || output.contains("--brokers"),
@@ -194,8 +206,83 @@ fn a_password_is_never_printed() {
     ];
     let (code, output) = ended("secret", &arguments, &[]);
     assert_eq!(code, Some(1), "{output}");
-    assert!(output.contains("127.0.0.1:1"), "which database: {output}");
+    let last = output.lines().rfind(|line| line.starts_with("tidemark: "));
+    let last = last.unwrap_or_default();
+    for part in ["127.0.0.1:1", "--mongodb-uri", "--connect-timeout"] {
+        assert!(last.contains(part), "{part}: {output}");
+    }
     assert!(!output.contains("hunter2secret"), "{output}");
+}
+
+#[test]
+fn what_is_wrong_before_anything_runs_ends_with_2() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sqlite = directory.path().join("views.sqlite");
+    let sqlite = sqlite.to_string_lossy();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    let scene = Scene::without_topics("wrong");
+    let elsewhere = format!("{}/no/such/x.sqlite", directory.path().display());
+    let cases: [(&[&str], &str); 5] = [
+        (&["--sqlite", &sqlite, "--http", &taken], "--http"),
+        (&["--sqlite", &elsewhere], "--sqlite"),
+        (&["--mongodb-uri", "mongodb://a:1/?w=-1"], "--mongodb-uri"),
+        (
+            &["--sqlite", &sqlite, "-X", "sasl.jaas.config=x"],
+            "sasl.jaas.config",
+        ),
+        (
+            &[
+                "--sqlite",
+                &sqlite,
+                "-X",
+                "security.protocol=SASL_PLAINTEXT",
+            ],
+            "sasl.mechanism",
+        ),
+    ];
+    for (number, (arguments, named)) in cases.into_iter().enumerate() {
+        let arguments = [&["--brokers", &scene.services.brokers][..], arguments].concat();
+        let (code, output) = ended(&format!("wrong-{number}"), &arguments, &[]);
+        assert_eq!(code, Some(2), "{arguments:?}: {output}");
+        let last = output.lines().rfind(|line| line.starts_with("tidemark: "));
+        assert!(last.is_some_and(|last| last.contains(named)), "{output}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    for arguments in [
+        &["views"][..],
+        &["man"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let mut child = Command::new(binary("tidemark"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        // Nothing is read of it.
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(
+            (ended.status.code(), said.as_str()),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+    // A log that nobody reads is no reason to end otherwise.
+    let mut child = Command::new(binary("tidemark"))
+        .args(["--brokers", "127.0.0.1:1", "--sqlite", "/no/such/x.sqlite"])
+        .args(["-X", "check.crcs=false"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(2));
 }
 
 #[test]

@@ -89,9 +89,38 @@ fn two_of_the_same_number() {
     let first = pipeline.start_one(0, &hosts);
     first.says("waiting for process 1", PATIENCE);
     let mut second = pipeline.start_one(0, &hosts);
-    assert_eq!(second.exit_code(PATIENCE), Some(1));
+    assert_eq!(second.exit_code(PATIENCE), Some(2));
     let output = second.output();
     assert!(output.contains("running with --process 0?"), "{output}");
+}
+
+#[test]
+fn a_name_of_its_own_that_is_not_there_is_waited_for() {
+    let scene = Scene::new("nameless", 1);
+    let mut hosts = tempfile::NamedTempFile::new().expect("a host file");
+    let other = end_to_end::process::free_port();
+    // The second is kept for documentation: no machine has it.
+    writeln!(
+        hosts,
+        "no-such-host.invalid:7000\n192.0.2.1:7001\n127.0.0.1:{other}"
+    )
+    .expect("a host file");
+    let pipeline = scene.pipeline().processes(3);
+    let timed = pipeline.clone().flag("--connect-timeout", "3s");
+    for (process, what) in [(0, "cannot be resolved"), (1, "is none of this machine's")] {
+        let mut waiting = pipeline.start_one(process, &hosts);
+        let output = waiting.says("trying again until it is", PATIENCE);
+        assert!(output.contains(what), "{output}");
+        assert!(!output.contains("nother process"), "{output}");
+        waiting.interrupt();
+        assert_eq!(waiting.exit_code(SECONDS), Some(0));
+        let mut waiting = timed.start_one(process, &hosts);
+        assert_eq!(waiting.exit_code(PATIENCE), Some(1));
+        let output = waiting.output();
+        let last = output.lines().rfind(|line| line.starts_with("tidemark: "));
+        let last = last.unwrap_or_default();
+        assert!(last.contains(what) && last.contains("for 3 s"), "{output}");
+    }
 }
 
 #[test]

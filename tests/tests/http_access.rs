@@ -111,7 +111,7 @@ fn a_certificate_is_shown_and_asked_for() {
     assert_eq!(curl(&[&page.replace("https", "http")]), "000");
     answered(&["--http", &url, "--http-ca", text(&own)]);
     let (code, said) = why(&["--http", &url]);
-    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(code, Some(2), "{said}");
     assert!(
         said.contains("UnknownIssuer") || said.contains("certificate"),
         "{said}"

@@ -69,12 +69,33 @@ fn mongodb_is_frozen() {
     let _turn = my_turn();
     let scene = Scene::new("database-frozen", 2);
     scene.produce(&shop(3, 100));
-    let mut run = scene.pipeline().workers(2).start();
+    let address = format!("127.0.0.1:{}", free_port());
+    let pipeline = scene.pipeline().workers(2);
+    let mut run = pipeline.flag("--http", &address).start();
     scene.await_caught_up();
+    let ready = || get(&address, "/readyz");
+    eventually("it is ready", PATIENCE, || match ready()? {
+        (200, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     let outage = Outage::pause(&scene.services, "mongodb-1");
+    // Also while there is nothing to write.
+    eventually(
+        "it is not ready",
+        Duration::from_secs(15),
+        || match ready()? {
+            (503, said) if said.contains("database away since 20") => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
+    let (code, page) = get(&address, "/pipeline").expect("a page");
+    assert_eq!(code, 200);
+    assert!(page.contains("<dd>database away since 20"), "{page}");
+    assert_eq!(metric(&address, "tidemark_ready"), Ok(0.0));
+    assert_eq!(get(&address, "/healthz").map(|(code, _)| code), Ok(200));
     scene.produce(&shop(4, 300));
-    let back = Instant::now() + Duration::from_secs(10);
-    eventually("ten seconds have passed", PATIENCE, || {
+    let back = Instant::now() + Duration::from_secs(5);
+    eventually("some seconds have passed", PATIENCE, || {
         run.assert_running();
         if Instant::now() < back {
             Err("not yet".to_owned())
@@ -84,6 +105,10 @@ fn mongodb_is_frozen() {
     });
     outage.end();
     scene.await_caught_up();
+    eventually("it is ready again", PATIENCE, || match ready()? {
+        (200, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     scene.check_as(Ending::Running);
     run.drain();
 }

@@ -147,8 +147,9 @@ fn by_passwords_and_by_certificates() {
     }
 }
 
-/// A pipeline that must fail: what it says at the end, and that the secret is nowhere.
-fn refused(pipeline: &Pipeline, code: i32, parts: &[&str], secret: &str) {
+/// A pipeline that must fail: what it says at the end, and that the secret is nowhere in all
+/// that it says, which is returned.
+fn refused(pipeline: &Pipeline, code: i32, parts: &[&str], secret: &str) -> String {
     let pipeline = pipeline.clone().flag("--connect-timeout", "4s");
     let mut run = pipeline.until_caught_up().start();
     let found = run.process().exit_code(PATIENCE);
@@ -164,6 +165,7 @@ fn refused(pipeline: &Pipeline, code: i32, parts: &[&str], secret: &str) {
         );
     }
     assert!(!output.contains(secret), "{output}");
+    output
 }
 
 #[test]
@@ -180,23 +182,27 @@ fn what_is_wrong_is_said() {
         let wrong = secured.by_password(mechanism, &ca, "wrong-horse");
         refused(
             &kafka(sasl, &wrong),
-            1,
-            &["uthentication failed"],
+            2,
+            &[
+                "no login to Kafka",
+                "uthentication failed",
+                "sasl.mechanism",
+            ],
             "wrong-horse",
         );
     }
     let unknown = secured.by_password("PLAIN", &stranger.certificate(), PASSWORD);
     refused(
         &kafka(sasl, &unknown),
-        1,
-        &["certificate verify failed"],
+        2,
+        &["certificate verify failed", "-X ssl.ca.location"],
         PASSWORD,
     );
     let by_name = sasl.replace("127.0.0.1", "localhost");
     let other_name = secured.by_password("PLAIN", &ca, PASSWORD);
     refused(
         &kafka(&by_name, &other_name),
-        1,
+        2,
         &["certificate verify failed"],
         PASSWORD,
     );
@@ -212,40 +218,96 @@ fn what_is_wrong_is_said() {
     ]);
     refused(
         &kafka(&secured.kafka.mutual, &nobody),
-        1,
-        &["did not answer", "-X security.protocol"],
+        2,
+        &["no login to Kafka", "-X security.protocol"],
         PASSWORD,
     );
+    for (property, instead) in [
+        (
+            "security.protocol=SASL_SSL",
+            "sasl.mechanism: security.protocol=SASL_SSL needs it",
+        ),
+        (
+            &format!("sasl.jaas.config=x required password=\"{PASSWORD}\";"),
+            "sasl.username",
+        ),
+        (
+            &format!("ssl.truststore.password={PASSWORD}"),
+            "ssl.ca.location",
+        ),
+    ] {
+        let java = properties_of(&[property.to_owned()]);
+        let output = refused(&kafka(sasl, &java), 2, &[instead], PASSWORD);
+        let is_secret = property.contains(PASSWORD);
+        let is_warned = output.contains("stands in the list of processes");
+        assert_eq!(is_warned, is_secret, "{output}");
+    }
+    for (place, problem) in secured.kafka.misplaced.iter().zip([
+        "cannot be resolved",
+        "Connection refused",
+        "nobody answers there",
+    ]) {
+        let parts = [&place.advertised, problem, "advertised.listeners"];
+        refused(&kafka(&place.address, &[]), 1, &parts, PASSWORD);
+    }
 
     let mongodb = |uri: &str| secured.pipeline(&scene, &secured.kafka.open, &[], uri);
     let wrong = secured.mongodb.uri(USER, "wrong-horse");
+    let setting = "--mongodb-uri";
     refused(
         &mongodb(&wrong),
-        1,
-        &["uthentication failed"],
+        2,
+        &["uthentication failed", setting],
         "wrong-horse",
     );
     let own = text_of(&ca);
     let unknown = uri.replace(&own, &text_of(&stranger.certificate()));
     refused(
         &mongodb(&unknown),
-        1,
-        &["UnknownIssuer; tlsCAFile in the URI"],
+        2,
+        &["UnknownIssuer; tlsCAFile in the URI", setting],
         PASSWORD,
     );
     let other_name = uri
         .replace("127.0.0.1", "localhost")
         .replace("replicaSet=secured", "directConnection=true");
-    refused(&mongodb(&other_name), 1, &["not valid for name"], PASSWORD);
+    refused(&mongodb(&other_name), 2, &["not valid for name"], PASSWORD);
     let open = uri.replace(&secured.mongodb.tls, "tls=false");
-    refused(&mongodb(&open), 1, &["it may want tls=true"], PASSWORD);
+    refused(
+        &mongodb(&open),
+        1,
+        &["it may want tls=true", setting],
+        PASSWORD,
+    );
     let unknown_user = secured.uri_by_certificate("somebody");
     refused(
         &mongodb(&unknown_user),
-        1,
+        2,
         &["uthentication failed"],
         PASSWORD,
     );
+}
+
+/// An authority that the system trusts need not be named.
+#[test]
+fn whom_the_system_trusts_is_trusted() {
+    let secured = Secured::start();
+    let scene = secured.scene("trusted");
+    scene.produce(&shop(6, 20));
+    let kafka = secured.by_password("SCRAM-SHA-256", &secured.authority.certificate(), PASSWORD);
+    let unnamed = kafka
+        .iter()
+        .position(|word| word.starts_with("ssl.ca.location"));
+    let unnamed = unnamed.expect("it is among them");
+    let kafka = [&kafka[..unnamed - 1], &kafka[unnamed + 1..]].concat();
+    let uri = secured.mongodb.uri(USER, PASSWORD);
+    let uri = uri.replace(&secured.mongodb.tls, "tls=true");
+    let pipeline = secured.pipeline(&scene, &secured.kafka.sasl, &kafka, &uri);
+    refused(&pipeline, 2, &["UnknownIssuer"], PASSWORD);
+    let known = text_of(&secured.authority.certificate());
+    let trusting = pipeline.environment("SSL_CERT_FILE", &known);
+    trusting.until_caught_up().run();
+    scene.check();
 }
 
 #[test]

@@ -8,9 +8,10 @@ pub(crate) use text::text;
 
 use crate::config::Question;
 use crate::observe::{Why, format};
+use crate::print;
 use serde::Deserialize;
 use sinks::Value;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -89,12 +90,14 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// 2 for a question that is wrong, 1 for everything else.
+    /// 2 for a question that is wrong, or that does not come from somebody who may ask; 1 for
+    /// everything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            AskError::Refused(_) | AskError::Certificate { .. } | AskError::Unauthorized { .. } => {
-                ExitCode::from(2)
-            }
+            AskError::Refused(_)
+            | AskError::Certificate { .. }
+            | AskError::Untrusted { .. }
+            | AskError::Unauthorized { .. } => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -106,9 +109,7 @@ impl AskError {
 /// When there is no answer.
 pub fn why(question: &Question) -> Result<(), AskError> {
     let answer = text::text(&ask(question)?);
-    io::stdout()
-        .write_all(answer.as_bytes())
-        .map_err(AskError::Print)
+    print::answer(answer.as_bytes()).map_err(AskError::Print)
 }
 
 /// Asks why a window is still open.

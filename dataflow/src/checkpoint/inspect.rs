@@ -5,11 +5,11 @@ use super::file::{FileEntry, Section};
 use super::manifest::Manifest;
 use super::store::Store;
 use crate::observe::format::{aligned, count, value};
+use crate::print;
 use jiff::Timestamp;
 use serde::Serialize;
 use sinks::Value;
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
 
 /// Files that are listed at the most.
 const MOST: usize = 40;
@@ -26,9 +26,7 @@ pub(super) fn inspect(url: &str, json: bool) -> Result<(), CheckpointError> {
         true => summary.json()?,
         false => summary.text(),
     };
-    io::stdout()
-        .write_all(answer.as_bytes())
-        .map_err(CheckpointError::Print)
+    print::answer(answer.as_bytes()).map_err(CheckpointError::Print)
 }
 
 /// The newest manifest, for whoever cannot do without.

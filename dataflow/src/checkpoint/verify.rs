@@ -7,9 +7,10 @@ use super::inspect::{newest, plain};
 use super::manifest::Manifest;
 use super::store::{FILES, Store};
 use crate::observe::format::count;
+use crate::print;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 /// Reads all of the newest checkpoint at `url`, with a bar on a terminal, and prints what
 /// is damaged.
@@ -22,9 +23,7 @@ pub(super) fn verify(url: &str) -> Result<(), CheckpointError> {
     let bar = bar(manifest.bytes());
     let verified = check(&store, &manifest, &|bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
-    io::stdout()
-        .write_all(verified.text().as_bytes())
-        .map_err(CheckpointError::Print)?;
+    print::answer(verified.text().as_bytes()).map_err(CheckpointError::Print)?;
     match verified.damaged.len() {
         0 => Ok(()),
         damaged => Err(CheckpointError::NotWhole {

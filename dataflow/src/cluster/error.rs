@@ -8,10 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClusterError {
     /// Nobody could connect to this process.
-    #[error(
-        "cannot listen on {address}, the address of process {process}: {problem}. Is another process \
-         running with --process {process}? --hostfile sets the addresses"
-    )]
+    #[error("cannot listen on {address}, the address of process {process}: {problem}. {hint}")]
     Listen {
         /// Number of this process.
         process: usize,
@@ -19,6 +16,19 @@ pub enum ClusterError {
         address: String,
         /// Why not.
         problem: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The address of this process was none of this machine's all the time.
+    #[error(
+        "{problem} for {seconds} s. --hostfile sets the addresses, by names or numbers of the \
+         machines that the processes run on; --connect-timeout sets how long to wait"
+    )]
+    NotHere {
+        /// What is wrong with the address.
+        problem: String,
+        /// For how long.
+        seconds: u64,
     },
     /// Two processes are set differently.
     #[error(
@@ -100,11 +110,12 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
-    /// 2 where a process was started wrongly, else 1.
+    /// 2 where a process was started wrongly, 1 where others are away or lost.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             ClusterError::Different { .. }
             | ClusterError::Protocol { .. }
+            | ClusterError::Listen { .. }
             | ClusterError::Taken { .. }
             | ClusterError::Misplaced { .. } => ExitCode::from(2),
             _ => ExitCode::FAILURE,

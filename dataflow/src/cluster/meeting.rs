@@ -10,7 +10,7 @@ use super::frame::{Frame, Goodbye, Join};
 use super::greet::{self, Dialed, Failure};
 use super::hello::Hello;
 use super::link::{Link, News, Out, What};
-use super::{ClusterError, FAREWELL, Patience, Place};
+use super::{ClusterError, FAREWELL, Patience, Place, listen};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, TryRecvError};
@@ -95,14 +95,20 @@ impl Meeting {
         stopping: &AtomicBool,
         (tell, news): (UnboundedSender<News>, &mut UnboundedReceiver<News>),
     ) -> Result<Vec<Option<Peer>>, ClusterError> {
+        let begun = Instant::now();
         let address = &place.addresses[place.process];
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| ClusterError::Listen {
-                process: place.process,
-                address: address.clone(),
-                problem: error.to_string(),
-            })?;
+        let listener = listen::listen(
+            place.process,
+            address,
+            patience.start,
+            stopping,
+            TcpListener::bind,
+        );
+        let listener = listener.await?;
+        // It is one wait, whatever for.
+        let left = patience
+            .start
+            .map(|all| all.saturating_sub(begun.elapsed()));
         let (arrivals, mut arriving) = unbounded_channel();
         let mut meeting = Meeting {
             us: Arc::new(us),
@@ -118,7 +124,7 @@ impl Meeting {
         for process in 0..meeting.place.process {
             meeting.dial(process, Duration::ZERO);
         }
-        let held = meeting.until_over(&listener, &mut arriving, news, patience.start, stopping);
+        let held = meeting.until_over(&listener, &mut arriving, news, left, stopping);
         match held.await {
             Ok(()) => Ok(meeting.peers()),
             Err(error) => {

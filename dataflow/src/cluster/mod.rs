@@ -19,6 +19,7 @@ mod frame;
 mod greet;
 mod hello;
 mod link;
+mod listen;
 mod meeting;
 mod panics;
 #[cfg(test)]

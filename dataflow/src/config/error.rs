@@ -1,5 +1,6 @@
 //! What is wrong with the command line, the environment or the file.
 
+use crate::print;
 use std::process::ExitCode;
 
 /// Wrong usage or configuration: which setting, where it was given, and what it
@@ -42,7 +43,7 @@ impl ConfigError {
                 }
             }
             Self::Setting { .. } => {
-                eprintln!("tidemark: {self}");
+                print::failure(self);
                 ExitCode::from(2)
             }
         }

@@ -1,12 +1,13 @@
 //! What follows from the command line alone: completions of shells, and the manual.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::cli::Cli;
+use crate::print;
 
 /// Something to print, or files to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +36,6 @@ impl Generated {
                 return clap_mangen::generate_to(Cli::command(), folder);
             }
         }
-        match io::stdout().write_all(&text) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
-        }
+        print::answer(&text)
     }
 }

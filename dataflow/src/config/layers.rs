@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use client::{file_instead, is_secret};
 use figment::{
     Figment, Metadata, Profile, Provider,
     error::Kind,
@@ -207,21 +208,12 @@ fn is_of_kubernetes(property: &str) -> bool {
 
 /// Warns of secrets in the command line, which everybody on this machine may read.
 fn told_to_all(cli: &Cli, warnings: &mut Vec<String>) {
-    let is_secret = |property: &&Property| {
-        let key = property.key.as_str();
-        ["password", "secret", "key.pem"]
-            .iter()
-            .any(|end| key.ends_with(end))
-    };
-    if let Some(property) = cli.properties.iter().find(is_secret) {
-        let instead = match property.key.as_str() {
-            "sasl.password" => "--kafka-password-file FILE",
-            _ => "a file with --config, in its part [kafka]",
-        };
+    let secrets = cli.properties.iter();
+    for Property { key, .. } in secrets.filter(|property| is_secret(&property.key)) {
+        let instead = file_instead(key).unwrap_or("a file with --config, in its part [kafka]");
         warnings.push(format!(
-            "-X {} stands in the list of processes, for all on this machine to read: give it in \
-             {instead}",
-            property.key
+            "-X {key} stands in the list of processes, for all on this machine to read: give it in \
+             {instead}"
         ));
     }
     let uri = cli.options.mongodb_uri.as_ref();

@@ -1,15 +1,15 @@
 //! How this process's Kafka clients are configured, and what they say.
 
+use client::{PropertyError, Reason, trust};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaConfRes;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How to reach Kafka.
@@ -98,6 +98,7 @@ impl Connection {
         for (key, value) in FIXED {
             config.set(key, value);
         }
+        trust(&mut config);
         config.set_log_level(RDKafkaLogLevel::Warning);
         config
     }
@@ -151,38 +152,23 @@ impl Connection {
     pub fn prober(&self) -> Result<BaseConsumer<Context>, PropertyError> {
         self.check()?;
         let consumer = self.asker().create_with_context(Context::default());
-        consumer.map_err(|error| PropertyError {
-            name: "values".to_owned(),
-            problem: format!("they do not fit together: {error}"),
+        consumer.map_err(|error| {
+            let problem = format!("they do not fit together: {error}");
+            PropertyError::new("values", problem)
         })
     }
 
-    /// Checks the properties that the user gave, one by one.
+    /// Checks the properties that the user gave.
     fn check(&self) -> Result<(), PropertyError> {
         for (name, value) in &self.properties {
-            let wrong = |problem: String| PropertyError {
-                name: name.clone(),
-                problem,
-            };
             let fixed = FIXED.iter().chain([&STATISTICS]);
             let fixed = fixed.into_iter().find(|(key, _)| key == name);
             if let Some((_, needed)) = fixed.filter(|(_, needed)| needed != value) {
-                return Err(wrong(format!("it has to be {needed}")));
-            }
-            let mut alone = ClientConfig::new();
-            alone.set(name, value);
-            match alone.create_native_config() {
-                Ok(_) => {}
-                Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
-                    return Err(wrong("librdkafka has no such property".to_owned()));
-                }
-                Err(_) => {
-                    let problem = "librdkafka does not take its value, or is built without it";
-                    return Err(wrong(problem.to_owned()));
-                }
+                return Err(PropertyError::new(name, format!("it has to be {needed}")));
             }
         }
-        Ok(())
+        let given = self.properties.iter();
+        client::check(given.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 
@@ -193,14 +179,6 @@ fn wait(partitions: usize, epoch: Duration) -> Duration {
     // Without any, it would answer with nothing, again and again.
     let of_epoch = (epoch / 4).clamp(Duration::from_millis(1), WAIT);
     of_epoch.max(of_partitions).min(LONGEST_WAIT)
-}
-
-/// A property of the Kafka client that cannot be set.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Kafka property {name}: {problem}")]
-pub struct PropertyError {
-    name: String,
-    problem: String,
 }
 
 /// A complaint is not repeated within this time: a client that cannot connect
@@ -216,8 +194,30 @@ pub struct Context {
     ends: Mutex<HashMap<String, HashMap<i32, End>>>,
     /// How much has been heard.
     heard: AtomicU64,
-    /// Why it cannot connect, as last heard.
-    reason: Mutex<Option<String>>,
+    /// Why it cannot connect to brokers, as last heard.
+    complaints_of: Mutex<Complaints>,
+    /// Whether what is heard of connections is reported by somebody else.
+    is_quiet: AtomicBool,
+}
+
+/// Why a client cannot connect, as last heard.
+#[derive(Debug, Default)]
+struct Complaints {
+    /// The last of all.
+    last: Option<Complaint>,
+    /// By the address of the broker.
+    brokers: HashMap<String, Complaint>,
+}
+
+/// Why a client cannot connect.
+#[derive(Clone, Debug)]
+pub(super) struct Complaint {
+    /// The class of error.
+    pub(super) code: Option<RDKafkaErrorCode>,
+    /// Where, and what went wrong.
+    pub(super) text: String,
+    /// What went wrong, without saying where.
+    pub(super) detail: String,
 }
 
 /// The end of a partition, as last heard.
@@ -308,14 +308,50 @@ impl Context {
     }
 
     /// Why the client cannot connect, as last heard; its answers to questions do not say.
-    pub(super) fn reason(&self) -> Option<String> {
-        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        reason.clone()
+    pub(super) fn complaint(&self) -> Option<Complaint> {
+        lock(&self.complaints_of).last.clone()
+    }
+
+    /// Why the client cannot connect to the broker with this address, as last heard.
+    pub(super) fn complaint_of(&self, address: &str) -> Option<Complaint> {
+        lock(&self.complaints_of).brokers.get(address).cloned()
     }
 
     /// Forgets why, since it may be over.
-    pub(super) fn forget_reason(&self) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn forget_complaints(&self) {
+        *lock(&self.complaints_of) = Complaints::default();
+    }
+
+    /// Whether somebody reports by [`Context::complaint`] why the client cannot connect, so that
+    /// it need not be reported here too.
+    pub(super) fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Relaxed);
+    }
+
+    /// Takes up why the client cannot connect.
+    fn complain(&self, code: Option<RDKafkaErrorCode>, said: &str) {
+        let reason = Reason::parse(said);
+        // That an idle connection was closed is no reason.
+        if code.is_none() && reason.is_none() {
+            return;
+        }
+        let complaint = Complaint {
+            code,
+            text: reason.as_ref().map_or_else(
+                || said.to_owned(),
+                |Reason {
+                     address, detail, ..
+                 }| format!("{address}: {detail}"),
+            ),
+            detail: reason
+                .as_ref()
+                .map_or_else(|| said.to_owned(), |reason| reason.detail.clone()),
+        };
+        let mut complaints = lock(&self.complaints_of);
+        if let Some(Reason { address, .. }) = reason {
+            complaints.brokers.insert(address, complaint.clone());
+        }
+        complaints.last = Some(complaint);
     }
 
     /// Whether a complaint is new, or old enough to be repeated. Notes it.
@@ -338,6 +374,14 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.heard.fetch_add(1, Ordering::Relaxed);
         match level {
+            // What these say comes as an error as well, unless it is less than one.
+            _ if matches!(facility, "FAIL" | "ERROR") => {
+                if facility == "FAIL" && !matches!(level, RDKafkaLogLevel::Error) {
+                    let said = message.split_once("]: ").map_or(message, |(_, said)| said);
+                    self.complain(None, said);
+                }
+                tracing::debug!(facility, "Kafka client: {message}");
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
@@ -359,12 +403,13 @@ impl ClientContext for Context {
         ) {
             return;
         }
-        // That it has tried all of them is no reason.
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
-            let mut heard = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-            *heard = Some(reason.to_owned());
+        // That it has tried all of them is no reason, and each has been reported.
+        let is_reason = error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown);
+        if is_reason {
+            self.complain(error.rdkafka_error_code(), reason);
         }
-        if self.is_news(&error.to_string()) {
+        let is_loud = is_reason && !self.is_quiet.load(Ordering::Relaxed);
+        if is_loud && self.is_news(&error.to_string()) {
             tracing::warn!("Kafka client: {error}: {reason}");
         } else {
             tracing::debug!("Kafka client: {error}: {reason}");
@@ -406,6 +451,11 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+/// A lock whose content is good whatever its last owner did.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[cfg(test)]
 mod tests {

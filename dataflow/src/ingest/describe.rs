@@ -48,7 +48,8 @@ pub(super) struct Description {
     pub(super) leaders: BTreeSet<i32>,
 }
 
-/// The numbers of the brokers there are, by the answer of any of them.
+/// The brokers there are, by the answer of any of them: their numbers, and the addresses
+/// that they advertise.
 ///
 /// # Errors
 /// When none has answered within `timeout`.
@@ -56,14 +57,36 @@ pub(super) fn brokers(
     consumer: &BaseConsumer<Context>,
     topic: &str,
     timeout: Duration,
-) -> Result<Vec<i32>, KafkaError> {
+) -> Result<Vec<(i32, String)>, KafkaError> {
     // Without a topic, it would be all that there are.
     let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-    Ok(metadata
-        .brokers()
-        .iter()
-        .map(|broker| broker.id())
+    let brokers = metadata.brokers().iter();
+    Ok(brokers
+        .map(|broker| (broker.id(), format!("{}:{}", broker.host(), broker.port())))
         .collect())
+}
+
+/// Which of these brokers do not answer within `timeout`, asked for topics.
+pub(super) fn silent(
+    consumer: &BaseConsumer<Context>,
+    topics: &[&str],
+    brokers: &[i32],
+    timeout: Duration,
+) -> Result<Vec<i32>, KafkaError> {
+    let deadline = Instant::now() + timeout;
+    let mut asked = Vec::new();
+    for broker in brokers {
+        // One for each, since an answer does not say whose it is.
+        let queue = Queue::new(consumer);
+        ask(consumer, topics, *broker, timeout, &queue)?;
+        asked.push((*broker, queue));
+    }
+    let is_silent = |queue: &Queue| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        !matches!(queue.next(left), Some(Ok(_)))
+    };
+    let silent = asked.iter().filter(|(_, queue)| is_silent(queue));
+    Ok(silent.map(|(broker, _)| *broker).collect())
 }
 
 /// Asks brokers, by their numbers, for topics. Returns what those say that have answered,
@@ -290,6 +313,7 @@ mod tests {
         };
         let consumer = connection.prober().unwrap();
         let all = brokers(&consumer, "sales", PATIENCE).unwrap();
+        let all: Vec<i32> = all.into_iter().map(|(broker, _)| broker).collect();
         assert_eq!(all.len(), 3);
         let one = &all[..1];
         let whole = describe(&consumer, &["sales", "nothing"], one, PATIENCE).unwrap();

@@ -4,12 +4,14 @@
 //! that all of them share ([`owner`]); so a partition that is added while the
 //! pipeline runs is taken up by exactly one worker, with nobody telling it.
 
-use super::client::{Connection, PropertyError, serve};
+use super::advertised::Unreachable;
+use super::client::{Complaint, Connection, serve};
 use super::difference::Difference;
 use super::ends;
 use super::identity::Readers;
 use super::inquiry::Inquiry;
 use super::missing::NoTopics;
+use client::PropertyError;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use std::collections::BTreeSet;
@@ -25,6 +27,9 @@ const ANSWER: Duration = Duration::from_secs(5);
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// How long to wait after an attempt that failed.
 const PAUSE: Duration = Duration::from_millis(500);
+/// So many attempts in a row that found no login are enough: waiting does not help. (A broker
+/// that has just started may not know of its users yet.)
+const REFUSALS: u32 = 2;
 
 /// A partition that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +77,31 @@ pub enum DiscoveryError {
         seconds: u64,
         /// What the client said last.
         detail: String,
+    },
+    /// It does not let this client in, or this client does not trust it.
+    #[error(
+        "no login to Kafka at {brokers}: {detail}. Check -X security.protocol, sasl.mechanism and \
+         sasl.username, --kafka-password-file, and of certificates -X ssl.ca.location"
+    )]
+    NoLogin {
+        /// The brokers asked.
+        brokers: String,
+        /// What the client said last.
+        detail: String,
+    },
+    /// It answered, and says that it is where it cannot be reached.
+    #[error(
+        "Kafka at {brokers} answers, but {broker} (tried for {seconds} s). Clients read at the \
+         address that a broker advertises: check that it is up, and that its advertised.listeners \
+         names an address that this machine reaches; --connect-timeout sets how long to wait"
+    )]
+    Unreachable {
+        /// The brokers asked.
+        brokers: String,
+        /// How long it was tried.
+        seconds: u64,
+        /// The broker that is not reached.
+        broker: Unreachable,
     },
     /// It answered, but not for all topics and partitions.
     #[error(
@@ -178,9 +208,23 @@ impl Prober {
         timeout: Duration,
         stopping: &AtomicBool,
     ) -> Result<(), DiscoveryError> {
+        let context = Arc::clone(&self.inquiry);
+        context.context().set_quiet(true);
+        let answered = self.until_answered(discovery, timeout, stopping);
+        context.context().set_quiet(false);
+        answered
+    }
+
+    fn until_answered(
+        &mut self,
+        discovery: &Discovery,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<(), DiscoveryError> {
         let started = Instant::now();
         let inquiry = Arc::clone(&self.inquiry);
-        inquiry.context().forget_reason();
+        inquiry.context().forget_complaints();
+        let mut refused = 0;
         loop {
             // The client reports why it cannot connect when it is polled.
             serve(inquiry.consumer(), |_| {});
@@ -188,43 +232,40 @@ impl Prober {
             let left = left.clamp(Duration::from_millis(100), ATTEMPT);
             let problem = match self.probe(discovery, left, stopping) {
                 // What is found when it is stopped is not all of it.
-                Ok(_) if stopping.load(Ordering::Relaxed) => Problem {
-                    of: None,
-                    detail: "it was stopped".to_owned(),
-                },
+                Ok(_) if stopping.load(Ordering::Relaxed) => {
+                    Problem::of_all("it was stopped".to_owned())
+                }
                 Ok(differences) => match differences.into_iter().next() {
                     None => return Ok(()),
                     // Nothing was known before: brokers do not agree yet.
                     Some(difference) => Problem {
                         of: Some(difference.topic().unwrap_or("the cluster").to_owned()),
-                        detail: difference.to_string(),
+                        ..Problem::of_all(difference.to_string())
                     },
                 },
                 Err(problem) => problem,
             };
             serve(inquiry.consumer(), |_| {});
-            let problem = problem.because(inquiry.context().reason());
-            let brokers = inquiry.brokers();
-            if started.elapsed() >= timeout || stopping.load(Ordering::Relaxed) {
-                let (brokers, seconds) = (brokers.to_owned(), timeout.as_secs());
-                let detail = problem.detail;
-                return Err(match problem.of {
-                    Some(what) => DiscoveryError::Incomplete {
-                        brokers,
-                        seconds,
-                        what,
-                        detail,
-                    },
-                    None => DiscoveryError::Away {
-                        brokers,
-                        seconds,
-                        detail,
-                    },
-                });
+            let is_stopped = stopping.load(Ordering::Relaxed);
+            let mut problem = problem.because(inquiry.context().complaint());
+            if problem.may_be_elsewhere && !is_stopped {
+                let names: Vec<&str> = inquiry.topics().iter().map(String::as_str).collect();
+                problem.unreachable = Unreachable::find(inquiry.consumer(), &names);
             }
-            let left = timeout.saturating_sub(started.elapsed()).as_secs();
+            refused = match problem.is_refusal() {
+                true => refused + 1,
+                false => 0,
+            };
+            // One line is enough of what another attempt has no time to find otherwise.
+            let is_over = started.elapsed() + PAUSE >= timeout;
+            if is_over || refused >= REFUSALS || is_stopped {
+                return Err(problem.error(inquiry.brokers(), timeout));
+            }
+            let left = timeout.saturating_sub(started.elapsed()).as_secs_f32();
             tracing::warn!(
-                "Kafka at {brokers} does not answer yet ({problem}); trying for another {left} s"
+                "Kafka at {} does not answer yet ({problem}); trying for another {:.0} s",
+                inquiry.brokers(),
+                left.ceil()
             );
             std::thread::sleep(PAUSE);
         }
@@ -286,7 +327,10 @@ impl Prober {
             Some((topic, code)) => {
                 let of = Some(format!("topic {}", self.inquiry.topics()[topic]));
                 let detail = KafkaError::MetadataFetch(code).to_string();
-                Err(Problem { of, detail })
+                Err(Problem {
+                    of,
+                    ..Problem::of_all(detail)
+                })
             }
         };
         for (topic, count) in look.partitions {
@@ -343,7 +387,8 @@ impl Prober {
                     match error.rdkafka_error_code() {
                         Some(RDKafkaErrorCode::OperationTimedOut) => Problem {
                             of: Some(what()),
-                            detail: error.to_string(),
+                            may_be_elsewhere: true,
+                            ..Problem::of_all(error.to_string())
                         },
                         _ => Problem::new(&error, what),
                     }
@@ -393,6 +438,12 @@ pub(super) struct Problem {
     of: Option<String>,
     /// What the client said.
     detail: String,
+    /// The class of error, where it is about a connection.
+    code: Option<RDKafkaErrorCode>,
+    /// Whether it may be that a broker is not where it says that it is.
+    may_be_elsewhere: bool,
+    /// The broker that is not.
+    unreachable: Option<Unreachable>,
 }
 
 impl Problem {
@@ -409,26 +460,75 @@ impl Problem {
                     | Code::SSL
             )
         );
-        let of = (!away).then(what);
-        let detail = error.to_string();
-        Problem { of, detail }
+        Problem {
+            of: (!away).then(what),
+            may_be_elsewhere: away,
+            ..Problem::of_all(error.to_string())
+        }
+    }
+
+    /// One of the whole of Kafka.
+    fn of_all(detail: String) -> Problem {
+        Problem {
+            of: None,
+            detail,
+            code: None,
+            may_be_elsewhere: false,
+            unreachable: None,
+        }
     }
 
     /// With what the client has said of its connections, which is more than that none
     /// answers.
-    fn because(self, reason: Option<String>) -> Problem {
-        match (self.of, reason) {
-            (None, Some(detail)) => Problem { of: None, detail },
-            (of, _) => Problem { of, ..self },
+    fn because(self, complaint: Option<Complaint>) -> Problem {
+        match (&self.of, complaint) {
+            (None, Some(Complaint { code, text, .. })) => Problem {
+                detail: text,
+                code,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    /// Whether one of the two sides does not let the other one in.
+    fn is_refusal(&self) -> bool {
+        use RDKafkaErrorCode::{Authentication, SSL};
+        self.unreachable.is_none() && matches!(self.code, Some(Authentication | SSL))
+    }
+
+    /// The error that it becomes when it has been waited for.
+    fn error(self, brokers: &str, timeout: Duration) -> DiscoveryError {
+        let is_refusal = self.is_refusal();
+        let (brokers, seconds, detail) = (brokers.to_owned(), timeout.as_secs(), self.detail);
+        match (self.unreachable, self.of) {
+            (Some(broker), _) => DiscoveryError::Unreachable {
+                brokers,
+                seconds,
+                broker,
+            },
+            (None, Some(what)) => DiscoveryError::Incomplete {
+                brokers,
+                seconds,
+                what,
+                detail,
+            },
+            (None, None) if is_refusal => DiscoveryError::NoLogin { brokers, detail },
+            (None, None) => DiscoveryError::Away {
+                brokers,
+                seconds,
+                detail,
+            },
         }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.of {
-            Some(what) => write!(f, "{what}: {}", self.detail),
-            None => f.write_str(&self.detail),
+        match (&self.unreachable, &self.of) {
+            (Some(broker), _) => broker.fmt(f),
+            (None, Some(what)) => write!(f, "{what}: {}", self.detail),
+            (None, None) => f.write_str(&self.detail),
         }
     }
 }

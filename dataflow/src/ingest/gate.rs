@@ -100,7 +100,7 @@ impl IdentityCheck for Gate {
                     }
                 }
                 Err(error) => {
-                    let reason = self.inquiry.context().reason();
+                    let reason = self.inquiry.context().complaint().map(|said| said.text);
                     reason.unwrap_or_else(|| error.to_string())
                 }
             };

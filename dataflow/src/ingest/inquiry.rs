@@ -246,7 +246,8 @@ impl Inquiry {
             }
         }
         let begun = Instant::now();
-        asked = brokers(&self.consumer, topic, left)?;
+        let all = brokers(&self.consumer, topic, left)?;
+        asked = all.iter().map(|(broker, _)| *broker).collect();
         asked.truncate(BROKERS);
         describe(
             &self.consumer,

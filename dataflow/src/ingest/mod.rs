@@ -11,6 +11,7 @@
 //!                                     much is in flight
 //! ```
 
+pub mod advertised;
 pub mod answers;
 pub mod client;
 pub mod clock;

@@ -21,6 +21,7 @@ use super::{
     Offsets, Stage,
     checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
+    database::Database,
     latency::Waiting,
     metrics::Metrics,
     operators::{Operators, OperatorsSnapshot},
@@ -63,6 +64,7 @@ pub struct Board {
     write_retries: AtomicU64,
     dead_letters: AtomicU64,
     store: Mutex<StoreState>,
+    database: Database,
     checkpoints: CheckpointCounters,
     /// By worker and name.
     arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
@@ -91,6 +93,7 @@ impl Board {
             write_retries: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             store: Mutex::new(StoreState::Unknown),
+            database: Database::default(),
             checkpoints: CheckpointCounters::default(),
             arrangements: Mutex::default(),
             operators: Operators::default(),
@@ -277,6 +280,18 @@ impl Board {
         self.write_micros.fetch_add(micros, Relaxed);
         self.metrics.write_took(time);
         *lock(&self.store) = StoreState::Writing;
+        self.database.written();
+    }
+
+    /// The database has answered a question.
+    pub fn database_answered(&self) {
+        self.database.answered();
+    }
+
+    /// Since when the database is away, if it is: it has not answered, or not taken a write,
+    /// for seconds.
+    pub fn database_away(&self) -> Option<jiff::Timestamp> {
+        self.database.away_since()
     }
 
     /// A checkpoint was committed, which took so long.
@@ -298,6 +313,7 @@ impl Board {
     pub fn write_failed(&self) {
         self.write_retries.fetch_add(1, Relaxed);
         *lock(&self.store) = StoreState::Retrying;
+        self.database.failed();
     }
 
     /// A row as it was written: a candidate for the busiest of its table.
@@ -383,6 +399,7 @@ impl Board {
             write_retries: self.write_retries.load(Relaxed),
             dead_letters,
             store: *lock(&self.store),
+            database_away: self.database_away(),
             checkpoints: self.checkpoints.snapshot(),
             arrangements: lock(&self.arrangements).values().cloned().collect(),
         }

@@ -20,7 +20,10 @@ fn log(format: LogFormat, filter: &LogFilter, screen: &Arc<Screen>, colours: boo
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter.as_str()))
         .with_writer(LogWriter(Arc::clone(screen)))
-        .with_ansi(colours);
+        .with_ansi(colours)
+        // That nobody reads the log, or that its disk is full, is no reason to end: by default
+        // it is printed to where nothing can be printed, which panics.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => log.compact().with_target(false).into(),
         LogFormat::Json => log.json().flatten_event(true).into(),

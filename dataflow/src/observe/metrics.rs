@@ -14,7 +14,7 @@ use metrics::{Histogram, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use metrics_process::Collector;
 
-use super::{PartitionSnapshot, PartitionTime, Snapshot, Stage, ViewTime};
+use super::{PartitionSnapshot, PartitionTime, Snapshot, ViewTime};
 use crate::time::Holding;
 
 const METADATA: Metadata<'static> = Metadata::new("tidemark", Level::INFO, None);
@@ -308,7 +308,7 @@ impl Metrics {
         if let Some(epoch) = now.epoch_written {
             self.gauge("tidemark_epoch_written", vec![], epoch as f64);
         }
-        let ready = f64::from(u8::from(now.stage == Stage::Ready));
+        let ready = f64::from(u8::from(now.is_ready()));
         self.gauge("tidemark_ready", vec![], ready);
         self.gauge("tidemark_uptime_seconds", vec![], now.uptime.as_secs_f64());
         let version = vec![Label::new("version", env!("CARGO_PKG_VERSION"))];

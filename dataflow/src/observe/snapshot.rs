@@ -15,6 +15,13 @@ pub enum StoreState {
     Retrying,
 }
 
+impl Snapshot {
+    /// Whether the process does its work.
+    pub fn is_ready(&self) -> bool {
+        self.stage == Stage::Ready && self.database_away.is_none()
+    }
+}
+
 /// Everything on a [`Board`](super::Board) at one moment. Counts are of this
 /// process, since its start.
 #[derive(Debug, Clone)]
@@ -47,6 +54,8 @@ pub struct Snapshot {
     pub dead_letters: u64,
     /// What the last write showed of the store.
     pub store: StoreState,
+    /// Since when the database is away, if it is.
+    pub database_away: Option<jiff::Timestamp>,
     /// The checkpoints of this run, as far as this process takes part.
     pub checkpoints: CheckpointSnapshot,
     /// What the arrangements of this process hold, by worker.

@@ -11,7 +11,7 @@ use console::{style, truncate_str};
 use sinks::{Role, Value};
 
 use super::{
-    Snapshot, Stage, StoreState, TableSnapshot,
+    Snapshot, Stage, StoreState, TableSnapshot, away,
     format::{aligned, count, moment, uptime, value},
     rates::Rates,
 };
@@ -43,7 +43,7 @@ pub(super) fn lines(now: &Snapshot, rates: Rates, width: usize, height: usize) -
 fn head(now: &Snapshot, rates: Rates) -> Vec<String> {
     let stage = match &now.stage {
         Stage::Starting(reason) => format!("starting ({})", one_line(reason)),
-        Stage::Ready => "running".to_owned(),
+        Stage::Ready => now.database_away.map_or_else(|| "running".to_owned(), away),
         Stage::Stopping => "stopping".to_owned(),
         Stage::Failed(reason) => format!("failed ({})", one_line(reason)),
     };

@@ -11,6 +11,7 @@
 use super::RunError;
 use crate::cluster::DataConnections;
 use crate::observe::Screen;
+use crate::print;
 use crate::signal::StopSignals;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -143,7 +144,7 @@ impl Ending {
             ending.end(Err(RunError::Abandoned));
             // Whoever runs may be waiting for an answer, and not for the end.
             tokio::time::sleep(LAST_CHANCE).await;
-            eprintln!("tidemark: {}", RunError::Abandoned);
+            print::failure(&RunError::Abandoned);
             std::process::exit(1);
         };
         let run = move || runtime.block_on(listen);

@@ -1,12 +1,12 @@
 //! Why a run fails.
 
+use super::database::DatabaseError;
 use crate::ask::AskError;
 use crate::checkpoint::CheckpointError;
 use crate::checkpoint::persist::SaveError;
 use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::embedded::ShopError;
-use crate::ingest::client::PropertyError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::ingest::identity::IdentityError;
 use crate::pipeline::PipelineError;
@@ -14,6 +14,7 @@ use crate::plan::PlanError;
 use crate::serve::ServeError;
 use crate::supervise::SuperviseError;
 use crate::views::ViewError;
+use client::PropertyError;
 use sinks::SinkError;
 use std::process::ExitCode;
 
@@ -41,6 +42,12 @@ pub enum RunError {
     /// The database is not there, or refuses.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The database cannot be had at the start.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A port that the supervisor has found free is another process's by now: it finds another.
+    #[error(transparent)]
+    PortGone(ClusterError),
     /// HTTP cannot be served.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -90,17 +97,21 @@ impl RunError {
         )
     }
 
-    /// 2 for wrong usage or configuration, 1 for everything else.
+    /// 2 where what was given is wrong: arguments, files, what they name, who may come in. It
+    /// is known before anything runs, and another start with the same ends in the same way.
+    /// 1 where something is away, where data do not fit together, and for whatever ends a run.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             RunError::Config(_)
             | RunError::View(_)
             | RunError::Property(_)
             | RunError::Plan(PlanError::NoSuchView { .. })
-            | RunError::Serve(ServeError::Certificate { .. })
+            | RunError::Discovery(DiscoveryError::NoLogin { .. })
+            | RunError::Serve(ServeError::Certificate { .. } | ServeError::Listen { .. })
             | RunError::Sink(SinkError::Misconfigured { .. } | SinkError::Held { .. }) => {
                 ExitCode::from(2)
             }
+            RunError::Database(error) => error.exit_code(),
             RunError::Ask(error) => error.exit_code(),
             RunError::Checkpoint(error) | RunError::Plan(PlanError::Checkpoint(error)) => {
                 error.exit_code()

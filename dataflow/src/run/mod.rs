@@ -6,6 +6,7 @@
 //!                           └──────────▶ HTTP, status ◀────────────┘ (board)
 //! ```
 
+mod database;
 mod ending;
 mod error;
 mod guard;
@@ -28,6 +29,7 @@ use crate::ingest::transactions;
 use crate::ingest::watch::Watching;
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
+use crate::print;
 use crate::rebuild;
 use crate::serve;
 use crate::start::Checkpointing;
@@ -47,7 +49,9 @@ use which_log::Asking;
 /// When a view cannot be what the settings ask for, or nobody takes the text.
 pub fn views(settings: &Settings, views: ProgramViews) -> Result<(), RunError> {
     let infos = setup::view_infos(&setup::catalog(settings, views)?, &settings.topic_prefix);
-    print_views(&infos, &mut std::io::stdout()).map_err(|source| RunError::System {
+    let mut text = Vec::new();
+    let printed = print_views(&infos, &mut text).and_then(|()| print::answer(&text));
+    printed.map_err(|source| RunError::System {
         what: "printing the views",
         source,
     })
@@ -111,7 +115,9 @@ fn operate(
         })?;
 
     let _temporary = Temporary(&settings.store);
-    let storage = setup::storage(&settings.store, tables, settings.connect_timeout)?;
+    let at = database::Named::of(settings);
+    let storage = setup::storage(&settings.store, tables, settings.connect_timeout);
+    let storage = storage.map_err(|error| at.error(error))?;
     let infos = Arc::new(setup::view_infos(&catalog, &settings.topic_prefix));
     let reader = storage.reader()?;
     let product_names = serve::Names::default();
@@ -128,7 +134,7 @@ fn operate(
     let stopping = ending.stopping();
     let prepared = wait_for(|| storage.prepare(), settings.connect_timeout, &stopping);
     if let Err(error) = prepared {
-        return ending.unless_stopping(error.into());
+        return ending.unless_stopping(at.error(error).into());
     }
     tracing::info!("writing to {}", storage.describe());
 
@@ -172,6 +178,9 @@ fn operate(
     );
     *cluster = match connected {
         Ok(cluster) => cluster,
+        Err(error @ ClusterError::Listen { .. }) if settings.supervised => {
+            return Err(RunError::PortGone(error));
+        }
         Err(error) => return ending.unless_stopping(error.into()),
     };
 
@@ -209,9 +218,9 @@ fn operate(
             let claim = || storage.claim(&claim);
             let holder = match wait_for(claim, settings.connect_timeout, &stopping) {
                 Ok(holder) => holder,
-                Err(error) => return ending.unless_stopping(error.into()),
+                Err(error) => return ending.unless_stopping(at.error(error).into()),
             };
-            guard::start(&storage, true, &ending)?;
+            guard::start(&storage, true, &board, &ending)?;
             let dropped = match asking.settle(&mut sources) {
                 Ok(dropped) => dropped,
                 Err(error) => return ending.unless_stopping(error),
@@ -256,10 +265,10 @@ fn operate(
     if settings.process > 0 {
         let enter = || storage.enter(&plan.holder);
         if let Err(error) = wait_for(enter, settings.connect_timeout, &stopping) {
-            return ending.unless_stopping(error.into());
+            return ending.unless_stopping(at.error(error).into());
         }
         fail_point("start.entered");
-        guard::start(&storage, false, &ending)?;
+        guard::start(&storage, false, &board, &ending)?;
         if let Err(error) = asking.agree(&mut sources, &plan.log) {
             return ending.unless_stopping(error);
         }

@@ -13,7 +13,7 @@ use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
 use sinks::retry::wait_for;
-use sinks::{Claim, Storage, Table};
+use sinks::{Claim, SinkError, Storage, Table};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -67,7 +67,7 @@ pub(super) fn storage(
     store: &Store,
     tables: Vec<Table>,
     patience: Duration,
-) -> Result<Arc<dyn Storage>, RunError> {
+) -> Result<Arc<dyn Storage>, SinkError> {
     Ok(match store {
         Store::Mongodb { uri, database } => {
             let mongodb = sinks::mongodb::open(uri.expose(), database, tables)?;

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::routes::App;
-use crate::observe::Stage;
+use crate::observe::{Stage, away};
 
 /// Lives until it has failed.
 pub(super) async fn alive(State(app): State<App>) -> (StatusCode, Json<Value>) {
@@ -15,10 +15,13 @@ pub(super) async fn alive(State(app): State<App>) -> (StatusCode, Json<Value>) {
 }
 
 /// Does its work from the moment it has its partitions and its store until it is
-/// told to stop.
+/// told to stop, except while the database is away.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
     answer(match app.board.stage() {
-        Stage::Ready => Ok("ready"),
+        Stage::Ready => match app.board.database_away() {
+            None => Ok("ready"),
+            Some(since) => Err(format!("not ready: {}", away(since))),
+        },
         Stage::Starting(reason) => Err(format!("not ready: {reason}")),
         Stage::Stopping => Err("not ready: it is stopping".to_owned()),
         Stage::Failed(reason) => Err(format!("not ready: it failed: {reason}")),

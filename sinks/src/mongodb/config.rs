@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::mongodb::options::{ClientOptions, ConnectionString, ReadPreference, SelectionCriteria};
 
-use super::{lane, standing};
+use super::{lane, standing, trust};
 use crate::{SinkError, Table};
 
 const SETTING: &str = "MongoDB URI";
@@ -74,6 +74,7 @@ pub(super) async fn target(
         Err(error) => return Err(not_understood(uri, &error)),
     };
 
+    trust::trust(&mut options, trust::of_the_system);
     options.app_name.get_or_insert_with(|| "tidemark".into());
     options
         .server_selection_timeout

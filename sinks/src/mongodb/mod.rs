@@ -44,6 +44,7 @@ mod replies;
 mod standing;
 mod stored_log;
 mod totals;
+mod trust;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use crate::process::free_port;
 use crate::services::Services;
 use std::fmt::Write as _;
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -26,6 +27,19 @@ pub struct SecuredKafka {
     pub sasl: String,
     /// Where a certificate is asked for (`SSL`).
     pub mutual: String,
+    /// Where it answers, and advertises an address at which it does not: a name that does not
+    /// resolve, a port that refuses, and one that accepts and is silent.
+    pub misplaced: [Misplaced; 3],
+    _silent: TcpListener,
+}
+
+/// A listener, and the address that is advertised for it.
+#[derive(Debug, Clone)]
+pub struct Misplaced {
+    /// Where it answers.
+    pub address: String,
+    /// Where it says that it does.
+    pub advertised: String,
 }
 
 impl SecuredKafka {
@@ -40,13 +54,31 @@ impl SecuredKafka {
         let certificate = authority.server(&["127.0.0.1"]);
         let home = directory.path().display();
         let at = |port: u16| format!("127.0.0.1:{port}");
-        let listeners = format!(
-            "CONTROLLER://{},OPEN://{},SASL://{},MUTUAL://{}",
-            at(controller),
+        // Connections wait in the system's queue, and nobody takes them.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let misplaced = [
+            "no-such-host.invalid:9092".to_owned(),
+            at(free_port()),
+            silent.local_addr().expect("its address").to_string(),
+        ]
+        .map(|advertised| Misplaced {
+            address: at(free_port()),
+            advertised,
+        });
+        let mut listeners = format!(
+            "OPEN://{},SASL://{},MUTUAL://{}",
             at(open),
             at(sasl),
             at(mutual)
         );
+        let mut advertised = listeners.clone();
+        let mut protocols = String::new();
+        for (number, place) in misplaced.iter().enumerate() {
+            // Writing to a String does not fail.
+            let _ = write!(listeners, ",ELSEWHERE{number}://{}", place.address);
+            let _ = write!(advertised, ",ELSEWHERE{number}://{}", place.advertised);
+            let _ = write!(protocols, ",ELSEWHERE{number}:PLAINTEXT");
+        }
         let mut settings = format!(
             "\
 node.id=1
@@ -54,8 +86,9 @@ process.roles=broker,controller
 controller.quorum.voters=1@{}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=OPEN
-listeners={listeners}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL
+listeners=CONTROLLER://{},{listeners}
+advertised.listeners={advertised}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,OPEN:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL{protocols}
 log.dirs={home}/data
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -71,6 +104,7 @@ ssl.truststore.location={}
 listener.name.mutual.ssl.client.auth=required
 listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 ",
+            at(controller),
             at(controller),
             certificate.both.display(),
             authority.certificate().display(),
@@ -112,6 +146,8 @@ listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
             open: at(open),
             sasl: at(sasl),
             mutual: at(mutual),
+            misplaced,
+            _silent: silent,
         };
         let client = Kafka::connect(&kafka.open);
         eventually("the broker answers", PATIENCE, || {

@@ -5,7 +5,7 @@ mod kafka;
 mod mongodb;
 
 pub use authority::{Authority, Signed};
-pub use kafka::SecuredKafka;
+pub use kafka::{Misplaced, SecuredKafka};
 pub use mongodb::SecuredMongodb;
 
 use std::fs::File;

@@ -38,6 +38,16 @@ fn a_secret_on_the_command_line_is_warned_of() {
         (["-X", "sasl.password=hunter2"], "--kafka-password-file"),
         (["-X", "ssl.key.password=hunter2"], "in its part [kafka]"),
         (["-X", "ssl.key.pem=hunter2"], "in its part [kafka]"),
+        // As Java's clients have them, which librdkafka refuses.
+        (
+            ["-X", "sasl.jaas.config=x required password=\"hunter2\";"],
+            "--kafka-password-file",
+        ),
+        (
+            ["-X", "ssl.truststore.password=hunter2"],
+            "in its part [kafka]",
+        ),
+        (["-X", "ssl.keystore.key=hunter2"], "in its part [kafka]"),
         (
             ["--mongodb-uri", "mongodb://ann:hunter2@db/"],
             "--mongodb-uri-file",
@@ -55,6 +65,8 @@ fn a_secret_on_the_command_line_is_warned_of() {
         assert!(warnings[0].contains(instead), "{warnings:?}");
         assert!(!warnings[0].contains("hunter2"), "{warnings:?}");
     }
+    let both = ["-X", "sasl.password=a", "-X", "ssl.key.password=b"];
+    assert_eq!(with(&both).len(), 2, "each is named");
     for args in [
         ["-X", "sasl.username=ann"],
         ["--mongodb-uri", "mongodb://a:1,b:2/?appName=x@y"],

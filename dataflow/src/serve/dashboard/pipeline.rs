@@ -5,7 +5,9 @@ use super::layout;
 use crate::ask;
 use crate::cluster::Place;
 use crate::observe::format::{count, length};
-use crate::observe::{CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime};
+use crate::observe::{
+    CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime, away,
+};
 use crate::serve::routes::{App, Refusal};
 use crate::serve::why;
 use crate::time::shown;
@@ -98,11 +100,14 @@ pub(super) fn parts(
 fn tiles(now: &Snapshot, point: &Point) -> Markup {
     let stage = match &now.stage {
         Stage::Starting(waiting) => format!("starting: {waiting}"),
-        Stage::Ready => "running".to_owned(),
-        Stage::Stopping => "stopping".to_owned(),
+        Stage::Ready => now.database_away.map_or_else(|| "running".to_owned(), away),
+        Stage::Stopping => now.database_away.map_or_else(
+            || "stopping".to_owned(),
+            |since| format!("stopping; {}", away(since)),
+        ),
         Stage::Failed(why) => format!("failed: {why}"),
     };
-    let stopped = matches!(now.stage, Stage::Failed(_));
+    let stopped = matches!(now.stage, Stage::Failed(_)) || now.database_away.is_some();
     let tile = |name: &str, value: String| html! { div { dt { (name) } dd { (value) } } };
     let uptime = i64::try_from(now.uptime.as_secs()).unwrap_or(i64::MAX);
     html! {
