@@ -97,6 +97,18 @@ impl Shop {
         (self.month, self.year) = calendar(time);
     }
 
+    /// Sets the shop's clock, and how many events there are a second of it from then on, as
+    /// [`Profile::rate`] does at the start.
+    pub fn set_pace(&mut self, time: Timestamp, rate: Option<f64>) {
+        self.set_clock(time);
+        self.clock.set_pace(time, rate);
+    }
+
+    /// The time of the next event.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Makes one round and hands its records over, in order.
     pub fn round(&mut self, mut each: impl FnMut(Record<'_>)) {
         if self.rng.random() {

@@ -117,7 +117,7 @@ impl Readers {
     /// What can be done about it.
     pub fn way_out(&self, difference: &Difference) -> String {
         let what = match difference {
-            Difference::OtherCluster { .. } => "a topic",
+            Difference::OtherCluster { .. } | Difference::NewShop { .. } => "a topic",
             _ => "it",
         };
         format!(
