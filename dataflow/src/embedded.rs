@@ -22,6 +22,9 @@ const UNREAD: usize = 16 << 20;
 const HOUR: i64 = 3_600_000_000;
 /// How long the history is.
 const HISTORY_HOURS: i64 = 48;
+/// How long a round takes at its quietest, in microseconds, and more: no event of the history
+/// is ahead of the clock.
+const LONGEST_ROUND: i64 = 20_000_000;
 /// How many events it has: what is written within some seconds.
 const HISTORY_EVENTS: f64 = 150_000.0;
 /// By how much the busiest hour of a day has more than the average, and the quietest less.
@@ -122,15 +125,20 @@ impl Generating {
 
     /// The hours before `until`. False when the log was closed.
     fn history(&mut self, until: Timestamp) -> bool {
-        for hour in (1..=HISTORY_HOURS).rev() {
-            let start = Timestamp(until.as_micros() - hour * HOUR);
-            self.shop.set_pace(start, Some(rate_at(start)));
-            while self.shop.now().as_micros() < start.as_micros() + HOUR {
+        let until = until.as_micros() - LONGEST_ROUND;
+        let mut start = until - HISTORY_HOURS * HOUR;
+        for hour in (0..HISTORY_HOURS).rev() {
+            self.shop
+                .set_pace(Timestamp(start), Some(rate_at(Timestamp(start))));
+            let end = until - hour * HOUR;
+            while self.shop.now().as_micros() < end {
                 if !self.round() {
                     return false;
                 }
             }
             self.output.log.wake_readers();
+            // Its last round goes beyond the hour.
+            start = self.shop.now().as_micros();
         }
         true
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     num::NonZero,
     path::PathBuf,
     time::Duration,
@@ -111,6 +112,15 @@ pub enum Rate {
     PerSecond(NonZero<u64>),
     /// As many as are read.
     Max,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rate::PerSecond(rate) => write!(f, "{rate} events a second"),
+            Rate::Max => f.write_str("as many events as are read"),
+        }
+    }
 }
 
 impl Default for Rate {

@@ -263,6 +263,10 @@ impl Origin {
             }
             Origin::Shop(mut shop) => {
                 if let Source::Embedded { rate, seed } = settings.source {
+                    tracing::info!(
+                        "no --brokers: reading a generated shop, two days of history and then \
+                         {rate}"
+                    );
                     let filled = shop.fill(rate, seed, &settings.topic_prefix, names);
                     filled.map_err(system("starting the generator"))?;
                 }
