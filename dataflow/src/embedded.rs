@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Partitions of each topic.
 const PARTITIONS: i32 = 4;
+/// Products that are sold: so many rows an hour a day-long run ends up with, and not millions.
+const PRODUCTS: usize = 2_000;
 /// Bytes that may be unread, over all partitions: some fifty thousand events.
 const UNREAD: usize = 16 << 20;
 
@@ -80,8 +82,12 @@ impl Shop {
             let mut topics = self.log.topics().iter();
             topics.position(|topic| topic.strip_prefix(prefix) == Some(name))
         };
+        let profile = Profile {
+            catalogue: Some(PRODUCTS),
+            ..Profile::new(seed, now())
+        };
         let generating = Generating {
-            shop: generator::Shop::new(&Profile::new(seed, now())),
+            shop: generator::Shop::new(&profile),
             output: Output {
                 log: Arc::clone(&self.log),
                 topics: TOPICS.map(place),
