@@ -167,7 +167,7 @@ impl World {
             reset: &reset,
             identity: LogIdentity::default(),
             readers: &Readers::new(&self.catalog, &self.topics),
-            brokers: "memory",
+            brokers: Some("memory"),
         };
         let manifest = sources
             .take_checkpoint(generation, &BTreeSet::new())

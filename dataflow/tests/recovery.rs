@@ -152,7 +152,7 @@ impl World {
             found,
             identity: LogIdentity::default(),
             readers: &Readers::new(views, &self.topics),
-            brokers: "memory",
+            brokers: Some("memory"),
             reset,
         };
         let none = BTreeSet::new();

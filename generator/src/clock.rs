@@ -34,6 +34,11 @@ impl Clock {
         self.events = 0;
     }
 
+    /// Begins anew at `start`, with so many events a second.
+    pub(crate) fn set_pace(&mut self, start: Timestamp, rate: Option<f64>) {
+        *self = Clock::new(start, rate);
+    }
+
     /// The time of the next event.
     pub(crate) fn now(&self) -> Timestamp {
         let micros = self.step.as_nanos() * u128::from(self.events) / 1000;

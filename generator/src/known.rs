@@ -24,6 +24,11 @@ impl Known {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Any of them, if there is one.
     pub(crate) fn any(&self, rng: &mut impl Rng) -> Option<Id> {
         if self.ids.is_empty() {

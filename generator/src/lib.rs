@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A [`Shop`] is a deterministic source: what it makes follows from its [`Profile`]
-//! alone, and it needs no Kafka, so that tests and benchmarks read it from memory.
-//! [`run`] sends what it makes and counts what the brokers acknowledge; a
-//! [`Control`] lets whoever embeds it stop it or hold it back.
+//! alone, and it needs no Kafka, so that tests, benchmarks and a pipeline without Kafka
+//! read it from memory. [`run`] sends what it makes and counts what the brokers
+//! acknowledge.
 
 mod clock;
 mod damage;
@@ -28,6 +28,6 @@ mod topics;
 pub use error::Error;
 pub use options::{Options, Profile, Times};
 pub use report::{Report, TopicReport};
-pub use run::{Control, run};
+pub use run::run;
 pub use send::{SendOptions, send};
 pub use shop::{Record, Shop};

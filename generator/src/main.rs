@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
-use generator::{Control, Error, Options, Report, SendOptions, run, send};
+use generator::{Error, Options, Report, SendOptions, run, send};
 
 /// Sends the events of a made-up shop to Kafka
 #[derive(Parser)]
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             warn_of_secrets(&options.properties);
             let stop = Arc::new(AtomicBool::new(false));
             stop_on_signal(Arc::clone(&stop));
-            tell(&options.brokers, run(&options, Control::new(&stop)))
+            tell(&options.brokers, run(&options, &stop))
         }
         // The brokers have to be given, so that there are options.
         Arguments { .. } => ExitCode::from(2),

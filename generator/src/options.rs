@@ -107,6 +107,9 @@ pub struct Profile {
     pub malformed: f64,
     /// Of which topics there are records, in the order of [`TOPICS`].
     pub fills: [bool; TOPICS.len()],
+    /// How many products there are at the most; `None`: more and more. Once there are so many,
+    /// some are sent again, with another price and stock.
+    pub catalogue: Option<usize>,
 }
 
 impl Profile {
@@ -121,6 +124,7 @@ impl Profile {
             duplicates: 0.0,
             malformed: 0.0,
             fills: [true; TOPICS.len()],
+            catalogue: None,
         }
     }
 }
@@ -179,6 +183,7 @@ impl Options {
             duplicates: self.duplicates,
             malformed: self.malformed,
             fills: TOPICS.map(|topic| self.fills(topic)),
+            catalogue: None,
         }
     }
 }

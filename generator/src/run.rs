@@ -3,7 +3,7 @@
 //! ```text
 //!   for each batch:            one, or one --every so often
 //!     for each round:          --count of them, or without end
-//!       may it go on?          stopped? too far ahead of its reader? a message lost?
+//!       may it go on?          stopped? a message lost?
 //!       for each record:       wait for its moment if there is a --rate, send it
 //!   wait for the last acknowledgements, report
 //! ```
@@ -32,41 +32,16 @@ const LEAST: Duration = Duration::from_millis(1);
 /// Between two updates of the progress.
 const UPDATE: Duration = Duration::from_millis(200);
 
-/// How whoever started a run governs it from outside.
-#[derive(Clone, Copy)]
-pub struct Control<'a> {
-    /// Set to true to stop: what was sent is still waited for, up to ten seconds.
-    pub stop: &'a AtomicBool,
-    /// How many events may have been sent by now, in all. Asked before each round,
-    /// which may go beyond it by a round's few events. For a broker that keeps only
-    /// so much, this is what has been read from it plus what it holds with ease.
-    pub limit: &'a dyn Fn() -> u64,
-}
-
-impl<'a> Control<'a> {
-    /// No limit.
-    pub fn new(stop: &'a AtomicBool) -> Control<'a> {
-        Control {
-            stop,
-            limit: &|| u64::MAX,
-        }
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-}
-
 /// Creates what topics are missing and sends what `options` ask for. Blocks until
-/// that is done or `control` stops it, so that it wants a thread of its own where
-/// there is something else to do.
+/// that is done or `stop` is set, so that it needs a thread of its own where there is
+/// something else to do. What was sent by then is still waited for, up to ten seconds.
 ///
 /// # Errors
 ///
 /// No broker within five seconds; a topic that cannot be created; a setting or
 /// message that the client refuses. Messages that were not acknowledged are no
 /// error but told by [`Report::is_complete`]; the first that fails for good ends the run.
-pub fn run(options: &Options, control: Control<'_>) -> Result<Report, Error> {
+pub fn run(options: &Options, stop: &AtomicBool) -> Result<Report, Error> {
     let sender = Sender::new(options)?;
     topics::ensure(options, &sender)?;
 
@@ -78,7 +53,7 @@ pub fn run(options: &Options, control: Control<'_>) -> Result<Report, Error> {
     ));
     let started = Instant::now();
     let mut run = Run {
-        control,
+        stop,
         sender,
         progress,
         step: clock::step(options.rate),
@@ -117,7 +92,7 @@ fn later(time: Timestamp, pause: Duration) -> Timestamp {
 }
 
 struct Run<'a> {
-    control: Control<'a>,
+    stop: &'a AtomicBool,
     sender: Sender,
     progress: Progress,
     step: Option<Duration>,
@@ -127,6 +102,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Makes a batch of rounds. False when there shall be no other.
     fn batch(&mut self, shop: &mut Shop, rounds: Option<u64>) -> bool {
         self.pace = Pace::new();
@@ -156,29 +135,24 @@ impl Run<'_> {
     /// Until everything has arrived or failed; once stopped, not much longer.
     fn wait_for_acknowledgements(&self) {
         let mut is_enough = patience(FAREWELL);
-        self.sender.finish(|| is_enough(self.control.stopped()));
+        self.sender.finish(|| is_enough(self.is_stopped()));
     }
 
-    /// Before each round: waits while the reader is behind.
+    /// Before each round: whether there shall be another.
     fn may_go_on(&mut self, round: u64) -> bool {
-        loop {
-            if self.control.stopped() || self.refused.is_some() {
+        if self.is_stopped() || self.refused.is_some() {
+            return false;
+        }
+        if self.updated.elapsed() >= UPDATE {
+            self.updated = Instant::now();
+            self.progress
+                .update(round, self.sender.sent(), self.sender.acknowledged());
+            // What failed for good is lost, and more would only be lost with it.
+            if self.sender.failure().is_some() {
                 return false;
             }
-            if self.updated.elapsed() >= UPDATE {
-                self.updated = Instant::now();
-                self.progress
-                    .update(round, self.sender.sent(), self.sender.acknowledged());
-                // What failed for good is lost, and more would only be lost with it.
-                if self.sender.failure().is_some() {
-                    return false;
-                }
-            }
-            if self.sender.sent() < (self.control.limit)() {
-                return true;
-            }
-            self.sender.wait(Duration::from_millis(1));
         }
+        true
     }
 
     /// Sends a record in its time. After a stop or an error, no more.
@@ -198,7 +172,7 @@ impl Run<'_> {
     /// False when it was stopped before that time.
     fn sleep_until(&self, time: Instant) -> bool {
         loop {
-            if self.control.stopped() {
+            if self.is_stopped() {
                 return false;
             }
             let left = time.saturating_duration_since(Instant::now());

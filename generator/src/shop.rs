@@ -26,6 +26,10 @@ const PAYMENTS: &[&str] = &["credit card", "PayPal", "bank transfer"];
 const INTERACTIONS: &[&str] = &["wishlist_addition", "review", "rating"];
 const LEVELS: &[&str] = &["INFO", "WARNING", "ERROR"];
 
+/// Of the products that would be new in a catalogue that is full, how many are sent again; in
+/// place of the others there are new customers.
+const SENT_AGAIN: f64 = 0.05;
+
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;
 const DAY: i64 = 24 * HOUR;
@@ -97,12 +101,29 @@ impl Shop {
         (self.month, self.year) = calendar(time);
     }
 
+    /// Sets the shop's clock, and how many events there are a second of it from then on, as
+    /// [`Profile::rate`] does at the start.
+    pub fn set_pace(&mut self, time: Timestamp, rate: Option<f64>) {
+        self.set_clock(time);
+        self.clock.set_pace(time, rate);
+    }
+
+    /// The time of the next event.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Makes one round and hands its records over, in order.
     pub fn round(&mut self, mut each: impl FnMut(Record<'_>)) {
-        if self.rng.random() {
+        let is_full = (self.profile.catalogue).is_some_and(|most| self.products.len() >= most);
+        if self.rng.random() || (is_full && !self.rng.random_bool(SENT_AGAIN)) {
             self.customer(&mut each);
         } else {
-            self.product(&mut each);
+            let known = match is_full {
+                true => self.products.any(&mut self.rng),
+                false => None,
+            };
+            self.product(known, &mut each);
         }
         if let (Some(customer), Some(product)) = (
             self.customers.any(&mut self.rng),
@@ -136,21 +157,43 @@ impl Shop {
         }
     }
 
-    fn product(&mut self, each: &mut impl FnMut(Record<'_>)) {
-        let id = self.new_id();
+    /// A new product, or one that is `known` with another price and stock.
+    fn product(&mut self, known: Option<Id>, each: &mut impl FnMut(Record<'_>)) {
+        let id = match &known {
+            None => self.new_id(),
+            Some(id) => {
+                self.key.clear();
+                id.push_to(&mut self.key);
+                id.clone()
+            }
+        };
+        // Of one that may be sent again, what stays the same follows from its id.
+        let mut own = (self.profile.catalogue.is_some()).then(|| chance_of(&self.key));
         let (rng, phrases) = (&mut self.rng, &self.phrases);
+        let words = &phrases.words;
+        let name = match &mut own {
+            None => any(words, rng).clone(),
+            Some(own) => format!("{} {}", any(words, own), any(words, own)),
+        };
+        let category = any(CATEGORIES, own.as_mut().unwrap_or(rng));
+        // Whole cents, from 10 to 500.
+        let cents = match &mut own {
+            None => rng.random_range(1000..=50_000),
+            Some(own) => own.random_range(1100..=45_000) * rng.random_range(91..=110) / 100,
+        };
+        let stock_quantity = rng.random_range(0..=100);
+        let supplier = any(&phrases.companies, own.as_mut().unwrap_or(rng));
         let event = Product {
             product_id: id.clone(),
-            name: Some(text(any(&phrases.words, rng))),
-            category: text(any(CATEGORIES, rng)),
-            // Whole cents, from 10 to 500.
-            price: Money(rng.random_range(1000..=50_000) * 10_000_000),
-            stock_quantity: rng.random_range(0..=100),
-            supplier: Some(text(any(&phrases.companies, rng))),
+            name: Some(text(&name)),
+            category: text(category),
+            price: Money(cents * 10_000_000),
+            stock_quantity,
+            supplier: Some(text(supplier)),
             rating: Some(f64::from(rng.random_range(10..=50)) / 10.0),
         };
         encode(&mut self.value, &event);
-        if self.send(PRODUCTS, each) {
+        if self.send(PRODUCTS, each) && known.is_none() {
             self.products.add(id);
         }
     }
@@ -313,6 +356,12 @@ impl Recent {
         value.clone_into(old_value);
         self.oldest = (self.oldest + 1) % Self::CAPACITY;
     }
+}
+
+/// A source of chance that is the same for the same key.
+fn chance_of(key: &str) -> Xoshiro256PlusPlus {
+    let fold = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    Xoshiro256PlusPlus::seed_from_u64(key.bytes().fold(0xcbf2_9ce4_8422_2325, fold))
 }
 
 fn text<'a>(text: &'a (impl AsRef<str> + ?Sized)) -> Text<'a> {

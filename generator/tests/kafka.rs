@@ -1,16 +1,15 @@
-//! Sending: to nobody, and to librdkafka's own mock of a broker.
+//! Sending: to nobody, to a real Kafka, and to one that is away for a while.
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use generator::{Control, Error, Options, run};
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use end_to_end::broker::Broker;
+use end_to_end::kafka::Kafka;
+use end_to_end::{Scene, eventually};
+use generator::{Error, Options, run};
 
 /// A port where nobody listens.
 fn closed_port() -> String {
@@ -26,59 +25,29 @@ fn options(brokers: &str) -> Options {
     }
 }
 
-const PARTITIONS: i32 = 2;
-/// How long a broker is away: long enough for messages to pile up.
-const OUTAGE: Duration = Duration::from_secs(1);
-
-/// A broker of a test's own, and a look at what has come to it.
-struct Broker {
-    cluster: MockCluster<'static, DefaultProducerContext>,
-    consumer: BaseConsumer,
+/// For the topics of a scene.
+fn options_of(scene: &Scene) -> Options {
+    Options {
+        topic_prefix: scene.prefix.clone(),
+        ..options(&scene.services.brokers)
+    }
 }
 
-impl Broker {
-    fn start() -> Broker {
-        let cluster = MockCluster::new(1).unwrap();
-        for topic in events::TOPICS {
-            cluster.create_topic(topic, PARTITIONS, 1).unwrap();
-        }
-        let consumer = ClientConfig::new()
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .create()
-            .unwrap();
-        Broker { cluster, consumer }
-    }
+const PARTITIONS: i32 = 2;
+const PATIENCE: Duration = Duration::from_secs(60);
 
-    fn address(&self) -> String {
-        self.cluster.bootstrap_servers()
-    }
+/// How many events have come to some topics, by their full names.
+fn arrived(kafka: &Kafka, topics: &[String]) -> u64 {
+    let ends = kafka.ends(topics);
+    ends.values().map(|end| u64::try_from(*end).unwrap()).sum()
+}
 
-    /// Events of all topics, or of one.
-    fn arrived(&self, topics: &[&str]) -> u64 {
-        let end = |topic: &&str| {
-            (0..PARTITIONS)
-                .map(|partition| {
-                    let patience = Duration::from_secs(10);
-                    let bounds = self.consumer.fetch_watermarks(topic, partition, patience);
-                    u64::try_from(bounds.unwrap().1).unwrap()
-                })
-                .sum::<u64>()
-        };
-        topics.iter().map(end).sum()
-    }
-
-    /// Waits for so many events of some topics, and says how many there are then.
-    fn wait_for(&self, events: u64, topics: &[&str]) -> u64 {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            let arrived = self.arrived(topics);
-            if arrived >= events {
-                return arrived;
-            }
-            assert!(Instant::now() < deadline, "{arrived} of {events} events");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
+/// Waits for so many events of some topics.
+fn wait_for(kafka: &Kafka, events: u64, topics: &[String]) {
+    eventually("events arrive", PATIENCE, || match arrived(kafka, topics) {
+        enough if enough >= events => Ok(()),
+        few => Err(format!("{few} of {events} events")),
+    });
 }
 
 #[test]
@@ -86,7 +55,7 @@ fn without_a_broker_it_gives_up_after_five_seconds() {
     let brokers = closed_port();
     let started = Instant::now();
     let stop = AtomicBool::new(false);
-    let error = run(&options(&brokers), Control::new(&stop)).unwrap_err();
+    let error = run(&options(&brokers), &stop).unwrap_err();
     assert!(started.elapsed() < Duration::from_secs(8));
     assert!(matches!(error, Error::NoBroker { .. }));
     let line = error.to_string();
@@ -139,21 +108,22 @@ fn wrong_usage_exits_with_two() {
 
 #[test]
 fn only_some_topics_are_filled() {
-    let broker = Broker::start();
+    let scene = Scene::new("filled", PARTITIONS);
     let filled = ["customers", "transactions"];
     let options = Options {
         count: Some(50),
         topics: filled.map(str::to_owned).into(),
-        ..options(&broker.address())
+        ..options_of(&scene)
     };
     let stop = AtomicBool::new(false);
-    let report = run(&options, Control::new(&stop)).unwrap();
+    let report = run(&options, &stop).unwrap();
     assert!(report.is_complete(), "{report}");
+    let filled = filled.map(|topic| scene.topic(topic));
     for topic in &report.topics {
-        let is_filled = filled.contains(&topic.topic.as_str());
-        assert_eq!(topic.sent > 0, is_filled, "{report}");
+        assert_eq!(topic.sent > 0, filled.contains(&topic.topic), "{report}");
     }
-    assert_eq!(broker.arrived(&events::TOPICS), broker.arrived(&filled));
+    let all = arrived(&scene.kafka, &scene.topics());
+    assert_eq!(all, arrived(&scene.kafka, &filled));
 }
 
 #[test]
@@ -163,17 +133,17 @@ fn a_setting_that_is_none_is_an_error() {
         .properties
         .push(("no.such.thing".into(), "1".into()));
     let stop = AtomicBool::new(false);
-    let error = run(&options, Control::new(&stop)).unwrap_err();
+    let error = run(&options, &stop).unwrap_err();
     assert!(error.to_string().contains("no.such.thing"), "{error}");
 }
 
 #[test]
 fn everything_is_acknowledged() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    let scene = Scene::new("everything-is-acknow", PARTITIONS);
+    let mut options = options_of(&scene);
     options.count = Some(500);
     let stop = AtomicBool::new(false);
-    let report = run(&options, Control::new(&stop)).unwrap();
+    let report = run(&options, &stop).unwrap();
     assert!(report.is_complete());
     assert_eq!(report.failure, None);
     assert_eq!(report.topics[5].acknowledged, 500);
@@ -188,12 +158,12 @@ fn everything_is_acknowledged() {
 
 #[test]
 fn a_rate_is_kept() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    let scene = Scene::new("a-rate-is-kept", PARTITIONS);
+    let mut options = options_of(&scene);
     options.rate = Some(500.0);
     options.count = Some(200);
     let stop = AtomicBool::new(false);
-    let report = run(&options, Control::new(&stop)).unwrap();
+    let report = run(&options, &stop).unwrap();
     assert!(report.is_complete());
     // The last round may be early by itself, and nothing else.
     let sent = u32::try_from(report.sent()).unwrap();
@@ -208,13 +178,13 @@ fn a_rate_is_kept() {
 
 #[test]
 fn it_goes_on_until_it_is_stopped() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    let scene = Scene::new("it-goes-on-until-it", PARTITIONS);
+    let mut options = options_of(&scene);
     options.rate = Some(500.0);
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&options, Control::new(&stop)));
-        broker.wait_for(100, &events::TOPICS);
+        let run = scope.spawn(|| run(&options, &stop));
+        wait_for(&scene.kafka, 100, &scene.topics());
         stop.store(true, Ordering::Relaxed);
         run.join().unwrap().unwrap()
     });
@@ -224,14 +194,14 @@ fn it_goes_on_until_it_is_stopped() {
 
 #[test]
 fn it_repeats_a_batch() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    let scene = Scene::new("it-repeats-a-batch", PARTITIONS);
+    let mut options = options_of(&scene);
     options.count = Some(10);
     options.every = Some(Duration::from_millis(300));
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&options, Control::new(&stop)));
-        broker.wait_for(30, &["system_logs"]);
+        let run = scope.spawn(|| run(&options, &stop));
+        wait_for(&scene.kafka, 30, &[scene.topic("system_logs")]);
         stop.store(true, Ordering::Relaxed);
         run.join().unwrap().unwrap()
     });
@@ -245,87 +215,63 @@ fn it_repeats_a_batch() {
     assert!(report.elapsed >= Duration::from_millis(600));
 }
 
+// One test, since a broker of its own takes some seconds to start.
 #[test]
-fn it_waits_for_its_reader() {
+fn a_broker_that_is_away_loses_nothing_and_is_not_waited_for_for_ever() {
     let broker = Broker::start();
-    let mut options = options(&broker.address());
-    options.count = Some(u64::MAX);
-    let stop = AtomicBool::new(false);
-    let read = AtomicU64::new(0);
-    let limit = || read.load(Ordering::Relaxed) + 100;
-    let report = std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            let control = Control {
-                stop: &stop,
-                limit: &limit,
-            };
-            run(&options, control)
-        });
-        let arrived = broker.wait_for(100, &events::TOPICS);
-        assert!(arrived < 110, "{arrived}");
-        read.store(5000, Ordering::Relaxed);
-        broker.wait_for(5100, &events::TOPICS);
-        stop.store(true, Ordering::Relaxed);
-        run.join().unwrap().unwrap()
-    });
-    assert!(report.is_complete());
-    assert!((5100..5110).contains(&report.sent()), "{}", report.sent());
-}
+    let kafka = Kafka::connect(&broker.address);
+    let mut options = options(&broker.address);
+    for topic in events::TOPICS {
+        kafka.create(topic, PARTITIONS, 1);
+    }
+    let topics = events::TOPICS.map(str::to_owned);
+    let begin = |options: &Options, meanwhile: &dyn Fn(&AtomicBool)| {
+        let stop = AtomicBool::new(false);
+        let before = arrived(&kafka, &topics);
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| run(options, &stop));
+            wait_for(&kafka, before + 1, &topics);
+            meanwhile(&stop);
+            running.join().unwrap()
+        })
+    };
 
-#[test]
-fn a_broker_that_comes_back_loses_nothing() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    // It comes back.
     options.rate = Some(1000.0);
     options.count = Some(800);
-    let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&options, Control::new(&stop)));
-        broker.wait_for(1, &events::TOPICS);
-        broker.cluster.broker_down(1).unwrap();
-        std::thread::sleep(OUTAGE);
-        broker.cluster.broker_up(1).unwrap();
-        run.join().unwrap().unwrap()
+    let report = begin(&options, &|_| {
+        broker.kill();
+        broker.start_again();
     });
+    let report = report.unwrap();
     assert!(report.is_complete(), "{report}");
     assert_eq!(report.topics[5].sent, 800);
-}
 
-#[test]
-fn a_stop_does_not_wait_for_ever() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
+    // It is frozen when the run is stopped.
     options.rate = Some(100.0);
-    let stop = AtomicBool::new(false);
-    let (report, waited) = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&options, Control::new(&stop)));
-        broker.wait_for(1, &events::TOPICS);
-        broker.cluster.broker_down(1).unwrap();
-        std::thread::sleep(OUTAGE);
+    options.count = None;
+    let stopped = std::cell::Cell::new(Instant::now());
+    let report = begin(&options, &|stop| {
+        broker.freeze();
+        let since = Instant::now();
+        eventually("messages pile up", PATIENCE, || {
+            match since.elapsed() > Duration::from_secs(1) {
+                true => Ok(()),
+                false => Err("not yet".to_owned()),
+            }
+        });
         stop.store(true, Ordering::Relaxed);
-        let stopped = Instant::now();
-        (run.join().unwrap().unwrap(), stopped.elapsed())
+        stopped.set(Instant::now());
     });
+    let (report, waited) = (report.unwrap(), stopped.get().elapsed());
     assert!(!report.is_complete(), "{report}");
     assert!(waited < Duration::from_secs(15), "{waited:?}");
-}
+    broker.thaw();
 
-#[test]
-fn messages_that_fail_for_good_end_the_run() {
-    let broker = Broker::start();
-    let mut options = options(&broker.address());
-    options.rate = Some(100.0);
-    options
-        .properties
-        .push(("message.timeout.ms".into(), "1500".into()));
-    let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&options, Control::new(&stop)));
-        broker.wait_for(1, &events::TOPICS);
-        broker.cluster.broker_down(1).unwrap();
-        run.join().unwrap()
-    });
-    match report {
+    // Messages fail for good.
+    let timeout = ("message.timeout.ms".to_owned(), "1500".to_owned());
+    options.properties.push(timeout);
+    match begin(&options, &|_| broker.freeze()) {
         Ok(report) => {
             assert!(!report.is_complete(), "{report}");
             let failure = report.failure.unwrap();
@@ -334,18 +280,20 @@ fn messages_that_fail_for_good_end_the_run() {
         // The client may notice first.
         Err(error) => assert!(matches!(error, Error::Send { .. }), "{error}"),
     }
+    broker.thaw();
 }
 
 #[test]
 fn the_program_drains_when_it_is_interrupted() {
-    let broker = Broker::start();
+    let scene = Scene::new("the-program-drains-w", PARTITIONS);
     let program = Command::new(env!("CARGO_BIN_EXE_generator"))
-        .args(["--brokers", &broker.address(), "--rate", "200"])
+        .args(["--brokers", &scene.services.brokers, "--rate", "200"])
+        .args(["--topic-prefix", &scene.prefix])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    broker.wait_for(1, &events::TOPICS);
+    wait_for(&scene.kafka, 1, &scene.topics());
     let killed = Command::new("kill")
         .args(["-INT", &program.id().to_string()])
         .status();

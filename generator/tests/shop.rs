@@ -141,6 +141,7 @@ fn profiles() -> impl Strategy<Value = Profile> {
                 duplicates,
                 malformed,
                 fills: [true; events::TOPICS.len()],
+                catalogue: None,
             },
         )
 }
@@ -427,4 +428,48 @@ fn a_later_batch_has_a_later_clock() {
         first.get_or_insert(record.timestamp_ms);
     });
     assert_eq!(first, Some(day.as_millis()));
+}
+
+#[test]
+fn a_catalogue_that_is_full_only_has_other_prices_and_stocks() {
+    let profile = Profile {
+        catalogue: Some(50),
+        ..Profile::new(1, START)
+    };
+    let made = make(&profile, 5_000);
+    assert_eq!(made, make(&profile, 5_000));
+    let mut known: HashMap<String, (String, String, Money)> = HashMap::new();
+    let mut sent_again = 0;
+    let of_products = made.iter().filter(|made| made.topic == "products");
+    for product in of_products {
+        let event = Products::decode(&product.value).unwrap();
+        let id = event.product_id.to_string();
+        assert_eq!(id.as_bytes(), product.key);
+        let name = event.name.as_deref().unwrap().to_owned();
+        let category = event.category.to_string();
+        assert!((10_000_000_000..=500_000_000_000).contains(&event.price.0));
+        if let Some((was, of, price)) = known.get(&id) {
+            assert_eq!((was, of), (&name, &category));
+            sent_again += u32::from(*price != event.price);
+        }
+        known.insert(id, (name, category, event.price));
+    }
+    assert_eq!(known.len(), 50);
+    assert!((50..300).contains(&sent_again), "{sent_again}");
+    let customers = made.iter().filter(|made| made.topic == "customers");
+    assert!(customers.count() > 4_500);
+}
+
+#[test]
+fn the_pace_of_a_shop_can_change() {
+    let mut shop = Shop::new(&Profile::new(1, START));
+    let later = Timestamp(START.as_micros() + HOUR);
+    shop.set_pace(later, Some(2.0));
+    assert_eq!(shop.now(), later);
+    let mut events = 0;
+    shop.round(|record| {
+        assert_eq!(record.timestamp_ms, later.as_millis() + events * 500);
+        events += 1;
+    });
+    assert_eq!(shop.now().as_millis(), later.as_millis() + events * 500);
 }

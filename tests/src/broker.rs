@@ -45,6 +45,16 @@ impl Broker {
         self.services.kill(NODE);
     }
 
+    /// Freezes it: its connections stay open and nothing answers.
+    pub fn freeze(&self) {
+        self.services.pause(NODE);
+    }
+
+    /// Thaws it.
+    pub fn thaw(&self) {
+        self.services.resume(NODE);
+    }
+
     /// Brings it back and waits until it answers.
     pub fn start_again(&self) {
         self.services.start(NODE);

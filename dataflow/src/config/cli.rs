@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::tally::Limit;
 
 use super::{
-    Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status, help,
+    Http, Lateness, LogFilter, LogFormat, OnExpired, Rate, Secret, Status, help,
     supervision::Supervised,
     text::{Names, Text},
 };
@@ -232,7 +232,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", help_heading = "Workers")]
     pub(super) peer_timeout: Option<Text<Duration>>,
 
-    /// Kafka brokers; without any, an in-process broker with a generated shop
+    /// Kafka brokers; without any, a shop is generated within the process
     #[arg(long, value_name = "HOST:PORT,…", help_heading = "Kafka and MongoDB")]
     pub(super) brokers: Option<Text<String>>,
 
@@ -340,9 +340,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "N", help_heading = "Running")]
     pub(super) max_in_flight: Option<Text<NonZero<u64>>>,
 
-    /// Events a second that the generated shop makes [default: 1000]
-    #[arg(long, value_name = "N", help_heading = "Without brokers")]
-    pub(super) rate: Option<Text<NonZero<u64>>>,
+    /// Events a second that the generated shop makes once it is live, or max: as many as are read [default: 1000]
+    #[arg(long, value_name = "N|max", help_heading = "Without brokers")]
+    pub(super) rate: Option<Text<Rate>>,
 
     /// The generated shop's seed: the same seed, the same events [default: 1]
     #[arg(long, value_name = "N", help_heading = "Without brokers")]

@@ -3,8 +3,8 @@
 pub(super) const OF_A_RUN: &str = "\
 Examples:
   tidemark -w 4
-      Everything in one process, nothing to install: an in-process broker with
-      a generated shop, the rows in an SQLite file.
+      Everything in one process, nothing to install: a generated shop, first two
+      days of history, then live; the rows in an SQLite file.
   tidemark -w 4 --brokers kafka:9092 --mongodb-uri mongodb://db/?replicaSet=rs0
       A real Kafka and a real MongoDB.
   tidemark -w 2 -n 2 -p 0 --brokers kafka:9092 --mongodb-uri mongodb://db/

@@ -38,7 +38,7 @@ pub use http::{Http, HttpAccess, HttpTls};
 pub use question::{Endpoint, Question};
 pub use secret::Secret;
 pub use settings::{
-    Lateness, LogFilter, LogFormat, OnExpired, Settings, Source, Status, Store, ViewOverride,
+    Lateness, LogFilter, LogFormat, OnExpired, Rate, Settings, Source, Status, Store, ViewOverride,
 };
 pub use supervision::Supervision;
 pub use views::KnownView;

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZero,
     path::PathBuf,
     time::Duration,
 };
@@ -87,10 +89,10 @@ pub struct Settings {
 /// Where events come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A generated shop through a broker inside this process.
+    /// A shop that is generated within this process.
     Embedded {
-        /// Events a second, at least 1.
-        rate: u64,
+        /// How many events there are, once it is live.
+        rate: Rate,
         /// The same seed, the same events.
         seed: u64,
     },
@@ -101,6 +103,30 @@ pub enum Source {
         /// librdkafka's properties that the user set. Any may be a secret.
         properties: BTreeMap<String, Secret>,
     },
+}
+
+/// How many events the generated shop makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// So many a second.
+    PerSecond(NonZero<u64>),
+    /// As many as are read.
+    Max,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rate::PerSecond(rate) => write!(f, "{rate} events a second"),
+            Rate::Max => f.write_str("as many events as are read"),
+        }
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        Rate::PerSecond(NonZero::<u64>::MIN.saturating_add(999))
+    }
 }
 
 /// Where rows go.
@@ -232,7 +258,7 @@ impl Settings {
             return Err(layers.error(
                 "processes",
                 format!(
-                    "{processes}: the in-process broker is one process's own; \
+                    "{processes}: the generated shop is one process's own; \
                      several processes share a real Kafka, give --brokers"
                 ),
             ));

@@ -6,7 +6,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{ConfigError, Secret, Source, Store, cli::Options, http::read_secret, layers::Layers};
+use super::{
+    ConfigError, Rate, Secret, Source, Store, cli::Options, http::read_secret, layers::Layers,
+};
 
 /// librdkafka's name for the password of a user.
 const PASSWORD: &str = "sasl.password";
@@ -49,11 +51,14 @@ pub(super) fn source(options: &Options, layers: &Layers) -> Result<Source, Confi
         if options.until_caught_up.as_ref().is_some_and(|b| b.value) {
             return Err(layers.error(
                 "until_caught_up",
-                "the built-in shop never ends; give --brokers",
+                "the generated shop never ends; give --brokers",
             ));
         }
         return Ok(Source::Embedded {
-            rate: options.rate.as_ref().map_or(1000, |rate| rate.value.get()),
+            rate: options
+                .rate
+                .as_ref()
+                .map_or_else(Rate::default, |rate| rate.value),
             seed: options.seed.as_ref().map_or(1, |seed| seed.value),
         });
     };
@@ -184,7 +189,7 @@ pub(super) fn useless(
     warn(
         !kafka && options.allow_missing_topics.is_some(),
         "allow_missing_topics",
-        "the in-process broker has all topics",
+        "the generated shop has all topics",
     );
     warn(
         sqlite && options.database.is_some(),

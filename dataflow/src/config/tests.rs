@@ -6,7 +6,7 @@ mod question;
 mod secrets;
 mod supervision;
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, num::NonZero, time::Duration};
 
 use super::*;
 use crate::tally::Limit;
@@ -57,7 +57,7 @@ fn file(text: &str) -> (tempfile::NamedTempFile, String) {
 fn without_anything_it_is_embedded() {
     let settings = settings(&[], &[]);
     let embedded = Source::Embedded {
-        rate: 1000,
+        rate: Rate::PerSecond(NonZero::new(1000).unwrap()),
         seed: 1,
     };
     assert_eq!(settings.source, embedded);
@@ -422,12 +422,12 @@ fn an_error_elsewhere_names_the_variable_or_the_flag() {
         (
             vec!["-n", "2"],
             &[],
-            "--processes: 2: the in-process broker is one process's own",
+            "--processes: 2: the generated shop is one process's own",
         ),
         (
             vec![],
             &[("TIDEMARK_PROCESSES", "2")],
-            "TIDEMARK_PROCESSES: 2: the in-process",
+            "TIDEMARK_PROCESSES: 2: the generated shop",
         ),
         (hostfile(&hosts), &[], "--hostfile: "),
         (hostfile(&bad), &[], "--hostfile: "),
@@ -499,7 +499,7 @@ fn an_error_elsewhere_names_the_variable_or_the_flag() {
         (
             vec!["--until-caught-up"],
             &[],
-            "--until-caught-up: the built-in shop never ends",
+            "--until-caught-up: the generated shop never ends",
         ),
     ];
     for (args, env, expected) in cases {
@@ -539,7 +539,7 @@ fn what_does_nothing_is_said() {
         warnings,
         [
             "TIDEMARK_BROKER is no setting: did you mean TIDEMARK_BROKERS?",
-            "--allow-missing-topics does nothing here: the in-process broker has all topics",
+            "--allow-missing-topics does nothing here: the generated shop has all topics",
             "--database does nothing here: rows go to an SQLite file",
         ]
     );

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::tally::Limit;
 
-use super::{Http, Lateness, LogFilter, LogFormat, OnExpired, Secret, Status};
+use super::{Http, Lateness, LogFilter, LogFormat, OnExpired, Rate, Secret, Status};
 
 /// A value that can be given as a text.
 pub(super) trait FromText: Sized {
@@ -131,6 +131,17 @@ impl FromText for Lateness {
             return Some(Lateness::Forever);
         }
         duration(text).map(Lateness::Within)
+    }
+}
+
+impl FromText for Rate {
+    const TAKES: &'static str = "a whole number of at least 1, or max";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text {
+            "max" => Some(Rate::Max),
+            number => number.parse().ok().map(Rate::PerSecond),
+        }
     }
 }
 

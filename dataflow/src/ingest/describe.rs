@@ -291,7 +291,7 @@ unsafe fn elements<'a, T>(first: *mut *const T, count: usize) -> &'a [*const T] 
 mod tests {
     use super::*;
     use crate::ingest::client::Connection;
-    use rdkafka::mocking::MockCluster;
+    use end_to_end::Scene;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -305,21 +305,22 @@ mod tests {
 
     #[test]
     fn topics_are_described_by_each_broker_that_is_asked() {
-        let cluster = MockCluster::new(3).unwrap();
-        cluster.create_topic("sales", 4, 3).unwrap();
+        let scene = Scene::without_topics("described");
+        scene.create("sales", 4, 2);
+        let (name, missing) = (scene.topic("sales"), scene.topic("nothing"));
         let connection = Connection {
-            brokers: cluster.bootstrap_servers(),
+            brokers: scene.services.brokers.clone(),
             properties: BTreeMap::new(),
         };
         let consumer = connection.prober().unwrap();
-        let all = brokers(&consumer, "sales", PATIENCE).unwrap();
+        let all = brokers(&consumer, &name, PATIENCE).unwrap();
         let all: Vec<i32> = all.into_iter().map(|(broker, _)| broker).collect();
-        assert_eq!(all.len(), 3);
+        assert_eq!(all.len(), 2);
         let one = &all[..1];
-        let whole = describe(&consumer, &["sales", "nothing"], one, PATIENCE).unwrap();
+        let whole = describe(&consumer, &[&name, &missing], one, PATIENCE).unwrap();
         assert_eq!(whole.len(), 1);
-        assert_eq!(whole[0]["nothing"], TopicState::Missing);
-        let TopicState::Exists(sales) = &whole[0]["sales"] else {
+        assert_eq!(whole[0][&missing], TopicState::Missing);
+        let TopicState::Exists(sales) = &whole[0][&name] else {
             panic!("{whole:?}");
         };
         assert_eq!(sales.partitions, 4);
@@ -328,11 +329,11 @@ mod tests {
 
         let asked: Vec<_> = sales.leaders.iter().copied().collect();
         assert!(!asked.is_empty());
-        let answers = describe(&consumer, &["sales"], &asked, PATIENCE).unwrap();
+        let answers = describe(&consumer, &[&name], &asked, PATIENCE).unwrap();
         // The others may be slower than the grace.
         assert!((1..=asked.len()).contains(&answers.len()));
         for answer in answers {
-            assert_eq!(answer["sales"], TopicState::Exists(sales.clone()));
+            assert_eq!(answer[&name], TopicState::Exists(sales.clone()));
         }
         assert_eq!(describe(&consumer, &[], one, PATIENCE).unwrap(), []);
     }

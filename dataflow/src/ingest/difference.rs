@@ -15,6 +15,11 @@ pub enum Difference {
         /// Where it is.
         brokers: String,
     },
+    /// The log is the generated shop's, which is a new one at each run.
+    NewShop {
+        /// The id of the log that was read.
+        was: String,
+    },
     /// A topic was deleted, and another one made under its name.
     MadeAgain {
         /// Full name of the topic.
@@ -79,7 +84,7 @@ impl Difference {
     /// The topic that it is about; `None` where it is about all.
     pub fn topic(&self) -> Option<&str> {
         match self {
-            Difference::OtherCluster { .. } => None,
+            Difference::OtherCluster { .. } | Difference::NewShop { .. } => None,
             Difference::MadeAgain { topic, .. }
             | Difference::TopicGone { topic }
             | Difference::PartitionGone { topic, .. }
@@ -108,6 +113,11 @@ impl fmt::Display for Difference {
             Difference::OtherCluster { was, is, brokers } => write!(
                 f,
                 "Kafka at {brokers} is the cluster {is}, and what was read came from the cluster \
+                 {was}: offsets mean other messages there"
+            ),
+            Difference::NewShop { was } => write!(
+                f,
+                "the generated shop is a new log at each run, and what was read came from the log \
                  {was}: offsets mean other messages there"
             ),
             Difference::MadeAgain { topic, was, is } => write!(

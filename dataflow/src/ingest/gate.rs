@@ -139,15 +139,15 @@ mod tests {
     use crate::ingest::answers::fingerprint;
     use crate::ingest::client::Connection;
     use crate::ingest::identity::Readers;
-    use rdkafka::mocking::MockCluster;
+    use end_to_end::Scene;
 
-    fn gate(brokers: &str, stopping: bool) -> Gate {
+    fn gate(brokers: &str, topic: &str, stopping: bool) -> Gate {
         let connection = Connection {
             brokers: brokers.to_owned(),
             properties: Default::default(),
         };
         let consumer = Arc::new(connection.prober().unwrap());
-        let topics = Arc::from(["sales".to_owned()]);
+        let topics = Arc::from([topic.to_owned()]);
         let inquiry = Inquiry::new(consumer, brokers.to_owned(), topics, Readers::default());
         Gate {
             last_wait: Duration::from_millis(300),
@@ -161,28 +161,29 @@ mod tests {
 
     #[test]
     fn kafka_confirms_the_topic_that_was_found_and_no_other() {
-        let cluster = MockCluster::new(2).unwrap();
-        cluster.create_topic("sales", 3, 2).unwrap();
-        let gate = gate(&cluster.bootstrap_servers(), false);
+        let scene = Scene::without_topics("gate");
+        scene.create("sales", 3, 2);
+        let sales = scene.topic("sales");
+        let gate = gate(&scene.services.brokers, &sales, false);
         let look = gate.inquiry.look(Duration::from_secs(20)).unwrap();
         assert_eq!(look.partitions[&0], 3);
         let identity = gate.identity();
         assert!(identity.cluster_id.is_some());
-        let read = fingerprint(&identity.topic_ids["sales"]);
+        let read = fingerprint(&identity.topic_ids[&sales]);
         assert_eq!(gate.inquiry.fingerprint(0), read);
         assert_eq!(gate.check(&Read::from([(0, read)])), Ok(()));
         // Another process has read another one.
         let other = gate.check(&Read::from([(0, read), (0, read ^ 2)]));
         let error = other.unwrap_err().to_string();
         assert!(
-            error.starts_with("topic sales was deleted and made again"),
+            error.starts_with(&format!("topic {sales} was deleted and made again")),
             "{error}"
         );
     }
 
     #[test]
     fn a_run_that_is_to_stop_does_not_wait_for_ever() {
-        let gate = gate("127.0.0.1:9", true);
+        let gate = gate("127.0.0.1:9", "sales", true);
         let error = gate.check(&Read::from([(0, 0)])).unwrap_err();
         assert!(
             matches!(error, IdentityError::Unconfirmed { .. }),

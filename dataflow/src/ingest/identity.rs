@@ -116,6 +116,13 @@ impl Readers {
 
     /// What can be done about it.
     pub fn way_out(&self, difference: &Difference) -> String {
+        if matches!(difference, Difference::NewShop { .. }) {
+            return format!(
+                "Give --sqlite another file (and --checkpoint an empty place), leave it out, or \
+                 replace what it holds, with --reset-view {}",
+                self.of(difference).join(",")
+            );
+        }
         let what = match difference {
             Difference::OtherCluster { .. } => "a topic",
             _ => "it",

@@ -141,9 +141,7 @@ pub(super) fn set_leader_epoch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rdkafka::ClientConfig;
-    use rdkafka::mocking::MockCluster;
-    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+    use end_to_end::Scene;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -164,29 +162,24 @@ mod tests {
 
     #[test]
     fn what_stands_at_an_offset_is_found_in_all_partitions_at_once() {
-        let cluster = MockCluster::new(1).unwrap();
+        let scene = Scene::without_topics("looked-up");
         for topic in ["sales", "logs"] {
-            cluster.create_topic(topic, 2, 1).unwrap();
+            scene.create(topic, 2, 1);
         }
-        let brokers = cluster.bootstrap_servers();
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &brokers)
-            .create()
-            .unwrap();
         for (topic, partition) in [("sales", 0), ("sales", 1), ("logs", 1)] {
             for number in 0..10 {
-                let value = format!("{topic} {partition} {number}");
-                let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic)
-                    .partition(partition)
-                    .timestamp(1_000 + number)
-                    .payload(value.as_bytes());
-                producer.send(record).map_err(|(error, _)| error).unwrap();
+                let value = format!("{topic} {partition} {number}").into_bytes();
+                let (partition, timestamp) = (Some(partition), Some(1_000 + number));
+                let topic = scene.topic(topic);
+                scene
+                    .kafka
+                    .send(&topic, partition, timestamp, None, Some(&value));
             }
         }
-        producer.flush(PATIENCE).unwrap();
+        scene.kafka.flush();
 
         let connection = Connection {
-            brokers,
+            brokers: scene.services.brokers.clone(),
             properties: BTreeMap::new(),
         };
         let at = |offset| LastRead {
@@ -195,7 +188,7 @@ mod tests {
             leader_epoch: None,
             hash: None,
         };
-        let place = |topic: &str, partition| (topic.to_owned(), partition);
+        let place = |topic: &str, partition| (scene.topic(topic), partition);
         let wanted = BTreeMap::from([
             (place("sales", 0), at(9)),
             (place("sales", 1), at(4)),
@@ -205,14 +198,15 @@ mod tests {
         let stopping = AtomicBool::new(false);
         let found = look_up(&connection, &wanted, PATIENCE, &stopping).unwrap();
         for ((topic, partition), last) in &wanted {
-            let expected = format!("{topic} {partition} {}", last.offset);
-            match found[&place(topic, *partition)] {
+            let name = topic.trim_start_matches(&scene.prefix);
+            let expected = format!("{name} {partition} {}", last.offset);
+            match found[&(topic.clone(), *partition)] {
                 Found::Message(message) => {
                     assert_eq!(message.offset, last.offset);
                     assert_eq!(message.timestamp, 1_000 + last.offset);
                     assert_eq!(message.hash, Some(hash(None, Some(expected.as_bytes()))));
                 }
-                Found::Nothing => assert_eq!((topic.as_str(), *partition), ("logs", 0)),
+                Found::Nothing => assert_eq!((name, *partition), ("logs", 0)),
             }
         }
     }

@@ -23,6 +23,7 @@ mod fault;
 mod flight;
 pub mod gate;
 pub mod identity;
+pub mod in_process;
 pub mod inquiry;
 pub mod kafka;
 pub mod last_read;

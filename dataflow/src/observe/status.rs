@@ -7,7 +7,7 @@
 //! 4b4c1a60-…                                         12                   31                 9
 //! ```
 
-use console::{style, truncate_str};
+use console::{measure_text_width, style, truncate_str};
 use sinks::{Role, Value};
 
 use super::{
@@ -28,7 +28,7 @@ pub(super) fn lines(now: &Snapshot, rates: Rates, width: usize, height: usize) -
     let share = room / now.tables.len().max(1);
     let share = share.clamp(SHORTEST, TALLEST);
     for table in &now.tables {
-        let view = view(table, share);
+        let view = view(table, width, share);
         if lines.len() + view.len() > height {
             break;
         }
@@ -88,8 +88,9 @@ fn one_line(reason: &str) -> String {
     value(&Value::Text(reason.replace('\n', " ")))
 }
 
-/// A view's busiest rows below its heading, at most `height` lines in all.
-fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
+/// A view's busiest rows below its heading, at most `height` lines in all. Of its columns as
+/// many are shown as fit into `width` as a whole, and at least the first.
+fn view(table: &TableSnapshot, width: usize, height: usize) -> Vec<String> {
     let columns = &table.table.columns;
     let aggregates: Vec<usize> = (0..columns.len())
         .filter(|column| columns[*column].role == Role::Aggregate)
@@ -119,7 +120,16 @@ fn view(table: &TableSnapshot, height: usize) -> Vec<String> {
         line.extend(values.map(|v| v.map_or_else(String::new, value)));
         cells.push(line);
     }
-    aligned(&cells)
+    loop {
+        let lines = aligned(&cells);
+        let fits = lines.iter().all(|line| measure_text_width(line) <= width);
+        if fits || cells[0].len() <= 2 {
+            return lines;
+        }
+        for line in &mut cells {
+            line.pop();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +137,6 @@ mod tests {
     use super::super::{Board, Offsets, testing};
     use super::*;
     use crate::observe::Judged;
-    use console::measure_text_width;
 
     fn snapshot(tables: usize) -> Snapshot {
         let tables = vec![testing::table(); tables];
@@ -169,6 +178,29 @@ mod tests {
                 "c                           5",
             ]
         );
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out_as_a_whole() {
+        let mut table = testing::table();
+        let last = table.columns[3].clone();
+        table.columns.push(sinks::Column {
+            name: "another".to_owned(),
+            ..last
+        });
+        let board = Board::new(1, &[], std::slice::from_ref(&table));
+        let mut row = testing::row(3_600_000, "a", 12);
+        row.values.push(Value::Long(34));
+        board.busiest(0, &row);
+        let now = board.snapshot();
+        let shown = |width| plain(&now, width, 24).split_off(2);
+        let whole = shown(100);
+        assert!(whole[0].ends_with("total  another"), "{whole:?}");
+        let narrow = shown(measure_text_width(&whole[0]) - 1);
+        assert!(narrow[0].ends_with("total"), "{narrow:?}");
+        assert!(narrow[1].ends_with("12"), "{narrow:?}");
+        // The first stays, as far as there is room for it.
+        assert!(shown(25)[0].ends_with('…'));
     }
 
     #[test]

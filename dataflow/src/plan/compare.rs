@@ -35,7 +35,8 @@ pub(super) struct Now<'a> {
     /// Full names of the topics, by number.
     pub(super) topics: &'a [String],
     pub(super) identity: &'a LogIdentity,
-    pub(super) brokers: &'a str,
+    /// The brokers, as the user named them; none where the log is within the process.
+    pub(super) brokers: Option<&'a str>,
     /// Where partitions end.
     pub(super) ends: BTreeMap<Place, i64>,
     pub(super) messages: &'a Messages,
@@ -56,10 +57,14 @@ impl Now<'_> {
             && was != is
             && !read.is_empty()
         {
-            let difference = Difference::OtherCluster {
-                was: was.clone(),
-                is: is.clone(),
-                brokers: self.brokers.to_owned(),
+            let was = was.clone();
+            let difference = match self.brokers {
+                Some(brokers) => Difference::OtherCluster {
+                    was,
+                    is: is.clone(),
+                    brokers: brokers.to_owned(),
+                },
+                None => Difference::NewShop { was },
             };
             return vec![found(difference, &Vec::from_iter(read))];
         }
@@ -170,7 +175,7 @@ mod tests {
         let now = Now {
             topics: &["sales".to_owned()],
             identity: &identity(is),
-            brokers: "kafka",
+            brokers: Some("kafka"),
             ends: ends.collect(),
             messages: &messages.into_iter().collect(),
         };

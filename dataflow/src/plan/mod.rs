@@ -85,8 +85,8 @@ pub struct Sources<'a> {
     pub identity: LogIdentity,
     /// Which views read each topic.
     pub readers: &'a Readers,
-    /// The brokers, as the user named them.
-    pub brokers: &'a str,
+    /// The brokers, as the user named them; none where the log is within the process.
+    pub brokers: Option<&'a str>,
     /// Names of views that may be rebuilt, where they have changed.
     pub reset: &'a BTreeSet<String>,
 }

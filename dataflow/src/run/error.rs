@@ -6,7 +6,6 @@ use crate::checkpoint::CheckpointError;
 use crate::checkpoint::persist::SaveError;
 use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
-use crate::embedded::ShopError;
 use crate::ingest::discovery::DiscoveryError;
 use crate::ingest::identity::IdentityError;
 use crate::pipeline::PipelineError;
@@ -30,9 +29,6 @@ pub enum RunError {
     /// A property of the Kafka client cannot be set.
     #[error(transparent)]
     Property(#[from] PropertyError),
-    /// The embedded shop does not open.
-    #[error(transparent)]
-    Shop(#[from] ShopError),
     /// Kafka is not there.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),

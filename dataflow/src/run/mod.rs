@@ -10,6 +10,7 @@ mod database;
 mod ending;
 mod error;
 mod guard;
+mod origin;
 mod setup;
 mod which_log;
 mod workers;
@@ -18,15 +19,8 @@ pub use error::RunError;
 
 use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
-use crate::config::{self, Settings, Source};
-use crate::embedded::Shop;
-use crate::ingest::client::Connection;
-use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
-use crate::ingest::gate::Gate;
-use crate::ingest::identity::Readers;
-use crate::ingest::kafka::Share;
-use crate::ingest::transactions;
-use crate::ingest::watch::Watching;
+use crate::config::{self, Settings};
+use crate::ingest::identity::{IdentityError, Readers};
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
 use crate::print;
@@ -37,6 +31,7 @@ use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
 use ending::Ending;
 use events::{Products, Topic as _};
+use origin::Origin;
 use sinks::fail_point;
 use sinks::retry::wait_for;
 use std::sync::Arc;
@@ -88,14 +83,7 @@ fn operate(
         .collect();
     let readers = Readers::new(&catalog, &topics);
     // It connects while the database is made ready.
-    let kafka = setup::connection(&settings.source);
-    for warning in kafka.iter().flat_map(Connection::warnings) {
-        tracing::warn!("{warning}");
-    }
-    let prober = kafka
-        .as_ref()
-        .map(|kafka| Prober::new(kafka, Arc::clone(&topics), readers.clone()));
-    let prober = prober.transpose()?;
+    let mut origin = Origin::open(settings, &topics, &readers)?;
     let tables: Vec<_> = catalog
         .definitions
         .iter()
@@ -138,33 +126,18 @@ fn operate(
     }
     tracing::info!("writing to {}", storage.describe());
 
-    let mut shop = None;
-    let connection = match kafka {
-        Some(connection) => connection,
-        None => shop.insert(Shop::open(&topics)?).connection(),
-    };
-    board.set_waiting(format!("Kafka at {}", connection.brokers));
-    let discovery = Arc::new(Discovery::default());
-    let mut prober = match prober {
-        Some(prober) => prober,
-        None => Prober::new(&connection, Arc::clone(&topics), readers.clone())?,
-    };
-    if let Err(error) = prober.first(&discovery, settings.connect_timeout, &stopping) {
+    board.set_waiting(origin.describe());
+    if let Err(error) = origin.find(settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
     }
     // What does not exist by now is not read by a run that catches up.
     let ends_without_topics = settings.until_caught_up && !settings.allow_missing_topics;
-    let no_topics = ends_without_topics.then(|| prober.no_topics()).flatten();
-    let mut no_topics = no_topics.map(|none| DiscoveryError::NoTopics(Box::new(none)));
-    let missing = match ends_without_topics {
-        true => prober.missing(),
-        false => Vec::new(),
+    let (missing, mut no_topics) = match ends_without_topics {
+        true => (origin.missing(), origin.no_topics()),
+        false => (Vec::new(), None),
     };
     let products = format!("{}{}", settings.topic_prefix, Products::NAME);
-    product_names.are_in(connection.clone(), products);
-    if let (Some(shop), Source::Embedded { rate, seed }) = (&mut shop, &settings.source) {
-        shop.fill(*rate, *seed, &settings.topic_prefix, Arc::clone(&board))?;
-    }
+    origin.has_names(&product_names, products);
 
     board.set_waiting("other processes".to_owned());
     let lost = ending.clone();
@@ -186,6 +159,7 @@ fn operate(
 
     let max_ahead = i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX);
     let store = checkpoints(settings)?;
+    let brokers = origin.brokers().map(str::to_owned);
     let mut sources = Sources {
         catalog: &catalog,
         topics: &topics,
@@ -193,16 +167,14 @@ fn operate(
         reader: &*reader,
         database: storage.describe(),
         store: store.as_ref(),
-        found: discovery.found(),
-        identity: prober.inquiry().identity(),
+        found: origin.found(),
+        identity: origin.identity(),
         readers: &readers,
-        brokers: &connection.brokers,
+        brokers: brokers.as_deref(),
         reset: &settings.reset_views,
     };
     let mut asking = Asking {
-        connection: &connection,
-        prober: &mut prober,
-        discovery: &discovery,
+        origin: &mut origin,
         timeout: settings.connect_timeout,
         stopping: &stopping,
     };
@@ -295,26 +267,11 @@ fn operate(
         fail_point("start.defined");
     }
     fail_point("start.planned");
-    let inquiry = Arc::clone(prober.inquiry());
+    let reads = origin.reads(settings, &topics, &board, &start);
+    let identity = origin.check(ending.stopping(), ending.abandoned());
     let other_log = ending.clone();
-    let watching = Watching {
-        discover: (!settings.until_caught_up).then_some(settings.discover_interval),
-        warns: !settings.until_caught_up && !settings.allow_missing_topics,
-        failed: Box::new(move |error| other_log.end(Err(error.into()))),
-    };
-    let watched = prober.watch(Arc::clone(&discovery), watching);
-    watched.map_err(|source| RunError::System {
-        what: "looking for partitions",
-        source,
-    })?;
-    if !settings.until_caught_up {
-        transactions::watch(connection.clone(), Arc::clone(&board)).map_err(|source| {
-            RunError::System {
-                what: "looking for open transactions",
-                source,
-            }
-        })?;
-    }
+    let failed = move |error: IdentityError| other_log.end(Err(error.into()));
+    let mut followed = origin.follow(settings, &board, product_names, failed)?;
     let judging = setup::judging(settings, &start);
     let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
         store,
@@ -333,21 +290,8 @@ fn operate(
             catalog,
             board: Arc::clone(&board),
             storage: Arc::clone(&storage),
-            share: Share {
-                connection: connection.clone(),
-                topics,
-                discovery,
-                worker: 0,
-                peers: 1,
-                epoch: settings.epoch,
-                until_caught_up: settings.until_caught_up,
-                on_expired: setup::on_expired(settings),
-                idle_timeout: settings.idle_timeout,
-                positions: start.positions(),
-                last_read: start.last_read(),
-                inquiry: Arc::clone(&inquiry),
-                board: Arc::clone(&board),
-            },
+            topics,
+            reads,
             start,
             checkpointing,
             tick: settings.epoch,
@@ -357,7 +301,7 @@ fn operate(
                 max_ahead,
             },
             judging,
-            identity: Arc::new(Gate::new(inquiry, ending.stopping(), ending.abandoned())),
+            identity,
             ending,
         },
     )
@@ -373,7 +317,7 @@ fn operate(
         board.set_failed(error.to_string());
         setup::keep_count(error, settings, &*storage);
     }
-    drop(shop);
+    followed.stop();
     console.stop();
     if let Some(server) = server {
         server.stop();
@@ -385,7 +329,7 @@ fn operate(
             fail_point("release.after");
         }
         storage.finish()?;
-        let blocked = transactions::report(&connection, &board);
+        let blocked = followed.blocked(&board);
         farewell(&board, started, &missing, &blocked);
     }
     outcome

@@ -1,12 +1,11 @@
 //! Whether the log is the one that was read: asked at the start, before anything is changed.
 
 use super::RunError;
-use crate::ingest::client::Connection;
+use super::origin::Origin;
 use crate::ingest::difference::Difference;
-use crate::ingest::discovery::{Discovery, DiscoveryError, Prober};
+use crate::ingest::discovery::DiscoveryError;
 use crate::ingest::gate::LASTING;
-use crate::ingest::last_read::{Partition, look_up};
-use crate::pipeline::PipelineError;
+use crate::ingest::last_read::Partition;
 use crate::plan::{Messages, PlanError, Sources};
 use sinks::{LastRead, LogIdentity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +15,9 @@ use std::time::{Duration, Instant};
 /// Between two looks at something that may pass.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Whom to ask, and for how long.
+/// What to ask, and for how long.
 pub(super) struct Asking<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) prober: &'a mut Prober,
-    pub(super) discovery: &'a Discovery,
+    pub(super) origin: &'a mut Origin,
     /// How long Kafka may take to answer.
     pub(super) timeout: Duration,
     pub(super) stopping: &'a AtomicBool,
@@ -68,11 +65,11 @@ impl Asking<'_> {
         sources: &mut Sources<'_>,
         log: &LogIdentity,
     ) -> Result<(), RunError> {
-        if self.prober.inquiry().expect(log).is_some() {
+        if self.origin.expect(log).is_some() {
             // Topics may have been made again since this process looked.
             self.look_again(sources)?;
-            if let Some(difference) = self.prober.inquiry().expect(log) {
-                return Err(self.other(difference));
+            if let Some(difference) = self.origin.expect(log) {
+                return Err(other(difference, sources));
             }
         }
         Ok(())
@@ -88,33 +85,25 @@ impl Asking<'_> {
         log: &LogIdentity,
     ) -> Result<(), RunError> {
         self.look_again(sources)?;
-        match self.prober.inquiry().expect(log) {
+        match self.origin.expect(log) {
             None => Ok(()),
-            Some(difference) => Err(self.other(difference)),
+            Some(difference) => Err(other(difference, sources)),
         }
     }
 
     fn look_again(&mut self, sources: &mut Sources<'_>) -> Result<(), DiscoveryError> {
-        let Asking {
-            prober,
-            discovery,
-            timeout,
-            stopping,
-            ..
-        } = self;
-        prober.anew(discovery, *timeout, stopping)?;
-        sources.found = discovery.found();
-        sources.identity = prober.inquiry().identity();
+        self.origin.find_anew(self.timeout, self.stopping)?;
+        sources.found = self.origin.found();
+        sources.identity = self.origin.identity();
         Ok(())
     }
 
     fn look_up(&self, wanted: &BTreeMap<Partition, LastRead>) -> Result<Messages, RunError> {
-        let found = look_up(self.connection, wanted, self.timeout, self.stopping);
-        let found = found.map_err(PipelineError::from)?;
+        let found = self.origin.look_up(wanted, self.timeout, self.stopping)?;
         match wanted.iter().find(|(place, _)| !found.contains_key(*place)) {
             None => Ok(found),
             Some(((topic, partition), last)) => Err(DiscoveryError::Incomplete {
-                brokers: self.connection.brokers.clone(),
+                brokers: self.origin.brokers().unwrap_or_default().to_owned(),
                 seconds: self.timeout.as_secs(),
                 what: format!("topic {topic} partition {partition} offset {}", last.offset),
                 detail: "the message that was read last is looked up".to_owned(),
@@ -122,13 +111,12 @@ impl Asking<'_> {
             .into()),
         }
     }
+}
 
-    fn other(&self, difference: Difference) -> RunError {
-        let way_out = self.prober.inquiry().readers().way_out(&difference);
-        RunError::Plan(PlanError::OtherLog {
-            by: "process 0".to_owned(),
-            difference: Box::new(difference),
-            way_out,
-        })
-    }
+fn other(difference: Difference, sources: &Sources<'_>) -> RunError {
+    RunError::Plan(PlanError::OtherLog {
+        by: "process 0".to_owned(),
+        way_out: sources.readers.way_out(&difference),
+        difference: Box::new(difference),
+    })
 }

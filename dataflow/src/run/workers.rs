@@ -1,11 +1,10 @@
 //! The workers of this process, from their start to their end.
 
+use super::origin::Reads;
 use super::{Ending, RunError};
 use crate::cluster::Cluster;
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
-use crate::ingest::kafka::{KafkaSource, Share};
-use crate::ingest::source::Source;
 use crate::observe::Board;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
 use crate::start::{Checkpointing, Start};
@@ -16,7 +15,6 @@ use sinks::retry::Retrying;
 use sinks::{SinkError, Storage, Writer};
 use std::sync::Arc;
 use std::time::Duration;
-use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
 /// How long a worker sleeps at the most, so that a stop is heard although an
@@ -28,8 +26,10 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) board: Arc<Board>,
     pub(super) storage: Arc<dyn Storage>,
-    /// What a worker's source needs, but for the worker's own place.
-    pub(super) share: Share,
+    /// Full names of the topics, by number.
+    pub(super) topics: Arc<[String]>,
+    /// What is read, but for the worker's own place.
+    pub(super) reads: Reads,
     /// What the run goes on from.
     pub(super) start: Start,
     /// How checkpoints are taken, if they are.
@@ -78,21 +78,15 @@ fn work(worker: &mut Worker, shared: &Shared) {
         Ok(writers) => writers,
         Err(error) => return shared.ending.end(Err(error.into())),
     };
-    let share = Share {
-        worker: worker.index(),
-        peers: worker.peers(),
-        ..shared.share.clone()
-    };
-    let source = match KafkaSource::new(share) {
+    let source = match shared.reads.source(worker.index(), worker.peers()) {
         Ok(source) => source,
         Err(error) => return shared.ending.end(Err(PipelineError::from(error).into())),
     };
-    let source = |wake: SyncActivator| -> Box<dyn Source> { Box::new(source.waking(wake)) };
     let ending = shared.ending.clone();
     let failed = move |error: PipelineError| ending.end(Err(error.into()));
     let parts = Parts {
         catalog: Arc::clone(&shared.catalog),
-        topics: Arc::clone(&shared.share.topics),
+        topics: Arc::clone(&shared.topics),
         source,
         writers,
         identity: Arc::clone(&shared.identity),

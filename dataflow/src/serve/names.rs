@@ -2,7 +2,8 @@
 //!
 //! No view has names: a row is about an id. They are in the topic of products, which is
 //! read for them alone, from its beginning, when a page first asks; until then, and of
-//! products whose event Kafka no longer has, a page shows the id.
+//! products whose event Kafka no longer has, a page shows the id. Without Kafka, whoever
+//! generates the products tells their names.
 
 use crate::ingest::client::{Connection, Context};
 use events::{Products, Topic as _};
@@ -43,6 +44,16 @@ impl Names {
     pub fn are_in(&self, connection: Connection, topic: String) {
         // A second time it is the same one.
         let _ = self.0.source.set((connection, topic));
+    }
+
+    /// A product is called so. Where several names are told, the last is the newest.
+    pub fn learn(&self, id: &str, name: &str) {
+        let mut names = self.0.lock();
+        if names.len() < MOST || names.contains_key(id) {
+            let (id, name) = (id.to_owned(), name.to_owned());
+            let newest = (0, 0, 0);
+            names.insert(id, Named { newest, name });
+        }
     }
 
     /// What the product with this id is called, as far as it is known.

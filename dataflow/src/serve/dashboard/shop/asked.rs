@@ -3,6 +3,7 @@
 use crate::serve::query::time;
 use crate::serve::routes::App;
 use sinks::{Query, Role, SinkError, Totals, Value};
+use std::collections::BTreeMap;
 
 /// Spans to choose from, by their names, in milliseconds.
 pub(super) const SPANS: [(&str, Option<i64>); 4] = [
@@ -90,37 +91,79 @@ impl Asked {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn windows(&self, app: &App) -> Result<Totals, SinkError> {
-        let mut windows = Totals {
+    pub(super) fn windows(&self, app: &App) -> Result<Windows, SinkError> {
+        let totals = Totals {
             from: self.from,
             until: self.until,
             ..Totals::default()
         };
-        let length = SPANS.iter().find(|(name, _)| Some(*name) == self.span());
-        if let Some((_, Some(length))) = length {
-            // The end of its window is not known to be later than a moment after.
-            windows.until = newest(app)?.map(|newest| newest.saturating_add(1));
-            windows.from = windows.until.map(|until| until.saturating_sub(*length));
+        let span = SPANS.iter().find(|(name, _)| Some(*name) == self.span());
+        match span {
+            Some((_, Some(span))) => Ok(Windows::before(&newest(app)?, *span)),
+            _ => Ok(Windows {
+                totals,
+                reaches: BTreeMap::new(),
+            }),
         }
-        Ok(windows)
     }
 }
 
-/// The start of the newest window of all views.
-fn newest(app: &App) -> Result<Option<i64>, SinkError> {
+/// Which windows are meant, of each view.
+#[derive(Debug)]
+pub(super) struct Windows {
+    totals: Totals,
+    /// By the number of a view: by how much earlier its first window starts, in milliseconds.
+    /// A window of a day that reaches into the last 24 hours starts before them.
+    reaches: BTreeMap<usize, i64>,
+}
+
+impl Windows {
+    /// Those that reach into a span before the `newest` of each view, by its number: their
+    /// starts and ends.
+    fn before(newest: &BTreeMap<usize, (i64, i64)>, span: i64) -> Windows {
+        let length = |(start, end): &(i64, i64)| end.saturating_sub(*start);
+        let last = newest.values().map(|(start, _)| *start).max();
+        let shortest = newest.values().filter(|(start, _)| Some(*start) == last);
+        let shortest = shortest.map(length).min().unwrap_or(0);
+        let reach = |window| length(window).saturating_sub(shortest).max(0);
+        let until = last.map(|last| last.saturating_add(1));
+        Windows {
+            totals: Totals {
+                from: until.map(|until| until.saturating_sub(span)),
+                until,
+                ..Totals::default()
+            },
+            reaches: newest.iter().map(|(view, at)| (*view, reach(at))).collect(),
+        }
+    }
+
+    /// Those of a view.
+    pub(super) fn of(&self, view: usize) -> Totals {
+        let reach = self.reaches.get(&view).copied().unwrap_or(0);
+        Totals {
+            from: self.totals.from.map(|from| from.saturating_sub(reach)),
+            ..self.totals.clone()
+        }
+    }
+}
+
+/// The newest window of each view that has one: its start and end.
+fn newest(app: &App) -> Result<BTreeMap<usize, (i64, i64)>, SinkError> {
     let query = Query {
         limit: 1,
         ..Query::default()
     };
-    let mut newest = None;
+    let mut newest = BTreeMap::new();
     for (table, view) in app.views.iter().enumerate() {
-        let start = view
-            .columns
-            .iter()
-            .position(|column| column.role == Role::WindowStart);
+        let column = |role| view.columns.iter().position(|column| column.role == role);
+        let (start, end) = (column(Role::WindowStart), column(Role::WindowEnd));
         for row in app.reader.page(table, &query)? {
-            if let Some(Value::Date(start)) = start.and_then(|start| row.values.get(start)) {
-                newest = newest.max(Some(*start));
+            let date = |column: Option<usize>| match row.values.get(column?) {
+                Some(Value::Date(millis)) => Some(*millis),
+                _ => None,
+            };
+            if let Some(start) = date(start) {
+                newest.insert(table, (start, date(end).unwrap_or(start)));
             }
         }
     }
@@ -150,5 +193,30 @@ mod tests {
             let error = Asked::read(Some(query)).unwrap_err();
             assert!(error.starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_day_that_reaches_into_the_span_is_meant_as_a_whole() {
+        const HOUR: i64 = 3_600_000;
+        const DAY: i64 = 24 * HOUR;
+        let start = 100 * DAY + 21 * HOUR;
+        let hourly = (start, start + HOUR);
+        let newest = BTreeMap::from([(0, hourly), (1, (100 * DAY, 101 * DAY))]);
+        let windows = Windows::before(&newest, DAY);
+        let means = |view, start| {
+            let Totals { from, until, .. } = windows.of(view);
+            from.is_some_and(|from| from <= start) && until.is_some_and(|until| start < until)
+        };
+        let hours = (0..200).filter(|hour| means(0, start - hour * HOUR));
+        assert_eq!(Vec::from_iter(hours), Vec::from_iter(0..24));
+        // Yesterday's last hours are among the last 24.
+        let days = (0..9).filter(|day| means(1, (100 - day) * DAY));
+        assert_eq!(Vec::from_iter(days), [0, 1]);
+        // At midnight, the newest hour and day start together.
+        let midnight = BTreeMap::from([(0, (DAY, DAY + HOUR)), (1, (DAY, 2 * DAY))]);
+        assert_eq!(Windows::before(&midnight, DAY).of(0).until, Some(DAY + 1));
+        assert_eq!(Windows::before(&midnight, DAY).reaches[&0], 0);
+        let empty = Windows::before(&BTreeMap::new(), DAY).of(0);
+        assert_eq!((empty.from, empty.until), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! What is drawn over time, and which products are on top: sums that the database makes.
 
-use super::asked::Asked;
+use super::asked::{Asked, Windows};
 use crate::observe::format;
 use crate::serve::routes::App;
 use serde::Serialize;
@@ -109,9 +109,12 @@ impl Chart {
         &self,
         app: &App,
         asked: &Asked,
-        windows: &Totals,
+        windows: &Windows,
         limit: u32,
     ) -> Result<(Vec<Total>, String), SinkError> {
+        // The views are those of the program itself: all of them are there.
+        let table = app.views.iter().position(|view| view.name == self.view);
+        let table = table.unwrap_or(usize::MAX);
         let status = asked.status.iter().filter(|_| self.has_status);
         let totals = Totals {
             groups: status
@@ -120,11 +123,8 @@ impl Chart {
             by: self.columns().map(str::to_owned).collect(),
             sums: self.sums.iter().map(|sum| (*sum).to_owned()).collect(),
             limit,
-            ..windows.clone()
+            ..windows.of(table)
         };
-        // The views are those of the program itself: all of them are there.
-        let table = app.views.iter().position(|view| view.name == self.view);
-        let table = table.unwrap_or(usize::MAX);
         let query = app.reader.totals_query(table, &totals)?;
         Ok((app.reader.totals(table, &totals)?, query))
     }

@@ -1,0 +1,342 @@
+//! The log that a run reads: Kafka's, or that of the generated shop.
+
+use super::{RunError, setup};
+use crate::config::{Settings, Source};
+use crate::embedded::Shop;
+use crate::ingest::client::Connection;
+use crate::ingest::difference::Difference;
+use crate::ingest::discovery::{Discovery, DiscoveryError, Found, Prober};
+use crate::ingest::gate::Gate;
+use crate::ingest::identity::{IdentityCheck, IdentityError, Readers};
+use crate::ingest::in_process::{InProcessConfig, InProcessLog, InProcessSource};
+use crate::ingest::kafka::{KafkaSource, Share};
+use crate::ingest::last_read::{Partition, look_up};
+use crate::ingest::source::{Source as LogSource, SourceError};
+use crate::ingest::transactions;
+use crate::ingest::watch::Watching;
+use crate::observe::Board;
+use crate::pipeline::PipelineError;
+use crate::plan::Messages;
+use crate::serve::Names;
+use crate::start::Start;
+use client::PropertyError;
+use sinks::{LastRead, LogIdentity};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use timely::scheduling::SyncActivator;
+
+/// The log that a run reads.
+pub(super) enum Origin {
+    Kafka(Box<Kafka>),
+    Shop(Shop),
+}
+
+/// A Kafka, and what is known of it.
+pub(super) struct Kafka {
+    connection: Connection,
+    prober: Prober,
+    discovery: Arc<Discovery>,
+}
+
+/// What a worker reads, but for the worker's own place.
+#[derive(Clone)]
+pub(super) enum Reads {
+    Kafka(Share),
+    InProcess(InProcessConfig),
+}
+
+impl Origin {
+    /// The log of the settings. Kafka is connected to meanwhile.
+    ///
+    /// # Errors
+    /// When the client does not take its properties.
+    pub(super) fn open(
+        settings: &Settings,
+        topics: &Arc<[String]>,
+        readers: &Readers,
+    ) -> Result<Origin, PropertyError> {
+        let Some(connection) = setup::connection(&settings.source) else {
+            return Ok(Origin::Shop(Shop::open(topics)));
+        };
+        for warning in connection.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let prober = Prober::new(&connection, Arc::clone(topics), readers.clone())?;
+        Ok(Origin::Kafka(Box::new(Kafka {
+            connection,
+            prober,
+            discovery: Arc::default(),
+        })))
+    }
+
+    /// What people call it.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Origin::Kafka(kafka) => format!("Kafka at {}", kafka.connection.brokers),
+            Origin::Shop(_) => "the generated shop".to_owned(),
+        }
+    }
+
+    /// The brokers, as the user named them.
+    pub(super) fn brokers(&self) -> Option<&str> {
+        match self {
+            Origin::Kafka(kafka) => Some(&kafka.connection.brokers),
+            Origin::Shop(_) => None,
+        }
+    }
+
+    /// Finds the partitions: asks until Kafka has answered, for `timeout` at the most.
+    ///
+    /// # Errors
+    /// When it has not answered in time, or before `stopping` was set.
+    pub(super) fn find(
+        &mut self,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<(), DiscoveryError> {
+        match self {
+            Origin::Kafka(kafka) => kafka.prober.first(&kafka.discovery, timeout, stopping),
+            Origin::Shop(_) => Ok(()),
+        }
+    }
+
+    /// The same anew, before anything is read.
+    ///
+    /// # Errors
+    /// As of [`Origin::find`].
+    pub(super) fn find_anew(
+        &mut self,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<(), DiscoveryError> {
+        match self {
+            Origin::Kafka(kafka) => kafka.prober.anew(&kafka.discovery, timeout, stopping),
+            Origin::Shop(_) => Ok(()),
+        }
+    }
+
+    /// The topics that do not exist.
+    pub(super) fn missing(&self) -> Vec<String> {
+        match self {
+            Origin::Kafka(kafka) => kafka.prober.missing(),
+            Origin::Shop(_) => Vec::new(),
+        }
+    }
+
+    /// The error that not one topic exists, where that is so.
+    pub(super) fn no_topics(&self) -> Option<DiscoveryError> {
+        let Origin::Kafka(kafka) = self else {
+            return None;
+        };
+        let none = kafka.prober.no_topics()?;
+        Some(DiscoveryError::NoTopics(Box::new(none)))
+    }
+
+    /// The partitions that were found.
+    pub(super) fn found(&self) -> Vec<Found> {
+        match self {
+            Origin::Kafka(kafka) => kafka.discovery.found(),
+            Origin::Shop(shop) => shop.log().found(),
+        }
+    }
+
+    /// Which log it is.
+    pub(super) fn identity(&self) -> LogIdentity {
+        match self {
+            Origin::Kafka(kafka) => kafka.prober.inquiry().identity(),
+            Origin::Shop(shop) => shop.log().identity(),
+        }
+    }
+
+    /// What stands at the offsets of messages that were read; a new log has none of them.
+    ///
+    /// # Errors
+    /// When Kafka cannot be asked.
+    pub(super) fn look_up(
+        &self,
+        wanted: &BTreeMap<Partition, LastRead>,
+        timeout: Duration,
+        stopping: &AtomicBool,
+    ) -> Result<Messages, RunError> {
+        let found = match self {
+            Origin::Kafka(kafka) => look_up(&kafka.connection, wanted, timeout, stopping),
+            Origin::Shop(_) => Ok(Messages::new()),
+        };
+        Ok(found.map_err(PipelineError::from)?)
+    }
+
+    /// How it differs from the log that process 0 reads.
+    pub(super) fn expect(&self, log: &LogIdentity) -> Option<Difference> {
+        match self {
+            Origin::Kafka(kafka) => kafka.prober.inquiry().expect(log),
+            // There is no other process.
+            Origin::Shop(_) => None,
+        }
+    }
+
+    /// Tells `names` where the names of products are: in `topic`.
+    pub(super) fn has_names(&self, names: &Names, topic: String) {
+        if let Origin::Kafka(kafka) = self {
+            names.are_in(kafka.connection.clone(), topic);
+        }
+    }
+
+    /// What workers read from `start` on. `settings`, `topics` and `board` are the run's.
+    pub(super) fn reads(
+        &self,
+        settings: &Settings,
+        topics: &Arc<[String]>,
+        board: &Arc<Board>,
+        start: &Start,
+    ) -> Reads {
+        match self {
+            Origin::Kafka(kafka) => Reads::Kafka(Share {
+                connection: kafka.connection.clone(),
+                topics: Arc::clone(topics),
+                discovery: Arc::clone(&kafka.discovery),
+                worker: 0,
+                peers: 1,
+                epoch: settings.epoch,
+                until_caught_up: settings.until_caught_up,
+                on_expired: setup::on_expired(settings),
+                idle_timeout: settings.idle_timeout,
+                positions: start.positions(),
+                last_read: start.last_read(),
+                inquiry: Arc::clone(kafka.prober.inquiry()),
+                board: Arc::clone(board),
+            }),
+            Origin::Shop(shop) => Reads::InProcess(InProcessConfig {
+                log: Arc::clone(shop.log()),
+                idle_timeout: settings.idle_timeout,
+                board: Arc::clone(board),
+            }),
+        }
+    }
+
+    /// Confirms, while it is read, that it is still the same. Once `stopping` is set, it waits
+    /// for a while only, and not at all once `abandoned` is.
+    pub(super) fn check(
+        &self,
+        stopping: Arc<AtomicBool>,
+        abandoned: Arc<AtomicBool>,
+    ) -> Arc<dyn IdentityCheck> {
+        match self {
+            Origin::Kafka(kafka) => {
+                let inquiry = Arc::clone(kafka.prober.inquiry());
+                Arc::new(Gate::new(inquiry, stopping, abandoned))
+            }
+            Origin::Shop(shop) => Arc::<InProcessLog>::clone(shop.log()),
+        }
+    }
+
+    /// Lets threads of their own follow the log while workers read it: they look for new
+    /// partitions, other topics and open transactions; or generate the shop.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(super) fn follow(
+        self,
+        settings: &Settings,
+        board: &Arc<Board>,
+        names: Names,
+        failed: impl Fn(IdentityError) + Send + 'static,
+    ) -> Result<Followed, RunError> {
+        let system = |what| move |source| RunError::System { what, source };
+        match self {
+            Origin::Kafka(kafka) => {
+                let Kafka {
+                    connection,
+                    prober,
+                    discovery,
+                } = *kafka;
+                let runs_on = !settings.until_caught_up;
+                let watching = Watching {
+                    discover: runs_on.then_some(settings.discover_interval),
+                    warns: runs_on && !settings.allow_missing_topics,
+                    failed: Box::new(failed),
+                };
+                let watched = prober.watch(discovery, watching);
+                watched.map_err(system("looking for partitions"))?;
+                if runs_on {
+                    let watched = transactions::watch(connection.clone(), Arc::clone(board));
+                    watched.map_err(system("looking for open transactions"))?;
+                }
+                Ok(Followed::Kafka(connection))
+            }
+            Origin::Shop(mut shop) => {
+                if let Source::Embedded { rate, seed } = settings.source {
+                    tracing::info!(
+                        "no --brokers: reading a generated shop, two days of history and then \
+                         {rate}"
+                    );
+                    let filled = shop.fill(rate, seed, &settings.topic_prefix, names);
+                    filled.map_err(system("starting the generator"))?;
+                }
+                Ok(Followed::Shop(shop))
+            }
+        }
+    }
+}
+
+/// A log that is read; the shop's ends when this is dropped.
+pub(super) enum Followed {
+    Kafka(Connection),
+    Shop(Shop),
+}
+
+impl Followed {
+    /// The generator stops. What Kafka's producers do is their own.
+    pub(super) fn stop(&mut self) {
+        if let Followed::Shop(shop) = self {
+            shop.close();
+        }
+    }
+
+    /// Which partitions open transactions block, as clauses.
+    pub(super) fn blocked(&self, board: &Board) -> Vec<String> {
+        match self {
+            Followed::Kafka(connection) => transactions::report(connection, board),
+            Followed::Shop(_) => Vec::new(),
+        }
+    }
+}
+
+impl Reads {
+    /// The source of a worker.
+    ///
+    /// # Errors
+    /// When the client does not take its configuration.
+    pub(super) fn source(
+        &self,
+        worker: usize,
+        peers: usize,
+    ) -> Result<impl FnOnce(SyncActivator) -> Box<dyn LogSource> + use<>, SourceError> {
+        let source = match self {
+            Reads::Kafka(share) => {
+                let share = Share {
+                    worker,
+                    peers,
+                    ..share.clone()
+                };
+                Asleep::Kafka(Box::new(KafkaSource::new(share)?))
+            }
+            Reads::InProcess(config) => {
+                Asleep::InProcess(InProcessSource::new(config.clone(), worker, peers))
+            }
+        };
+        Ok(move |wake| -> Box<dyn LogSource> {
+            match source {
+                Asleep::Kafka(source) => Box::new(source.waking(wake)),
+                Asleep::InProcess(source) => Box::new(source.waking(wake)),
+            }
+        })
+    }
+}
+
+/// A source that does not wake the dataflow yet.
+enum Asleep {
+    Kafka(Box<KafkaSource>),
+    InProcess(InProcessSource),
+}
