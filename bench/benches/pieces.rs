@@ -134,7 +134,7 @@ fn rows(criterion: &mut Criterion) {
             epoch,
             sums,
             is_final: false,
-            is_new: true,
+            expect: sinks::Expect::Absent,
         })
         .collect();
     let definition = &catalog.definitions[2];

@@ -194,6 +194,7 @@ impl Pipeline {
                 restored,
                 loaded,
                 in_doubt: start.in_doubt(worker, peers),
+                stored: start.stored.clone(),
                 saving,
             };
             let gauge = Gauge::new(Arc::clone(&board), worker);
@@ -262,6 +263,7 @@ impl Pipeline {
             let writing = sink::Writing {
                 writer: writers.rows,
                 left,
+                restored: start.restored_rows.clone(),
                 progress: (as_one && worker == 0).then(reached),
             };
             let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&board));

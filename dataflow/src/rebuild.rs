@@ -1,4 +1,5 @@
-//! Views that are not what they were when the checkpoint was taken.
+//! Views that are rebuilt: those that are not what they were when the checkpoint was taken, and
+//! those of which it is asked.
 //!
 //! Each of them has to be asked for by its name: then it is rebuilt, and the others go
 //! on as if nothing had happened.
@@ -41,8 +42,8 @@ pub struct Change {
 pub struct Asked<'a> {
     /// They may be rebuilt where they have changed.
     pub views: &'a BTreeSet<String>,
-    /// They are rebuilt whether they have changed or not: a topic that they read is another
-    /// one, or their rows in the database are of another definition.
+    /// They are rebuilt whether they have changed or not: they are asked for, a topic that they
+    /// read is another one, or their rows in the database are of another definition.
     pub whatever_they_are: &'a BTreeSet<String>,
 }
 
@@ -121,6 +122,11 @@ pub fn change(
             &topics,
         ),
         rebuilding,
+        finals: state
+            .finals
+            .iter()
+            .filter_map(|(view, epoch)| Some((numbering.of(*view)?, *epoch)))
+            .collect(),
         ..state.clone()
     };
     Ok(Some(Change { numbering, state }))
@@ -273,9 +279,24 @@ impl Again {
     }
 }
 
+/// How the database's definition of a view begins from when its first row is deleted until the
+/// definition of now is recorded. What it becomes follows: a run that dies in between is gone
+/// on with by the same program, also where nobody asks for it any more, and by no other.
+const BEING_REBUILT: &str = "being rebuilt, its rows deleted, as  ";
+
+/// Whether a view is being rebuilt, by the database's definition of it; if `is` is given: as that.
+pub fn is_being_rebuilt(recorded: &str, is: Option<&str>) -> bool {
+    let becomes = recorded.strip_prefix(BEING_REBUILT);
+    becomes.is_some_and(|becomes| is.is_none_or(|is| is == becomes))
+}
+
 /// Deletes all that the database holds of some views, by their numbers: rows, how far
 /// they are final, and the dead letters of messages that Kafka still has; and all dead
 /// letters of topics that are `dropped`. Returns the number of rows.
+///
+/// Where there is a checkpoint, final rows do not come again to a run that goes on from it. So
+/// that no such run takes what is left of them for all there are, `define` records first that
+/// the views are being rebuilt.
 ///
 /// # Errors
 /// When the database cannot be read or written.
@@ -284,6 +305,7 @@ pub fn clear(
     dropped: &BTreeSet<usize>,
     sources: &Sources<'_>,
     writer: &mut dyn Writer,
+    define: &dyn Fn(&BTreeMap<String, String>) -> Result<(), SinkError>,
 ) -> Result<usize, SinkError> {
     let Sources {
         catalog,
@@ -297,6 +319,13 @@ pub fn clear(
         .filter_map(|view| catalog.definitions.get(usize::from(*view)))
         .map(|view| view.name)
         .collect();
+    // Whatever cannot be read is known before anything is changed.
+    let mut rows = Vec::new();
+    for view in views {
+        let table = usize::from(*view);
+        reader.ids(table, "", &mut |id| rows.push(RowId { table, id }))?;
+    }
+    let recorded = reader.standing()?.definitions;
     let now = jiff::Timestamp::now().as_millisecond();
     // Nobody may believe that a row is final that is about to go.
     let mut epoch = 0;
@@ -316,14 +345,26 @@ pub fn clear(
         made_at: now,
         ..Batch::default()
     };
-    let mut rows = Vec::new();
-    for view in views {
-        let table = usize::from(*view);
-        reader.written_after(table, 0, &mut |row| rows.push(RowId { table, id: row.id }))?;
+    let marks = sources.store.is_some() && !rows.is_empty();
+    if marks {
+        let mut marked = recorded.clone();
+        for view in catalog.saved(sources.max_ahead) {
+            if names.contains(&view.name.as_str()) {
+                marked.insert(view.name, format!("{BEING_REBUILT}{}", view.definition));
+            }
+        }
+        define(&marked)?;
     }
-    for deletes in rows.chunks(AT_ONCE) {
+    for (number, deletes) in rows.chunks(AT_ONCE).enumerate() {
         let deletes = deletes.to_vec();
-        writer.write(&Batch { deletes, ..batch() })?;
+        let written = writer.write(&Batch { deletes, ..batch() });
+        if let Err(error) = written {
+            // Nothing is gone where it refuses the first of them.
+            if marks && number == 0 && !error.is_temporary() {
+                define(&recorded)?;
+            }
+            return Err(error);
+        }
     }
     let mut letters = Vec::new();
     reader.letters_after(0, &mut |letter| {

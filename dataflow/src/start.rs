@@ -8,7 +8,7 @@
 //! The database is as new as the checkpoint or newer: rows are written through `C`
 //! before `C` is committed. What has been written after `C` comes again from the
 //! log; what of it does not come again as it was is *in doubt*, and told as it was
-//! at `C`. Without a checkpoint, `C` is the beginning of the log.
+//! at `C`. So is an open row that is missing there: each was written by `C`. Without a checkpoint, `C` is the beginning of the log.
 
 use crate::Epoch;
 use crate::checkpoint::Loading;
@@ -17,10 +17,11 @@ use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
 use crate::checkpoint::{SavedPartition, State};
 use crate::rebuild::Again;
-use crate::sink::{Before, CatchUp, Left, Place};
+use crate::sink::{Before, CatchUp, Left, Place, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
+use crate::views::stored::Stored;
 use differential_dataflow::Hashable;
 use sinks::{LastRead, LetterCount, Limit, LogIdentity, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};
@@ -51,6 +52,10 @@ pub struct Start {
     pub views: BTreeMap<String, ViewProgress>,
     /// Rows that it may have written otherwise than they come again.
     pub in_doubt: Arc<[Key]>,
+    /// The rows that the database holds, where missing ones are to be restored.
+    pub stored: Option<Arc<Stored>>,
+    /// Where these are counted.
+    pub restored_rows: Option<Arc<Restored>>,
     /// Rows that it has written as final and did not get to publish.
     pub finals: Arc<HashSet<RowId>>,
     /// The dead letters that it has written and whose messages are read again, by
@@ -78,6 +83,8 @@ impl Start {
             last_written: BTreeMap::new(),
             views: BTreeMap::new(),
             in_doubt: Arc::default(),
+            stored: None,
+            restored_rows: None,
             finals: Arc::default(),
             letters: Arc::default(),
             counted: LetterCount::default(),
@@ -142,17 +149,23 @@ impl Start {
         keys
     }
 
-    /// What a worker's writer has to heed. `reads`: whether the worker reads a
-    /// partition, or writes what is read of it.
-    pub fn left(&self, catalog: &Catalog, reads: impl Fn(Place) -> bool) -> Left {
+    /// By view: an earlier run has closed the windows that end at or before this, in
+    /// milliseconds since the UNIX epoch, and has published it.
+    pub fn final_until(&self, catalog: &Catalog) -> Vec<Option<i64>> {
         let final_until = catalog.definitions.iter().map(|view| {
             let published = self.views.get(view.name);
             published.map(|published| published.final_until)
         });
+        final_until.collect()
+    }
+
+    /// What a worker's writer has to heed. `reads`: whether the worker reads a
+    /// partition, or writes what is read of it.
+    pub fn left(&self, catalog: &Catalog, reads: impl Fn(Place) -> bool) -> Left {
         let letters = self.letters.iter().filter(|(place, _)| reads(**place));
         Left {
             targets: self.catch_up(),
-            final_until: final_until.collect(),
+            final_until: self.final_until(catalog),
             finals: (*self.finals).clone(),
             letters: letters.flat_map(|(_, ids)| ids.iter().cloned()).collect(),
         }
@@ -181,6 +194,7 @@ pub fn nothing(catalog: &Catalog, topics: &[String], max_ahead: i64) -> State {
         watermarks: Watermarks::new(catalog).save(),
         finals_written: 0,
         rebuilding: Vec::new(),
+        finals: BTreeMap::new(),
         log: LogIdentity::default(),
     }
 }

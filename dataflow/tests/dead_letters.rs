@@ -172,6 +172,7 @@ impl World {
         let manifest = sources
             .take_checkpoint(generation, &BTreeSet::new())
             .unwrap();
+        let manifest = manifest.map(|taken| taken.manifest);
         let start = sources.start(manifest.as_ref()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let ways = Ways::new(&self.database, generation, u64::MAX, Arc::default(), tables);

@@ -18,7 +18,7 @@ use shop::{
     Any, MAX_AHEAD, any_lateness, any_message, configured, configured_without, in_memory, log,
 };
 use sinks::LogIdentity;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -51,6 +51,8 @@ struct Run {
     tick: u64,
     /// Epochs of a checkpoint.
     every: u64,
+    /// Before it, somebody deletes open rows: those of which the bit of the number is set.
+    deleted: u64,
     end: End,
 }
 
@@ -79,9 +81,10 @@ prop_compose! {
         turn in 1usize..20,
         tick in 0u64..2,
         every in 1u64..8,
+        deleted in prop_oneof![2 => Just(0), 1 => any::<u64>()],
         end in any_end(),
     ) -> Run {
-        Run { workers, turn, tick, every, end }
+        Run { workers, turn, tick, every, deleted, end }
     }
 }
 
@@ -137,6 +140,8 @@ impl World {
         let tables = views.definitions.iter().map(|view| of_database(view.name));
         let tables: Tables = tables.collect();
         let generation = self.database.claim();
+        self.database
+            .delete_open(|number| run.deleted >> (number % 64) & 1 == 1);
         let found: Vec<_> = self.log.iter().map(found).collect();
         let reader = Seen {
             database: &self.database,
@@ -156,8 +161,8 @@ impl World {
             reset,
         };
         let none = BTreeSet::new();
-        let manifest = sources.take_checkpoint(generation, &none).unwrap();
-        let rebuilt = sources.rebuilt(manifest.as_ref()).unwrap();
+        let taken = sources.take_checkpoint(generation, &none).unwrap();
+        let rebuilt = sources.rebuilt(taken.as_ref()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let writes = match run.end {
             End::AfterWrites(writes) if !last => writes,
@@ -175,11 +180,21 @@ impl World {
             (of_database(name), name)
         });
         let cleared = self.database.emptying(emptied.collect(), || {
-            rebuild::clear(&rebuilt, &none, &sources, &mut *ways.writers().rows)
+            let define = |definitions: &BTreeMap<_, _>| {
+                self.database.define(definitions.clone());
+                Ok(())
+            };
+            let writer = &mut *ways.writers().rows;
+            rebuild::clear(&rebuilt, &none, &sources, writer, &define)
         });
         if cleared.is_err() {
             return;
         }
+        let manifest = taken.map(|taken| {
+            let changed = taken.changed.unwrap_or(taken.manifest);
+            sources.commit(&changed).unwrap();
+            changed
+        });
         let start = sources.start(manifest.as_ref()).unwrap();
         self.database.define(sources.definitions().unwrap());
         let checkpointing = self.store.clone().zip(manifest).map(|(store, last)| {

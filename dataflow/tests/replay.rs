@@ -144,7 +144,11 @@ impl Outcome for Seen {
         let before = rows.insert(row.key.clone(), row.clone());
         // Its windows stay open.
         let was_there = before.as_ref().is_some_and(|before| !before.sums.is_zero());
-        assert_eq!(row.is_new, !was_there, "{before:?} {row:?}");
+        let expect = match was_there {
+            true => sinks::Expect::Present,
+            false => sinks::Expect::Absent,
+        };
+        assert_eq!(row.expect, expect, "{before:?} {row:?}");
         // A row lives on one worker, and its epochs come in order.
         let earlier = before.is_none_or(|before| before.epoch < row.epoch);
         assert!(earlier, "twice in an epoch");

@@ -11,7 +11,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use sinks::{Batch, Claim, Column, Kind, Role, Row, RowId, Storage, Table, Value};
+use sinks::{Batch, Claim, Column, Expect, Kind, Role, Row, RowId, Storage, Table, Value};
 
 const ROWS: usize = 200_000;
 const ROWS_A_BATCH: usize = 20_000;
@@ -56,7 +56,7 @@ fn tables() -> Vec<Table> {
     }]
 }
 
-fn batches(writer: usize, rows: usize, round: i64, is_new: bool) -> Vec<Batch> {
+fn batches(writer: usize, rows: usize, round: i64, expect: Expect) -> Vec<Batch> {
     let row = |number: usize| {
         let number = i64::try_from(number).unwrap_or(0);
         let start = 1_730_552_400_000 + number % 24 * HOUR;
@@ -75,7 +75,7 @@ fn batches(writer: usize, rows: usize, round: i64, is_new: bool) -> Vec<Batch> {
                 Value::Long(number),
             ],
             is_final: false,
-            is_new,
+            expect,
             epoch: 1,
             updated_at: round,
         }
@@ -103,9 +103,12 @@ fn measure(name: &str, storage: &dyn Storage, writers: usize) -> Result<(), Box<
         patience: Duration::ZERO,
     })?;
     for (round, what) in [(1, "new"), (2, "replaced"), (3, "replaced")] {
-        let is_new = round == 1;
+        let expect = match round {
+            1 => Expect::Absent,
+            _ => Expect::Present,
+        };
         let work: Vec<Vec<Batch>> = (0..writers)
-            .map(|writer| batches(writer, ROWS / writers, round, is_new))
+            .map(|writer| batches(writer, ROWS / writers, round, expect))
             .collect();
         let (start, cpu) = (Instant::now(), cpu_time());
         std::thread::scope(|scope| {
@@ -140,7 +143,7 @@ fn latency(name: &str, storage: &dyn Storage) -> Result<(), Box<dyn Error>> {
     let mut writer = storage.writer()?;
     let mut times = Vec::new();
     for round in 10..10 + SMALL {
-        let batches = batches(0, 1, round, false);
+        let batches = batches(0, 1, round, Expect::Either);
         let start = Instant::now();
         batches.iter().try_for_each(|batch| writer.write(batch))?;
         times.push(start.elapsed());

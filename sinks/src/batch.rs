@@ -18,7 +18,7 @@ pub struct Batch {
     pub deletes: Vec<RowId>,
     /// Events that could not be used.
     pub dead_letters: Vec<DeadLetter>,
-    /// Whether these are believed not to be in the database yet, as [`Row::is_new`] says it
+    /// Whether these are believed not to be in the database yet, as [`Expect::Absent`] says it
     /// of a row.
     pub letters_are_new: bool,
     /// Ids of dead letters that are none after all.
@@ -48,6 +48,21 @@ pub struct RowId {
     pub id: String,
 }
 
+/// What is known of a row before it is written: whether the database has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expect {
+    /// Nothing is: an earlier run may have written it.
+    Either,
+    /// It is believed not to be there yet: then it is written with less work, and no less
+    /// right if it is there after all.
+    Absent,
+    /// It has been written, and must be there. Where it is not, somebody has deleted it, and
+    /// the write fails with [`SinkError::Deleted`](crate::SinkError::Deleted).
+    Present,
+    /// It had been written, and was found to be deleted: it is restored.
+    Deleted,
+}
+
 /// The current result of one window and group of a view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
@@ -57,9 +72,8 @@ pub struct Row {
     pub values: Vec<super::Value>,
     /// True when its window has closed and it will never change again.
     pub is_final: bool,
-    /// Whether it is believed not to be in the database yet: then it is written with less
-    /// work, and no less right if it is there after all.
-    pub is_new: bool,
+    /// Whether it is in the database already, as far as is known.
+    pub expect: Expect,
     /// The epoch in which it changed.
     pub epoch: u64,
     /// When it changed, in milliseconds since the UNIX epoch. Part of the row, so

@@ -58,6 +58,22 @@ pub enum SinkError {
         /// Whose it is.
         by: Holder,
     },
+    /// Rows that had been written are not there any more.
+    #[error(
+        "{database}: {rows} of the rows of {collection} to be updated had been written and are \
+         gone, {row:?} among them: somebody has deleted them. Start again: missing rows of open \
+         windows are restored, and what cannot be restored is named"
+    )]
+    Deleted {
+        /// Which database, as a person would name it; never with credentials.
+        database: String,
+        /// The collection, or table.
+        collection: String,
+        /// How many have been noticed.
+        rows: usize,
+        /// One of them.
+        row: String,
+    },
     /// The question makes no sense for this table: a column that it does not
     /// group by, a table that there is not.
     #[error("{detail}")]

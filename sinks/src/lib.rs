@@ -32,7 +32,7 @@ pub mod retry;
 mod table;
 mod totals;
 
-pub use batch::{Batch, DeadLetter, Progress, Reason, Row, RowId, ViewProgress};
+pub use batch::{Batch, DeadLetter, Expect, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Reaching, Standing};
@@ -41,7 +41,7 @@ pub use log::{LastRead, Log, LogIdentity};
 pub use table::{Column, Kind, Role, Table, Value};
 pub use totals::{Total, Totals};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A database opened for a set of views.
@@ -54,6 +54,21 @@ pub trait Storage: Send + Sync {
     /// [`SinkError::Refused`] also where a table or collection of that name is there in
     /// which rows cannot be kept.
     fn prepare(&self) -> Result<(), SinkError>;
+
+    /// To be called before [`Storage::prepare`], with the numbers of tables whose rows are
+    /// about to be deleted: those may have been made for other columns than now.
+    fn will_remake(&self, _tables: &BTreeSet<usize>) {}
+
+    /// Gives table number `table` the columns of now, where a database has columns of its
+    /// own (SQLite) and they are others. Its rows are to be deleted before; only after
+    /// [`Storage::claim`].
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Replaced`] when this generation is not the current one.
+    fn remake(&self, _table: usize) -> Result<(), SinkError> {
+        Ok(())
+    }
 
     /// Takes the right to write, by compare-and-set of the generation: one more than
     /// the last, 1 at first. When it returns, no older generation can change a single
@@ -132,6 +147,10 @@ pub trait Writer: Send {
     /// all of them are durable (in MongoDB: acknowledged by a majority).
     ///
     /// A batch that failed half way may be sent again, and must be the same.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Deleted`] when a row is not there that was [expected](Expect::Present).
     fn write(&mut self, batch: &Batch) -> Result<(), SinkError>;
 
     /// Says what may be in the database from now on: to be called before rows of
@@ -233,6 +252,14 @@ pub trait Reader: Send + Sync {
         epoch: u64,
         each: &mut dyn FnMut(StoredRow),
     ) -> Result<(), SinkError>;
+
+    /// Calls `each` with the id of every row of table number `table`, final ones too, that is
+    /// not less than `from`, whatever columns it has; in any order.
+    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError>;
+
+    /// Whether table number `table` has final rows, or an index of the user's by which the
+    /// database deletes rows after a time.
+    fn has_finals(&self, table: usize) -> Result<bool, SinkError>;
 
     /// Calls `each` with every dead letter of an epoch later than `epoch`; in any
     /// order.

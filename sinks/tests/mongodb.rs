@@ -16,6 +16,14 @@ use mongodb::bson::{Binary, Bson, DateTime, doc};
 use sinks::mongodb::MongoDb;
 use sinks::{Batch, Progress, Query, SinkError, Storage, Value};
 
+/// What is believed of a row that is new, or may be there.
+fn new(is_new: bool) -> sinks::Expect {
+    match is_new {
+        true => sinks::Expect::Absent,
+        false => sinks::Expect::Either,
+    }
+}
+
 fn open(database: &Database) -> MongoDb {
     let storage = sinks::mongodb::open(&database.uri, &database.name, tables()).unwrap();
     storage.prepare().unwrap();
@@ -115,7 +123,7 @@ fn rows_that_are_not_as_new_as_believed() {
     let batch = |rows: [(i64, i64, bool); 3]| {
         puts(
             rows.map(|(window, total, is_new)| sinks::Row {
-                is_new,
+                expect: new(is_new),
                 ..customers(window, "x", total)
             })
             .to_vec(),
@@ -146,7 +154,7 @@ fn new_rows_are_inserted() {
     let storage = open(&database);
     let mut writer = storage.writer().unwrap();
     let row = |window, is_new| sinks::Row {
-        is_new,
+        expect: new(is_new),
         ..customers(window, "x", 1)
     };
     // The lanes' documents are made.

@@ -33,7 +33,10 @@ fn is_there(number: usize, round: i64) -> bool {
 fn batch(round: i64) -> Batch {
     let row = |number: usize| Row {
         // It went in the round before, or there was none.
-        is_new: number.is_multiple_of(3) || round == 1,
+        expect: match number.is_multiple_of(3) || round == 1 {
+            true => sinks::Expect::Absent,
+            false => sinks::Expect::Either,
+        },
         ..interactions(0, &format!("p{number}"), "review", round)
     };
     let (there, gone): (Vec<_>, Vec<_>) = (0..ROWS).partition(|number| is_there(*number, round));

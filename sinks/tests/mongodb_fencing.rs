@@ -126,7 +126,7 @@ fn batches() -> [(Batch, &'static str, &'static str); 8] {
             .puts
             .into_iter()
             .map(|row| sinks::Row {
-                is_new: true,
+                expect: sinks::Expect::Absent,
                 ..row
             })
             .collect(),
@@ -173,7 +173,10 @@ fn batches() -> [(Batch, &'static str, &'static str); 8] {
 /// Whether what it says to be new is there.
 fn is_refused(batch: &Batch) -> bool {
     let is_there = |put: &sinks::Row| put.id == row(1).id;
-    batch.puts.iter().any(|put| put.is_new && is_there(put))
+    batch
+        .puts
+        .iter()
+        .any(|put| put.expect == sinks::Expect::Absent && is_there(put))
         || batch.letters_are_new && batch.dead_letters.iter().any(|put| put.offset == 1)
 }
 

@@ -148,7 +148,7 @@ fn a_put_that_comes_late_leaves_the_new_row() {
 fn an_insert_that_comes_late_does_not_bring_the_row_back() {
     let scene = Scene::new("late_insert", Server::start_with(&REPLICATED));
     let batch = put_of(Row {
-        is_new: true,
+        expect: sinks::Expect::Absent,
         ..row(1)
     });
     let writer = scene.storage.writer().unwrap();

@@ -207,7 +207,7 @@ fn a_server_that_is_no_replica_set_works() {
     // One of the last batch is not as new as believed.
     for total in [1, 2] {
         let row = |window| Row {
-            is_new: true,
+            expect: sinks::Expect::Absent,
             ..customers(window, "x", total)
         };
         writer.write(&puts(vec![row(0), row(total)])).unwrap();

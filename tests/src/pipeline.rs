@@ -31,6 +31,8 @@ pub struct Pipeline {
     fail_points: Option<String>,
     /// The file that says how far ahead its clock is.
     clock: Option<String>,
+    /// The form of the view that it has beside those built in.
+    own_view: Option<&'static str>,
     /// Whether it takes all topics for such as have no ids.
     without_topic_ids: bool,
     /// Further variables of its environment.
@@ -68,6 +70,7 @@ impl Pipeline {
             processes: 1,
             fail_points: None,
             clock: None,
+            own_view: None,
             without_topic_ids: false,
             environment: Vec::new(),
             files: Vec::new(),
@@ -160,6 +163,14 @@ impl Pipeline {
         self
     }
 
+    /// A program with a view of its own, `own_sales`, in this form: `first`, `column`,
+    /// `group` or `code`. It takes the program with fail points.
+    #[must_use]
+    pub fn own_view(mut self, form: &'static str) -> Pipeline {
+        self.own_view = Some(form);
+        self
+    }
+
     /// Starts a process.
     fn process(&self, name: &str, arguments: &[String]) -> Process {
         let mut environment = Vec::new();
@@ -168,6 +179,9 @@ impl Pipeline {
         }
         if let Some(clock) = &self.clock {
             environment.push(("FAKE_CLOCK", clock.as_str()));
+        }
+        if let Some(form) = self.own_view {
+            environment.push(("OWN_VIEW", form));
         }
         if self.without_topic_ids {
             environment.push(("TIDEMARK_WITHOUT_TOPIC_IDS", "1"));

@@ -2,13 +2,14 @@
 //! others go on as if nothing had happened.
 
 use end_to_end::checkpoint::Folder;
-use end_to_end::oracle::{Ending, VIEWS};
+use end_to_end::mongo::block_on;
+use end_to_end::oracle::{Ending, Store, VIEWS};
 use end_to_end::pipeline::PATIENCE;
 use end_to_end::poll::eventually;
 use end_to_end::samples::passing;
 use end_to_end::sqlite::Sqlite;
 use end_to_end::{Pipeline, Rules, Scene, Watcher};
-use mongodb::bson::Document;
+use mongodb::bson::{Document, doc};
 use std::collections::BTreeMap;
 
 const HOUR: i64 = 3_600_000;
@@ -62,11 +63,118 @@ fn it_is_rebuilt_and_the_others_stay() {
     scene.run_and_check(&pipeline.clone().workers(2).processes(2));
     assert_eq!(others(&scene), before);
 
-    // Once it is as the checkpoint has it, nothing is rebuilt any more.
+    // A start that does not name it goes on from there.
     let watcher = Watcher::follow(&scene.mongo);
     scene.produce(&passing(62, 100, (10, 16)));
-    scene.run_and_check(&pipeline.workers(3));
+    let plain = folder.kept_by(&scene.pipeline().ruled_by(&scene.rules));
+    scene.run_and_check(&plain.workers(3));
     assert!(watcher.finish().finals > 0);
+
+    // One that names it rebuilds it, also where it is as the checkpoint has it: whatever has
+    // become of its rows.
+    let before = others(&scene);
+    block_on(async {
+        let rows = scene.mongo.database().collection::<Document>(CHANGED);
+        let change = doc! {"$set": {"total_quantity_sold": -1_i64}};
+        let changed = rows.update_many(doc! {"final": true}, change).await;
+        assert!(changed.expect("the database answers").modified_count > 0);
+    });
+    scene.run_and_check(&pipeline);
+    assert_eq!(others(&scene), before);
+}
+
+/// What a view of one's own says of items sold, next to what `sales_analysis` says.
+fn own_sales(store: &dyn Store, group: &str, factor: i64) {
+    let rows = |view: &str, group: &str, items: &str, factor: i64| {
+        let rows = store.documents(view).into_iter();
+        let rows = rows.map(|row| {
+            let start = row.get_datetime("window_start").expect("a window");
+            let group = row.get_str(group).expect("a group").to_owned();
+            let items = row.get_i64(items).expect("a number");
+            ((start.timestamp_millis(), group), factor * items)
+        });
+        rows.collect::<BTreeMap<_, _>>()
+    };
+    let expected = rows(CHANGED, "product_id", "total_quantity_sold", factor);
+    assert!(!expected.is_empty());
+    assert_eq!(rows("own_sales", group, "items", 1), expected);
+}
+
+/// Waits until it has ended with 1, and has said all of this in the end.
+fn refused(pipeline: &Pipeline, named: &[&str]) {
+    let mut run = pipeline.clone().until_caught_up().start();
+    let process = run.process();
+    let code = process.exit_code(PATIENCE);
+    let output = process.output();
+    assert_eq!(code, Some(1), "{output}");
+    let said = output.split("tidemark: ").last().unwrap_or_default();
+    for word in named {
+        assert!(said.contains(word), "{word:?} is not in {said:?}");
+    }
+}
+
+/// A view of a program in several forms, which differ in columns and in code. `of` makes the
+/// command line, and `store` what it has written.
+fn forms(store: &dyn Fn() -> Box<dyn Store>, of: &dyn Fn(&'static str) -> Pipeline) {
+    let resetting = |form| of(form).flag("--reset-view", "own_sales");
+    let run = |pipeline: Pipeline| pipeline.until_caught_up().run();
+    run(of("first"));
+    own_sales(&*store(), "product_id", 1);
+
+    // What goes wrong before its first row is gone changes nothing for the former program.
+    let named = ["own_sales", "--reset-view own_sales"];
+    refused(&of("column"), &named);
+    refused(&of("group"), &named);
+    let dying = |point| {
+        resetting("group")
+            .aborting_at(point, 1)
+            .start()
+            .await_abort()
+    };
+    dying("start.taken");
+    run(of("first"));
+    own_sales(&*store(), "product_id", 1);
+    // From then on only a rebuild helps; the same program goes on with it by itself.
+    dying("start.cleared");
+    refused(&of("first"), &named);
+    run(of("group"));
+    own_sales(&*store(), "product", 1);
+
+    run(resetting("column"));
+    own_sales(&*store(), "product_id", 1);
+    let rows = store().documents("own_sales");
+    assert!(rows.iter().all(|row| row.get_i64("sales").is_ok()));
+    refused(&of("code"), &["own_sales", "version 2"]);
+    run(resetting("code"));
+    run(of("code"));
+    own_sales(&*store(), "product_id", 2);
+}
+
+#[test]
+fn a_view_with_other_columns_or_code_is_rebuilt() {
+    let (scene, folder) = (Scene::new("reset-forms", 2), Folder::new());
+    scene.produce(&passing(61, 100, (0, 10)));
+    let of = |form| folder.kept_by(&scene.pipeline()).own_view(form);
+    forms(&|| Box::new(scene.mongo.clone()), &of);
+    // Without a checkpoint the database knows what its rows are of.
+    let first = scene.pipeline().own_view("first");
+    refused(&first, &["own_sales", "version 2", &scene.database]);
+}
+
+#[test]
+fn a_view_with_other_columns_or_code_is_rebuilt_in_sqlite() {
+    let (scene, folder) = (Scene::new("reset-forms-sqlite", 2), Folder::new());
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("views.sqlite");
+    scene.produce(&passing(61, 100, (0, 10)));
+    let of = |form| {
+        let pipeline = Pipeline::bare(scene.name())
+            .flag("--brokers", &scene.services.brokers)
+            .flag("--topic-prefix", &scene.prefix)
+            .flag("--sqlite", &path.to_string_lossy());
+        folder.kept_by(&pipeline).own_view(form)
+    };
+    forms(&|| Box::new(Sqlite::open(&path).expect("the file")), &of);
 }
 
 #[test]

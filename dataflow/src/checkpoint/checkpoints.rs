@@ -63,6 +63,8 @@ pub(super) struct Checkpoints {
     last: Manifest,
     /// The files of the next manifest.
     files: Vec<FileEntry>,
+    /// By number of the view: the first epoch in which rows of it became final.
+    finals: BTreeMap<u16, Epoch>,
     /// Updates that arrangements hold, by worker that has told it.
     held: BTreeMap<usize, u64>,
     /// The last checkpoint that was due and is committed, or had nothing new.
@@ -158,6 +160,7 @@ impl Checkpoints {
             known,
             heard: saving.restored,
             files: last.files.clone(),
+            finals: last.state.finals.clone(),
             held: BTreeMap::new(),
             through: saving.restored,
             last,
@@ -172,6 +175,10 @@ impl Checkpoints {
             self.heard = self.heard.max(report.checkpoint);
             self.coming.extend(report.files);
             self.held.insert(report.worker, report.held);
+            for (view, epoch) in report.finals {
+                let first = self.finals.entry(view).or_insert(epoch);
+                *first = epoch.min(*first);
+            }
         }
     }
 
@@ -261,11 +268,19 @@ impl Checkpoints {
                 finals_written: self.through,
                 // Whatever was, is rebuilt: nothing is committed before.
                 rebuilding: Vec::new(),
+                finals: self.finals_through(due),
                 log: self.identity.identity(),
                 ..self.last.state.clone()
             },
             files: self.files.clone(),
         }
+    }
+
+    /// The views of which rows have become final by the end of an epoch.
+    fn finals_through(&self, due: Epoch) -> BTreeMap<u16, Epoch> {
+        let finals = self.finals.iter();
+        let finals = finals.filter(|(_, epoch)| **epoch <= due);
+        finals.map(|(view, epoch)| (*view, *epoch)).collect()
     }
 
     fn is_committed(&mut self, committed: Committed) {
@@ -335,6 +350,7 @@ mod tests {
             files: files.collect(),
             worker: 0,
             held: 0,
+            finals: BTreeMap::new(),
         }
     }
 
@@ -375,6 +391,33 @@ mod tests {
         checkpoints.hear_files([report(2, &[("a2", 2)])].into_iter());
         let second = checkpoints.manifest(2);
         assert_eq!(names(&second), ["kept", "a1", "b1", "b2", "a2"]);
+    }
+
+    #[test]
+    fn a_view_has_final_rows_when_they_are_written() {
+        let mut checkpoints = start();
+        let of = |checkpoint, finals: &[(u16, Epoch)]| Report {
+            finals: finals.iter().copied().collect(),
+            ..report(checkpoint, &[])
+        };
+        // Another worker is ahead by one checkpoint.
+        checkpoints.hear_files([of(1, &[(3, 1)]), of(2, &[(3, 1), (4, 2)])].into_iter());
+        let with_finals = |manifest: &Manifest| Vec::from_iter(manifest.state.views_with_finals());
+        let first = checkpoints.manifest(1);
+        assert_eq!(first.state.finals, BTreeMap::from([(3, 1)]));
+        assert_eq!(
+            with_finals(&first),
+            [0_u16; 0],
+            "they are told when this is committed"
+        );
+        let took = Duration::ZERO;
+        checkpoints.is_committed(Committed {
+            manifest: first,
+            took,
+        });
+        let second = checkpoints.manifest(2);
+        assert_eq!(second.state.finals, BTreeMap::from([(3, 1), (4, 2)]));
+        assert_eq!(with_finals(&second), [3]);
     }
 
     #[test]

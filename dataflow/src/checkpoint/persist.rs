@@ -6,7 +6,8 @@
 //! (`commit.rs`). A store that is away is waited for; the worker goes on meanwhile,
 //! for as long as two more checkpoints would take, and then stops reading.
 
-use super::file::FileEntry;
+use super::file::{FileEntry, Section};
+use super::records::{Final, decode};
 use super::store::Store;
 use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
@@ -17,7 +18,7 @@ use crate::output::Sender;
 use crate::sink::earliest;
 use serde::{Deserialize, Serialize};
 use sinks::fail_point;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use timely::dataflow::StreamVec;
@@ -41,6 +42,9 @@ pub struct Report {
     pub worker: usize,
     /// Updates that its arrangements hold.
     pub held: u64,
+    /// By number of the view: the first epoch in which a row of it became final on this
+    /// worker, where that is told the first time.
+    pub finals: BTreeMap<u16, Epoch>,
 }
 
 /// What persisting needs to know.
@@ -182,6 +186,10 @@ struct Files {
     coming: Receiver<Run>,
     /// Runs that are not in a file yet, by the checkpoint they belong to.
     waiting: BTreeMap<Epoch, Waiting>,
+    /// The views of which rows have become final.
+    with_finals: BTreeSet<u16>,
+    /// Those of them that have not been reported, with the first epoch.
+    finals: BTreeMap<u16, Epoch>,
     count: u64,
 }
 
@@ -199,12 +207,17 @@ impl Files {
             lane,
             coming,
             waiting: BTreeMap::new(),
+            with_finals: BTreeSet::new(),
+            finals: BTreeMap::new(),
             count: 0,
         }
     }
 
     fn work(&mut self, work: Work) -> Result<Option<Report>, SaveError> {
         while let Ok(run) = self.coming.try_recv() {
+            if run.section == Section::Finals {
+                self.note_finals(&run)?;
+            }
             let due = self.persisting.saving.cadence.next(run.epoch);
             let waiting = self.waiting.entry(due).or_default();
             waiting.bytes += run.bytes.len();
@@ -226,7 +239,19 @@ impl Files {
             files,
             worker: self.lane,
             held: self.persisting.board.held(self.lane),
+            finals: std::mem::take(&mut self.finals),
         }))
+    }
+
+    /// Notes of which views these final rows are.
+    fn note_finals(&mut self, run: &Run) -> Result<(), CheckpointError> {
+        for row in decode::<Final>(&run.bytes) {
+            let view = row?.key.slot.view();
+            if self.with_finals.insert(view) {
+                self.finals.insert(view, run.epoch);
+            }
+        }
+        Ok(())
     }
 
     /// Writes what waits for a checkpoint into a file of its own.

@@ -25,6 +25,9 @@ pub struct State {
     /// for them yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rebuilding: Vec<u16>,
+    /// By number of the view: the first epoch in which rows of it became final.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub finals: BTreeMap<u16, Epoch>,
     /// The cluster and the topics that offsets belong to; empty in the checkpoint of an
     /// earlier version.
     #[serde(default, skip_serializing_if = "LogIdentity::is_empty")]
@@ -63,6 +66,13 @@ impl State {
             of_topic.insert(partition.partition, partition.next);
         }
         offsets
+    }
+
+    /// The numbers of the views that have final rows in the database.
+    pub fn views_with_finals(&self) -> impl Iterator<Item = u16> {
+        let told = self.finals.iter();
+        let written = told.filter(|(_, epoch)| **epoch <= self.finals_written);
+        written.map(|(view, _)| *view)
     }
 
     /// The watermark of view number `view`, in milliseconds since the UNIX epoch;

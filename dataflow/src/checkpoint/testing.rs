@@ -60,6 +60,7 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
         epoch: 990,
         made_at: 1_700_000_000_123,
         state: State {
+            finals: Default::default(),
             topics: vec!["transactions".to_owned()],
             views: vec![view],
             partitions: [(0, 17), (1, 4)].map(partition).to_vec(),

@@ -53,6 +53,10 @@ pub(super) struct Cli {
     #[arg(long, value_name = "HTTP", hide = true)]
     pub(super) supervised: Option<Supervised>,
 
+    /// It has started the same processes before: what is done once is done
+    #[arg(long, hide = true)]
+    pub(super) restarted: bool,
+
     /// The same as --status off
     #[arg(long, conflicts_with = "status", help_heading = "Observing")]
     pub(super) no_status: bool,

@@ -82,9 +82,9 @@ pub fn load(
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let settings = |cli: cli::Cli| {
-        let supervised = cli.supervised;
+        let (supervised, restarted) = (cli.supervised, cli.restarted);
         let layers = layers::Layers::merge(cli, &env)?;
-        let settings = Settings::new(layers, known)?.supervised(supervised)?;
+        let settings = Settings::new(layers, known)?.supervised(supervised, restarted)?;
         Ok(Box::new(settings))
     };
     Ok(match command {

@@ -61,16 +61,26 @@ impl Supervision {
     }
 
     /// The arguments of a process, without the name of the program. `hostfile` has the
-    /// addresses; one process alone needs none.
-    pub fn arguments(&self, process: usize, hostfile: Option<&Path>) -> Vec<OsString> {
-        line(
+    /// addresses; one process alone needs none. `restarted`: it is not the first start, and
+    /// `--reset-view` is left out, wherever that is said.
+    pub fn arguments(
+        &self,
+        process: usize,
+        hostfile: Option<&Path>,
+        restarted: bool,
+    ) -> Vec<OsString> {
+        let mut line = line(
             self.processes,
             process,
             self.workers,
             hostfile,
             self.http,
             &self.arguments,
-        )
+        );
+        if restarted {
+            line.insert(0, "--restarted".into());
+        }
+        line
     }
 }
 
@@ -116,7 +126,15 @@ impl Supervised {
 impl Settings {
     /// The same for a process that a supervisor has started, one of several on the
     /// same machine and the same terminal.
-    pub(super) fn supervised(mut self, by: Option<Supervised>) -> Result<Settings, ConfigError> {
+    pub(super) fn supervised(
+        mut self,
+        by: Option<Supervised>,
+        restarted: bool,
+    ) -> Result<Settings, ConfigError> {
+        if restarted {
+            // Or each failure would rebuild the view once more.
+            self.reset_views.clear();
+        }
         let Some(by) = by else {
             return Ok(self);
         };

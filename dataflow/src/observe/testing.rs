@@ -41,7 +41,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
             Value::Long(total),
         ],
         is_final: false,
-        is_new: false,
+        expect: sinks::Expect::Either,
         epoch: 1,
         updated_at: 0,
     }
@@ -52,6 +52,7 @@ pub(crate) fn view() -> super::ViewInfo {
     super::ViewInfo {
         name: "sales".to_owned(),
         about: "Sales of each product, by hour".to_owned(),
+        version: 1,
         topic: "transactions".to_owned(),
         window: "1h".to_owned(),
         time: "kafka".to_owned(),

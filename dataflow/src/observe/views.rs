@@ -13,6 +13,8 @@ pub struct ViewInfo {
     pub name: String,
     /// What it says, as a sentence.
     pub about: String,
+    /// The version of its code.
+    pub version: u32,
     /// The topic it is computed from, or the topics that are joined.
     pub topic: String,
     /// Length of a window, such as `1h`.
@@ -33,6 +35,7 @@ impl ViewInfo {
         Self {
             name: view.name.to_owned(),
             about: view.about.to_owned(),
+            version: view.version,
             topic: format!("{prefix}{}", view.topic),
             window: view.window.to_string(),
             time: view.time.to_owned(),
@@ -76,6 +79,7 @@ pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
         let ViewInfo {
             name,
             about,
+            version,
             topic,
             window,
             time,
@@ -86,6 +90,9 @@ pub fn print_views(views: &[ViewInfo], out: &mut impl Write) -> io::Result<()> {
         let key: Vec<&str> = view.groups().map(|column| column.name.as_str()).collect();
         writeln!(out, "{name}")?;
         writeln!(out, "  {about}")?;
+        if *version > 1 {
+            writeln!(out, "  version   {version}")?;
+        }
         writeln!(out, "  source    {topic}")?;
         writeln!(out, "  window    {window}")?;
         writeln!(out, "  time      {time}")?;

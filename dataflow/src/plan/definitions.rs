@@ -14,6 +14,7 @@
 
 use super::{PlanError, Sources};
 use crate::checkpoint::{SavedDefinition, State};
+use crate::rebuild::is_being_rebuilt;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {
@@ -37,6 +38,19 @@ impl Sources<'_> {
         Ok(definitions)
     }
 
+    /// Names of the views to rebuild: those that are asked for, and those that a run of this
+    /// program has begun to.
+    pub(super) fn asked(&self) -> Result<BTreeSet<String>, PlanError> {
+        let recorded = self.reader.standing()?.definitions;
+        let views = self.catalog.saved(self.max_ahead).into_iter();
+        let begun = views.filter(|view| {
+            let recorded = recorded.get(&view.name);
+            recorded.is_some_and(|recorded| is_being_rebuilt(recorded, Some(&view.definition)))
+        });
+        let begun = begun.map(|view| view.name);
+        Ok(self.reset.iter().cloned().chain(begun).collect())
+    }
+
     /// The views whose rows in the database are of another definition than now, and that
     /// definition.
     pub(super) fn outdated(&self) -> Result<BTreeMap<String, String>, PlanError> {
@@ -44,13 +58,14 @@ impl Sources<'_> {
         Ok(outdated(known, &self.catalog.saved(self.max_ahead)))
     }
 
-    /// Fails unless all of these views are to be rebuilt: asked for, or begun by an earlier run.
+    /// Fails unless all of these views are to be rebuilt: `asked` for, or begun by an earlier run.
     pub(super) fn check_outdated(
         &self,
         outdated: BTreeMap<String, String>,
+        asked: &BTreeSet<String>,
         rebuilding: &BTreeSet<String>,
     ) -> Result<(), PlanError> {
-        let rebuilt = |view: &String| self.reset.contains(view) || rebuilding.contains(view);
+        let rebuilt = |view: &String| asked.contains(view) || rebuilding.contains(view);
         match outdated.into_iter().find(|(view, _)| !rebuilt(view)) {
             None => Ok(()),
             Some((view, was)) => {

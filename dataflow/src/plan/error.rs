@@ -24,6 +24,21 @@ pub enum PlanError {
         /// What it is.
         is: String,
     },
+    /// Rows that cannot be restored are gone.
+    #[error(
+        "{database} has no final row of {} any more, and had some when the checkpoint in {checkpoint} was \
+         taken: somebody has deleted them. A checkpoint does not hold what is final: rebuild from what Kafka has, with \
+         --reset-view {}; the other views go on as they are",
+        .views.join(", "), .views.join(",")
+    )]
+    FinalsDeleted {
+        /// The database.
+        database: String,
+        /// The checkpoint.
+        checkpoint: String,
+        /// The views.
+        views: Vec<String>,
+    },
     /// A view is to be rebuilt that there is not.
     #[error("--reset-view {name}: there is no such view; there are {known}")]
     NoSuchView {

@@ -19,6 +19,10 @@ impl Sources<'_> {
             let letters = thread::Builder::new().name("in-doubt".to_owned());
             let letters = letters.spawn_scoped(scope, || self.letters_after(through));
             let rows = self.rows_after(&|_| through, &|_| true, start);
+            let rows = rows.and_then(|()| match start.loading.is_some() {
+                true => self.stored(start),
+                false => Ok(()),
+            });
             let letters = joined(letters);
             rows.and(letters)
         })?;
@@ -123,7 +127,7 @@ struct Doubt {
 }
 
 /// What a thread has found. Its panic is this thread's, too.
-fn joined<T>(
+pub(super) fn joined<T>(
     thread: io::Result<ScopedJoinHandle<'_, Result<T, PlanError>>>,
 ) -> Result<T, PlanError> {
     let thread = thread.map_err(PlanError::Thread)?;

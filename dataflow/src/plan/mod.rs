@@ -6,30 +6,29 @@
 
 mod compare;
 mod definitions;
+mod deleted;
 mod error;
 mod forget;
 mod in_doubt;
 mod log;
+mod taking;
 
 pub use compare::{LogDifference, Messages};
 pub use error::PlanError;
 use log::last_read;
+pub use taking::Taken;
 
-use crate::checkpoint::CheckpointError;
 use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
 use crate::checkpoint::SavedPartition;
-use crate::checkpoint::State;
 use crate::checkpoint::Store;
-use crate::checkpoint::renumber;
 use crate::ingest::discovery::Found;
 use crate::ingest::identity::Readers;
-use crate::rebuild::{Again, Asked, Change, change, check_names};
+use crate::rebuild::Again;
 use crate::sink::Place;
-use crate::start::{Start, nothing};
+use crate::start::Start;
 use crate::time::Recorded;
 use crate::views::Catalog;
-use definitions::rebuilding;
 use serde::{Deserialize, Serialize};
 use sinks::{Holder, Limit, Limits, LogIdentity, Reader, Standing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,121 +86,11 @@ pub struct Sources<'a> {
     pub readers: &'a Readers,
     /// The brokers, as the user named them; none where the log is within the process.
     pub brokers: Option<&'a str>,
-    /// Names of views that may be rebuilt, where they have changed.
+    /// Names of views that are to be rebuilt.
     pub reset: &'a BTreeSet<String>,
 }
 
 impl Sources<'_> {
-    /// Puts the newest checkpoint in the name of a generation: nobody else can
-    /// commit one from then on. Where there is none, it is one of nothing. What it knows of
-    /// topics that are `dropped`, by their numbers, is forgotten.
-    ///
-    /// # Errors
-    /// When it is damaged, of other views, or cannot be taken.
-    pub fn take_checkpoint(
-        &self,
-        generation: u64,
-        dropped: &BTreeSet<usize>,
-    ) -> Result<Option<Manifest>, PlanError> {
-        let Some(store) = self.store else {
-            return Ok(None);
-        };
-        loop {
-            let newest = store.newest()?;
-            let newest = newest.map(|newest| self.of_now(store, newest, generation, dropped));
-            let newest = newest.transpose()?;
-            let made_at = jiff::Timestamp::now().as_millisecond();
-            let next = match newest {
-                Some(newest) => Manifest {
-                    sequence: newest.sequence + 1,
-                    generation,
-                    ..newest
-                },
-                None => Manifest {
-                    sequence: 1,
-                    generation,
-                    epoch: 0,
-                    made_at,
-                    state: State {
-                        rebuilding: self.rebuilt(None)?,
-                        log: self.identity.clone(),
-                        ..nothing(self.catalog, self.topics, self.max_ahead)
-                    },
-                    files: Vec::new(),
-                },
-            };
-            match store.commit(&next) {
-                Ok(()) => return Ok(Some(next)),
-                // An earlier run has committed one more in between.
-                Err(CheckpointError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// A checkpoint as one of the views of now.
-    fn of_now(
-        &self,
-        store: &Store,
-        mut newest: Manifest,
-        generation: u64,
-        dropped: &BTreeSet<usize>,
-    ) -> Result<Manifest, PlanError> {
-        let (state, checkpoint) = (&newest.state, store.describe());
-        if state.topics != self.topics {
-            let (was, is) = (state.topics.join(", "), self.topics.join(", "));
-            return Err(PlanError::Topics {
-                checkpoint,
-                was,
-                is,
-            });
-        }
-        forget::forget(&mut newest.state, dropped);
-        newest.state.log = self.identity.clone();
-        let state = &newest.state;
-        let outdated = self.outdated()?;
-        let rebuilding = rebuilding(state);
-        let again = outdated.keys().filter(|view| !rebuilding.contains(*view));
-        let of_dropped = self.readers_of(dropped).into_iter().map(str::to_owned);
-        let asked = Asked {
-            views: self.reset,
-            whatever_they_are: &again.cloned().chain(of_dropped).collect(),
-        };
-        let change = change(state, self.catalog, self.max_ahead, asked, &checkpoint)?;
-        self.check_outdated(outdated, &rebuilding)?;
-        let Some(Change { numbering, state }) = change else {
-            return Ok(newest);
-        };
-        let mut files = Vec::new();
-        if !newest.files.is_empty() {
-            let name = format!("{generation:08}-views-{:08}", newest.sequence + 1);
-            let told = newest.state.finals_written;
-            files.push(renumber(store, &newest.files, &name, told, &numbering)?);
-        }
-        Ok(Manifest {
-            state,
-            files,
-            ..newest
-        })
-    }
-
-    /// The numbers of the views of which everything is read again. Where there are no
-    /// checkpoints, those that are asked for: everything is read again then, but what
-    /// the database holds of them may be of other windows and groups.
-    ///
-    /// # Errors
-    /// When there is no such view, or another one has changed.
-    pub fn rebuilt(&self, manifest: Option<&Manifest>) -> Result<Vec<u16>, PlanError> {
-        if let Some(manifest) = manifest {
-            return Ok(manifest.state.rebuilding.clone());
-        }
-        check_names(self.reset, self.catalog.saved(self.max_ahead).iter())?;
-        self.check_outdated(self.outdated()?, &BTreeSet::new())?;
-        let views = (0..).zip(&self.catalog.definitions);
-        let asked = views.filter(|(_, view)| self.reset.contains(view.name));
-        Ok(asked.map(|(number, _)| number).collect())
-    }
-
     /// Where to go on from `manifest`; from the beginning where there is none.
     ///
     /// # Errors
@@ -253,12 +142,14 @@ impl Sources<'_> {
             _ => last + 2,
         };
         if let Some(manifest) = manifest {
+            self.check_finals(manifest)?;
             start.partitions = manifest.state.partitions.clone().into();
             start.again = Arc::new(Again::of(&manifest.state, self.catalog, &self.found));
             start.watermarks = manifest.state.watermarks.clone();
             start.last_read = Arc::new(last_read(&start.watermarks));
             self.in_doubt(through, &mut start)?;
         } else {
+            self.forget_deleted(&mut start)?;
             self.in_doubt_without(&progress, &mut start)?;
         }
         Ok(start)

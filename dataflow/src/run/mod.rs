@@ -11,6 +11,7 @@ mod ending;
 mod error;
 mod guard;
 mod origin;
+mod rebuilding;
 mod setup;
 mod which_log;
 mod workers;
@@ -24,8 +25,8 @@ use crate::ingest::identity::{IdentityError, Readers};
 use crate::observe::{Board, Console, Screen, logging, print_views};
 use crate::plan::{Plan, PlanError, Sources};
 use crate::print;
-use crate::rebuild;
 use crate::serve;
+use crate::sink::Restored;
 use crate::start::Checkpointing;
 use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
@@ -118,6 +119,7 @@ fn operate(
         product_names.clone(),
         settings.place(),
     )?;
+    rebuilding::announce(&storage, &*reader, &catalog, &settings.reset_views);
     board.set_waiting(storage.describe());
     let stopping = ending.stopping();
     let prepared = wait_for(|| storage.prepare(), settings.connect_timeout, &stopping);
@@ -201,22 +203,27 @@ fn operate(
                 return ending.unless_stopping(none.into());
             }
             let take = || sources.take_checkpoint(holder.generation, &dropped);
-            let manifest = match wait_for(take, settings.connect_timeout, &stopping) {
-                Ok(manifest) => manifest,
+            let taken = match wait_for(take, settings.connect_timeout, &stopping) {
+                Ok(taken) => taken,
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             fail_point("start.taken");
-            let views = sources.rebuilt(manifest.as_ref())?;
-            if !views.is_empty() || !dropped.is_empty() {
-                board.set_waiting(format!(
-                    "what {} holds of the views to rebuild",
-                    storage.describe()
-                ));
-                let writer = &mut *storage.writer()?;
-                let rows = rebuild::clear(&views, &dropped, &sources, writer)?;
-                tracing::info!("{rows} rows are deleted of views that are rebuilt");
+            board.set_waiting(format!(
+                "what {} holds of the views to rebuild",
+                storage.describe()
+            ));
+            let cleared = rebuilding::clear(
+                &sources,
+                &storage,
+                taken.as_ref(),
+                &dropped,
+                &ending,
+                settings.connect_timeout,
+            );
+            if let Err(error) = cleared {
+                return ending.unless_stopping(error);
             }
-            fail_point("start.cleared");
+            let manifest = taken.map(|taken| taken.changed.unwrap_or(taken.manifest));
             sources.record_log(&dropped, &|| storage.writer())?;
             let log = sources.identity.clone();
             Some(
@@ -254,7 +261,12 @@ fn operate(
         }
         start = sources.start(last.as_ref());
     }
-    let start = start?;
+    let mut start = start?;
+    start.restored_rows = start.stored.as_ref().map(|_| {
+        let tables = catalog.definitions.iter().map(|view| view.name.to_owned());
+        let (database, workers) = (storage.describe(), settings.workers);
+        Arc::new(Restored::new(database, tables.collect(), workers))
+    });
     if settings.process == 0 {
         // No process writes a row before process 0 has recorded how far rows may reach.
         let define = || {

@@ -218,6 +218,7 @@ pub(super) fn terms(settings: &Settings, views: &[ViewInfo]) -> Vec<(String, Str
     for view in views {
         let name = &view.name;
         terms.extend([
+            (format!("the version of {name}"), view.version.to_string()),
             (format!("views.{name}.window"), view.window.clone()),
             (format!("views.{name}.time"), view.time.clone()),
             (format!("views.{name}.lateness"), view.lateness.clone()),

@@ -109,6 +109,19 @@ impl Reader for Memory {
         Ok(())
     }
 
+    fn ids(
+        &self,
+        table: usize,
+        _from: &str,
+        each: &mut dyn FnMut(String),
+    ) -> Result<(), SinkError> {
+        self.written_after(table, 0, &mut |row| each(row.id))
+    }
+
+    fn has_finals(&self, _table: usize) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
     fn letters_after(
         &self,
         _epoch: u64,
@@ -287,6 +300,7 @@ fn views_are_listed_with_what_they_are() {
         json!({
             "name": "sales",
             "about": "Sales of each product, by hour",
+            "version": 1,
             "topic": "transactions",
             "window": "1h",
             "time": "kafka",

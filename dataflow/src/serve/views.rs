@@ -26,6 +26,7 @@ fn about(view: &ViewInfo) -> Value {
     let ViewInfo {
         name,
         about,
+        version,
         topic,
         window,
         time,
@@ -41,6 +42,7 @@ fn about(view: &ViewInfo) -> Value {
     json!({
         "name": name,
         "about": about,
+        "version": version,
         "topic": topic,
         "window": window,
         "time": time,
@@ -139,7 +141,8 @@ pub(super) fn refusal(error: &SinkError) -> Refusal {
         SinkError::Refused { .. }
         | SinkError::Misconfigured { .. }
         | SinkError::Replaced { .. }
-        | SinkError::Held { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        | SinkError::Held { .. }
+        | SinkError::Deleted { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Refusal(status, error.to_string())
 }

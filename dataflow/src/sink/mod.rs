@@ -18,6 +18,7 @@ mod operator;
 mod pending;
 mod progress;
 mod record;
+mod restored;
 
 pub use catch_up::{CatchUp, Place};
 pub(crate) use operator::earliest;
@@ -25,6 +26,7 @@ pub use operator::{Changes, Writing, Written, write};
 pub use pending::Left;
 pub use progress::{From, Reached, publish};
 pub use record::{Before, Recording, record};
+pub use restored::Restored;
 
 use crate::Epoch;
 use crate::background::ThreadError;

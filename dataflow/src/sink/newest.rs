@@ -1,6 +1,6 @@
 //! Rows of several epochs, each as the last of them left it.
 //!
-//! A row is new when it was in the first of them.
+//! Whether the database has a row, the first of them says.
 //!
 //! When the database keeps up, there is one epoch at a time, and what it left is what is
 //! written. Only when it falls behind, several are put together: rows are then found by
@@ -8,8 +8,10 @@
 
 use crate::views::key::Key;
 use crate::views::rows::Became;
+use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use sinks::Expect;
 use std::hash::BuildHasher;
 
 /// What rows became last.
@@ -35,8 +37,12 @@ impl Newest {
             match self.place(&became.key) {
                 Some(place) => {
                     if let Some(before) = &mut self.rows[place] {
-                        let is_new = before.is_new;
-                        *before = Became { is_new, ..became };
+                        let expect = match before.expect {
+                            // It was to go anyway, and was not deleted by others.
+                            Expect::Deleted if before.sums.is_zero() => Expect::Either,
+                            expect => expect,
+                        };
+                        *before = Became { expect, ..became };
                     }
                 }
                 None => self.rows.push(Some(became)),
@@ -111,7 +117,10 @@ mod tests {
             },
             is_final: false,
             // Whatever it is: who comes first says it.
-            is_new: count % 2 == 0,
+            expect: match count % 2 {
+                0 => Expect::Absent,
+                _ => Expect::Present,
+            },
         }
     }
 
@@ -127,15 +136,15 @@ mod tests {
             for (rows, removed) in epochs {
                 newest.put(rows.iter().map(|(group, count)| vec![became(*group, *count)]).collect());
                 for (group, count) in rows {
-                    let is_new = became(group, count).is_new;
-                    expected.entry(group).or_insert((count, is_new)).0 = count;
+                    let expect = became(group, count).expect;
+                    expected.entry(group).or_insert((count, expect)).0 = count;
                 }
                 if let Some(group) = removed {
                     newest.remove(&became(group, 0).key);
                     expected.remove(&group);
                 }
             }
-            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), (row.sums.count, row.is_new))).collect();
+            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), (row.sums.count, row.expect))).collect();
             let found: BTreeMap<_, _> = rows.iter().cloned().collect();
             prop_assert_eq!(found.len(), rows.len(), "a row came twice");
             let expected = expected.into_iter().map(|(group, row)| (vec![group.to_string()], row));

@@ -14,6 +14,7 @@
 
 use super::pending::{Due, Left, Pending, Through};
 use super::progress::Reached;
+use super::restored::Restored;
 use super::{Gates, WriteError};
 use crate::Epoch;
 use crate::background::{Background, Held, State};
@@ -71,6 +72,8 @@ pub struct Writing {
     pub writer: Box<dyn Writer>,
     /// What an earlier run has left.
     pub left: Left,
+    /// Where rows are counted that were missing at the start.
+    pub restored: Option<Arc<Restored>>,
     /// What each batch brings along of progress, where it is to.
     pub progress: Option<Reached>,
 }
@@ -79,6 +82,8 @@ pub struct Writing {
 struct Work {
     due: Due,
     through: Through,
+    /// Whether it is all that was missing at the start, and perhaps more.
+    restores: bool,
 }
 
 /// Rows that are made and written at a time, where the database need not take an epoch as
@@ -99,6 +104,7 @@ pub fn write<'scope>(
     let Writing {
         mut writer,
         left,
+        restored,
         mut progress,
     } = writing;
     let scope = changes.rows.scope();
@@ -127,8 +133,13 @@ pub fn write<'scope>(
         let mut pending = Pending::new(left);
         let whole = progress.is_some();
         let (definitions, written) = (Arc::clone(&catalog), Arc::clone(&board));
+        let counting = restored.clone();
         let background = Background::start("writer", wake, move |work: Work| {
-            let Work { mut due, through } = work;
+            let Work {
+                mut due,
+                through,
+                restores,
+            } = work;
             let closes = due.rows.iter().any(|put| put.became.is_final);
             if closes {
                 fail_point("close.write");
@@ -140,6 +151,9 @@ pub fn write<'scope>(
                 let started = Instant::now();
                 writer.write(&due.batch)?;
                 report(&written, &due.batch, started.elapsed());
+                if let Some(restored) = &counting {
+                    restored.written(&due.batch.puts);
+                }
                 due.batch = Batch {
                     epoch: due.batch.epoch,
                     made_at: due.batch.made_at,
@@ -148,6 +162,9 @@ pub fn write<'scope>(
             }
             if closes {
                 fail_point("close.written");
+            }
+            if let Some(restored) = counting.as_ref().filter(|_| restores) {
+                restored.caught_up();
             }
             Ok::<_, WriteError>(through)
         });
@@ -198,9 +215,17 @@ pub fn write<'scope>(
                 {
                     due.get_or_insert_default().batch.progress = Some(reached);
                 }
+                let restores = pending.has_just_caught_up();
                 match due {
-                    Some(due) => thread.give(Work { due, through }),
+                    Some(due) => thread.give(Work {
+                        due,
+                        through,
+                        restores,
+                    }),
                     None => {
+                        if let Some(restored) = restored.as_ref().filter(|_| restores) {
+                            restored.caught_up();
+                        }
                         written_open.release(through.complete);
                         written_finals.release(through.all());
                         Ok(())

@@ -17,7 +17,7 @@ use crate::views::key::{Key, Slot};
 use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
 use differential_dataflow::difference::IsZero;
-use sinks::{Batch, DeadLetter, RowId, fail_point};
+use sinks::{Batch, DeadLetter, Expect, RowId, fail_point};
 use std::collections::{BTreeMap, HashSet};
 
 /// What an earlier run has left that this one has to heed when it writes.
@@ -43,6 +43,7 @@ pub(super) struct Pending {
     /// What rows became before this run has caught up with the earlier one.
     kept: Newest,
     caught_up: bool,
+    has_just_caught_up: bool,
 }
 
 #[derive(Default)]
@@ -118,6 +119,7 @@ impl Pending {
             finals: BTreeMap::new(),
             kept: Newest::default(),
             caught_up: false,
+            has_just_caught_up: false,
         }
     }
 
@@ -186,17 +188,26 @@ impl Pending {
         }
         if !was_caught_up {
             fail_point("catch_up.reached");
+            self.has_just_caught_up = true;
         }
         // What was late then and is not now has come into a row.
         batch.letter_deletes = self.left.letters.drain().collect();
 
-        for row in take_before(&mut self.finals, through.all())
-            .into_values()
-            .flatten()
-        {
-            let open = last.remove(&row.key);
-            let is_new = is_known && open.is_some_and(|open| open.is_new);
-            self.put_final(&row, is_new, definitions, &mut due);
+        let known = |expect| match expect {
+            Expect::Absent | Expect::Present if !is_known => Expect::Either,
+            expect => expect,
+        };
+        for (epoch, rows) in take_before(&mut self.finals, through.all()) {
+            for row in rows {
+                let expect = match last.remove(&row.key) {
+                    Some(open) => known(open.expect),
+                    // It has been written as long as it was open.
+                    None if row.epoch == epoch => known(Expect::Present),
+                    // It was restored, and may have been written as final since.
+                    None => Expect::Either,
+                };
+                self.put_final(&row, expect, definitions, &mut due);
+            }
         }
         due.rows.reserve(last.len());
         for became in last.into_rows() {
@@ -208,9 +219,9 @@ impl Pending {
             if became.sums.is_zero() {
                 due.batch.deletes.push(row_id(definition, &became.key));
             } else {
-                let is_new = is_known && became.is_new;
+                let expect = known(became.expect);
                 due.rows.push(Put {
-                    became: Became { is_new, ..became },
+                    became: Became { expect, ..became },
                     updated_at: made_at,
                 });
             }
@@ -218,12 +229,17 @@ impl Pending {
         (!due.is_empty()).then_some(due)
     }
 
+    /// Whether it has caught up since this was asked the last time.
+    pub(super) fn has_just_caught_up(&mut self) -> bool {
+        std::mem::take(&mut self.has_just_caught_up)
+    }
+
     /// Whether a dead letter is to be written; else it has been.
     fn is_new(&mut self, letter: &DeadLetter) -> bool {
         self.left.letters.is_empty() || !self.left.letters.remove(&letter.id())
     }
 
-    fn put_final(&self, row: &Final, is_new: bool, definitions: &[Definition], due: &mut Due) {
+    fn put_final(&self, row: &Final, expect: Expect, definitions: &[Definition], due: &mut Due) {
         let slot = row.key.slot;
         let definition = &definitions[usize::from(slot.view())];
         if self.was_final(definition, slot) {
@@ -234,7 +250,7 @@ impl Pending {
             epoch: row.epoch,
             sums: row.sums,
             is_final: true,
-            is_new,
+            expect,
         };
         if !self.is_left_final(definition, &became.key) {
             due.batch.epoch = due.batch.epoch.max(became.epoch);
@@ -292,7 +308,7 @@ mod tests {
             epoch,
             sums,
             is_final: false,
-            is_new: true,
+            expect: Expect::Absent,
         }
     }
 
@@ -355,7 +371,7 @@ mod tests {
         pending.finals(1, std::iter::once(last(0, 1)));
         let batch = take(&mut pending, ALL, &definitions(), 5).unwrap();
         assert_eq!(batch.puts.len(), 1);
-        assert!(batch.puts[0].is_final && batch.puts[0].is_new);
+        assert!(batch.puts[0].is_final && batch.puts[0].expect == Expect::Absent);
     }
 
     #[test]
@@ -385,20 +401,56 @@ mod tests {
             last_read: None,
             fingerprint: 0,
         };
-        pending.rows(vec![became(0, 1, 1), became(1, 1, 1)]);
+        let deleted = Became {
+            expect: Expect::Deleted,
+            ..became(3, 1, 1)
+        };
+        pending.rows(vec![became(0, 1, 1), became(1, 1, 1), deleted]);
         pending.marks(1, &[mark(9)]);
         assert_eq!(take(&mut pending, at(2), &definitions(), 0), None);
         pending.rows(vec![became(0, 2, 2), became(1, 2, 0)]);
         pending.marks(2, &[mark(11)]);
         let batch = take(&mut pending, at(3), &definitions(), 0).unwrap();
-        assert_eq!((batch.puts.len(), batch.puts[0].epoch), (1, 2));
-        assert!(!batch.puts[0].is_new, "the earlier run may have written it");
+        assert_eq!((batch.puts.len(), batch.puts[0].epoch), (2, 2));
+        assert_eq!(batch.puts[1].expect, Expect::Deleted);
+        assert!(pending.has_just_caught_up() && !pending.has_just_caught_up());
+        assert_eq!(
+            batch.puts[0].expect,
+            Expect::Either,
+            "the earlier run may have written it"
+        );
         assert_eq!(batch.deletes.len(), 1);
         assert_eq!(batch.letter_deletes, ["gone"]);
 
         pending.rows(vec![became(2, 3, 1)]);
         let batch = take(&mut pending, at(4), &definitions(), 0).unwrap();
-        assert!(batch.puts[0].is_new);
+        assert_eq!(batch.puts[0].expect, Expect::Absent);
+    }
+
+    #[test]
+    fn rows_of_this_run_and_restored_ones_must_be_there() {
+        let at = |pending: &mut Pending, complete, durable| {
+            let through = Through {
+                complete: Some(complete),
+                durable: Some(durable),
+            };
+            let batch = take(pending, through, &definitions(), 0).unwrap_or_default();
+            let puts = batch.puts.iter();
+            puts.map(|row| (row.is_final, row.expect))
+                .collect::<Vec<_>>()
+        };
+        let mut pending = Pending::new(Left::default());
+        let present = |group, epoch| Became {
+            expect: Expect::Present,
+            ..became(group, epoch, 8)
+        };
+        pending.rows(vec![present(0, 1)]);
+        assert_eq!(at(&mut pending, 2, 1), [(false, Expect::Present)]);
+        // What closes in this run was written before; what comes from a checkpoint need not be
+        // there as it was.
+        pending.finals(2, [last(0, 2), last(1, 1)].into_iter());
+        let finals = [(true, Expect::Present), (true, Expect::Either)];
+        assert_eq!(at(&mut pending, 3, 3), finals);
     }
 
     #[test]

@@ -28,15 +28,19 @@ pub(super) struct Ended {
 }
 
 impl Group {
-    /// Starts all of them.
-    pub(super) fn start(plan: &Supervision, hostfile: Option<&Path>) -> io::Result<Group> {
+    /// Starts all of them. `restarted`: not for the first time.
+    pub(super) fn start(
+        plan: &Supervision,
+        hostfile: Option<&Path>,
+        restarted: bool,
+    ) -> io::Result<Group> {
         let program = std::env::current_exe()?;
         let mut group = Group {
             members: Vec::new(),
         };
         for process in 0..plan.processes {
             let child = Command::new(&program)
-                .args(plan.arguments(process, hostfile))
+                .args(plan.arguments(process, hostfile, restarted))
                 .stdin(Stdio::piped())
                 // A terminal's Ctrl-C comes by the supervisor, once.
                 .process_group(0)

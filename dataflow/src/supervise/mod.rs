@@ -91,11 +91,11 @@ pub fn supervise(plan: &Supervision) -> Result<(), SuperviseError> {
     let screen = Screen::new(Status::Off);
     logging::init(settings.log_format, &settings.log, &screen);
     let signals = Signals::listen().map_err(system("listening to signals"))?;
-    let mut failures = 0;
+    let (mut failures, mut restarted) = (0, false);
     loop {
         let hosts = Hosts::of(plan).map_err(system("naming addresses for the processes"))?;
         let begun = Instant::now();
-        let group = Group::start(plan, hosts.path());
+        let group = Group::start(plan, hosts.path(), restarted);
         let mut group = group.map_err(system("starting a process"))?;
         let Some(failed) = watch(&mut group, &signals, settings.peer_timeout)
             .map_err(system("watching the processes"))?
@@ -112,6 +112,7 @@ pub fn supervise(plan: &Supervision) -> Result<(), SuperviseError> {
             failures = 0;
         }
         failures += 1;
+        restarted = true;
         if failures >= plan.max_failures {
             let last = failed.to_string();
             return Err(SuperviseError::GaveUp { failures, last });

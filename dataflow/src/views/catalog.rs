@@ -53,6 +53,19 @@ pub enum ViewError {
          no other view, and none of progress, dead_letters and tidemark_…"
     )]
     Name(&'static str),
+    /// A second view joins.
+    #[error(
+        "view {second} joins {topics}, as view {first} does: a program has one view that joins, since what is joined is \
+         kept by the sale's id for all views; leave one of them out"
+    )]
+    SecondJoin {
+        /// The view that joins.
+        first: &'static str,
+        /// The other one.
+        second: &'static str,
+        /// What that joins.
+        topics: String,
+    },
     /// The view does not fit a row.
     #[error(transparent)]
     TooMany(#[from] TooMany),
@@ -194,6 +207,21 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// That one view joins at the most: two would take each other's sales for newer versions
+    /// of their own.
+    pub(super) fn check_joins(&self) -> Result<(), ViewError> {
+        let views = self.definitions.iter();
+        let mut joining = views.filter(|view| !view.joins.is_empty());
+        match (joining.next(), joining.next()) {
+            (Some(first), Some(second)) => Err(ViewError::SecondJoin {
+                first: first.name,
+                second: second.name,
+                topics: second.joins.join(", "),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// The view that joins a topic which is not its own, by its number, and how long its

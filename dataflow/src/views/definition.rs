@@ -14,6 +14,8 @@ pub struct Definition {
     pub name: &'static str,
     /// What it tells, in a sentence.
     pub about: &'static str,
+    /// The version of its code.
+    pub version: u32,
     /// The topic it reads, without a prefix.
     pub topic: &'static str,
     /// The time that places its events: `kafka`, or a field of the event.
@@ -89,6 +91,7 @@ impl Definition {
         Definition {
             name: view.name,
             about: view.about,
+            version: view.version,
             topic: T::NAME,
             time: view.time_name(),
             times: times::<T>(),
@@ -104,7 +107,8 @@ impl Definition {
 
 impl Definition {
     /// All that its rows depend on, as a text: two views of one name are the same
-    /// when these are. `max_ahead`, in milliseconds, is how far events may be ahead
+    /// when these are. Of the functions of its code it says the version, which whoever changes
+    /// them raises. `max_ahead`, in milliseconds, is how far events may be ahead
     /// of their messages.
     pub fn describe(&self, max_ahead: i64) -> String {
         let ahead = match self.lateness {
@@ -121,8 +125,13 @@ impl Definition {
             [] => String::new(),
             joins => format!(" joined with {}", joins[1..].join(", ")),
         };
+        // Checkpoints and databases of before there were versions are of the first.
+        let version = match self.version {
+            1 => String::new(),
+            version => format!("; version {version}"),
+        };
         format!(
-            "{}{joins}; windows of {} by {}, lateness {}{ahead}; by {}: {}",
+            "{}{joins}; windows of {} by {}, lateness {}{ahead}; by {}: {}{version}",
             self.topic,
             self.window,
             self.time,
@@ -186,5 +195,24 @@ fn table<T: Topic>(
         columns,
         ids_by_window: view.window.starts_on_seconds(),
         group_index: view.group_index,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::Transactions;
+
+    fn sales() -> View<Transactions> {
+        View::<Transactions>::new("own_sales", "Sales").sum("items", |sale| sale.quantity)
+    }
+
+    #[test]
+    fn another_version_of_the_code_is_another_view() {
+        let text = |view: &View<Transactions>| Definition::of(view).describe(0);
+        let first = text(&sales());
+        assert!(!first.contains("version"), "{first}");
+        assert_eq!(text(&sales().version(1)), first);
+        assert_eq!(text(&sales().version(2)), format!("{first}; version 2"));
     }
 }

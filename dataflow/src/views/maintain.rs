@@ -9,6 +9,7 @@ use super::key::Key;
 use super::latest::latest;
 use super::rounds::{Outcome, Setting};
 use super::rows::{Became, rows};
+use super::stored::Stored;
 use super::sums::Sums;
 use super::unique::unique;
 use crate::Epoch;
@@ -24,6 +25,7 @@ use differential_dataflow::trace::implementations::ord_neu::{
     BuilderInput, OrdKeyBatch, OrdValBatch,
 };
 use differential_dataflow::trace::implementations::{KeyBuilder, ValBuilder, ValSpine, Vector};
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Exchange as _, Feedback};
@@ -49,6 +51,8 @@ pub struct Memory<'scope> {
     /// Rows of this worker that an earlier run may have written otherwise, in their
     /// order.
     pub in_doubt: Vec<Key>,
+    /// The rows that the database holds, where missing ones are to be restored.
+    pub stored: Option<Arc<Stored>>,
     /// What is to be saved.
     pub saving: Option<Saving>,
 }
@@ -60,6 +64,7 @@ impl Memory<'_> {
             restored: Epoch::MIN,
             loaded: None,
             in_doubt: Vec::new(),
+            stored: None,
             saving: None,
         }
     }
@@ -86,6 +91,7 @@ pub fn maintain<'scope>(
         restored,
         loaded,
         in_doubt,
+        stored,
         saving,
     } = memory;
     let contributed = match loaded {
@@ -138,7 +144,7 @@ pub fn maintain<'scope>(
         EpochBatcher::new(seal_rows)
     });
     let tapped = changes.clone();
-    let Outcome { made, retracted } = rows(changes, advanced, in_doubt, setting);
+    let Outcome { made, retracted } = rows(changes, advanced, in_doubt, stored, setting);
     let again = retracted.clone();
     runs.extend(saving.map(|saving| tap(&tapped, again, Section::Rows, saving)));
     retracted.connect_loop(dropped);

@@ -43,6 +43,7 @@ mod rounds;
 pub mod row;
 pub mod rows;
 mod sales_analysis;
+pub mod stored;
 pub mod sums;
 mod unique;
 pub mod view;
@@ -77,6 +78,7 @@ pub fn catalog_with(
     let wanted = |name: &str| (views.built_in)(name) || wanted.contains(&name);
     let catalog = build(overrides, own, &wanted)?;
     catalog.check_names()?;
+    catalog.check_joins()?;
     Ok(catalog)
 }
 
@@ -110,7 +112,8 @@ fn build(
     }
     own.into_iter().for_each(|view| all.add(view));
     // What sales are joined with costs, and is for nobody else.
-    let joins = wanted("revenue_analysis");
+    let mut sales = all.transactions.iter();
+    let joins = sales.any(|view| view.join.is_some() && wanted(view.name));
     let customer = joins.then_some(revenue_analysis::customer as _);
     let product = joins.then_some(revenue_analysis::product as _);
     Catalog::default()
@@ -120,4 +123,35 @@ fn build(
         .topic(all.product_views, None, overrides, wanted)?
         .topic(all.user_interactions, None, overrides, wanted)?
         .topic(all.system_logs, None, overrides, wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use view::View;
+
+    fn second() -> Vec<OwnView> {
+        let own = View {
+            name: "own_revenue",
+            ..revenue_analysis::view()
+        };
+        vec![own.into()]
+    }
+
+    #[test]
+    fn a_second_view_that_joins_is_refused_by_name() {
+        let of = |built_in| {
+            let own = second;
+            catalog_with(&BTreeMap::new(), ProgramViews { built_in, own })
+        };
+        let Err(refused) = of(|_| true) else {
+            panic!("two views join");
+        };
+        let said = refused.to_string();
+        for name in ["own_revenue", "revenue_analysis", "products"] {
+            assert!(said.contains(name), "{said}");
+        }
+        let alone = of(|name| name != "revenue_analysis");
+        assert!(alone.is_ok_and(|catalog| catalog.joined(1).is_some()));
+    }
 }

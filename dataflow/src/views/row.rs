@@ -18,7 +18,7 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
         epoch,
         sums,
         is_final,
-        is_new,
+        expect,
     } = became;
     let index = key.slot.index();
     let window = definition.window;
@@ -33,7 +33,7 @@ pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
         id,
         values,
         is_final: *is_final,
-        is_new: *is_new,
+        expect: *expect,
         epoch: *epoch,
         updated_at,
     }
@@ -214,7 +214,7 @@ mod tests {
             epoch: 7,
             sums,
             is_final: true,
-            is_new: false,
+            expect: sinks::Expect::Either,
         };
         let row = row(&sales().1, &became, 99);
         assert_eq!(

@@ -8,24 +8,32 @@
 //! When a window closes, each of its rows becomes final, once, and is forgotten.
 //!
 //! A row that is *in doubt* at the start of a run is told as well, as it was
-//! restored: an earlier run may have written what came of it later.
+//! restored: an earlier run may have written what came of it later. So is a row that
+//! was restored and is missing in the database: somebody has deleted it.
 
 use super::changes::SumsChange;
 use super::key::Key;
-use super::rounds::{Outcome, Setting, cursors, rounds};
+use super::rounds::{Outcome, Round, Setting, cursors, rounds};
+use super::stored::Stored;
 use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
 use crate::time::Advanced;
 use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
+use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use differential_dataflow::trace::implementations::KeySpine;
 use serde::{Deserialize, Serialize};
+use sinks::Expect;
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 
 /// Changes of rows' sums, by row.
 pub(super) type Changes = TraceAgent<KeySpine<Key, Epoch, Sums>>;
+
+/// A batch of them.
+type RowsBatch = <Changes as TraceReader>::Batch;
 
 /// What a row became.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +46,13 @@ pub struct Became {
     pub sums: Sums,
     /// Whether its window has closed: then it never changes again.
     pub is_final: bool,
-    /// Whether it is known that there was none before.
-    pub is_new: bool,
+    /// Whether the database has it already, as far as this worker can know.
+    pub expect: Expect,
 }
 
 /// Every row that changed in an epoch, as it is at the end of it. In the first round
-/// of the run, those of this worker that are `in_doubt`, in their order.
+/// of the run, those of this worker that are `in_doubt`, in their order, and those that are
+/// not `stored` and should be.
 ///
 /// A row that changes in the epoch in which its window closes is told twice: as it
 /// became, and then that it is final.
@@ -51,6 +60,7 @@ pub(super) fn rows<'scope>(
     changes: Arranged<'scope, Changes>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     mut in_doubt: Vec<Key>,
+    mut stored: Option<Arc<Stored>>,
     setting: Setting,
 ) -> Outcome<'scope, Became, SumsChange> {
     rounds(
@@ -62,7 +72,8 @@ pub(super) fn rows<'scope>(
             let epoch = round.epoch;
             if round.restored {
                 let mut all = cursors(round);
-                for key in std::mem::take(&mut in_doubt) {
+                let told = std::mem::take(&mut in_doubt);
+                for key in told.iter().cloned() {
                     let mut sums = Sums::default();
                     for (cursor, batch) in &mut all {
                         cursor.seek_key(batch, &key);
@@ -75,9 +86,13 @@ pub(super) fn rows<'scope>(
                         epoch,
                         sums,
                         is_final: false,
-                        is_new: false,
+                        expect: Expect::Either,
                     });
                 }
+                if let Some(stored) = &stored {
+                    missing(round, stored, &told, give);
+                }
+                stored = None;
             }
             let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
             let (mut new, storage) = cursor_list(round.new.to_vec());
@@ -90,14 +105,17 @@ pub(super) fn rows<'scope>(
                             cursor.map_times(batch, |_, change| sums.plus_equals(change));
                         }
                     }
-                    let is_new = sums.is_zero();
+                    let expect = match sums.is_zero() {
+                        true => Expect::Absent,
+                        false => Expect::Present,
+                    };
                     new.map_times(&storage, |_, change| sums.plus_equals(change));
                     give(Became {
                         key: key.clone(),
                         epoch,
                         sums,
                         is_final: false,
-                        is_new,
+                        expect,
                     });
                 }
                 new.step_key(&storage);
@@ -111,9 +129,36 @@ pub(super) fn rows<'scope>(
                     epoch,
                     sums,
                     is_final: true,
-                    is_new: false,
+                    expect: Expect::Present,
                 });
             });
         },
     )
+}
+
+/// Gives the rows that were restored and are not in the database, but for those that have
+/// been `told`.
+fn missing(
+    round: &Round<'_, RowsBatch>,
+    stored: &Stored,
+    told: &[Key],
+    give: &mut dyn FnMut(Became),
+) {
+    let (mut all, storage) = cursor_list(round.all());
+    while let Some(key) = all.get_key(&storage) {
+        if stored.lacks(key) && told.binary_search(key).is_err() {
+            let mut sums = Sums::default();
+            all.map_times(&storage, |_, change| sums.plus_equals(change));
+            if !sums.is_zero() {
+                give(Became {
+                    key: key.clone(),
+                    epoch: round.epoch,
+                    sums,
+                    is_final: false,
+                    expect: Expect::Deleted,
+                });
+            }
+        }
+        all.step_key(&storage);
+    }
 }

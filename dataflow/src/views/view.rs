@@ -30,6 +30,8 @@ pub struct View<T: Topic> {
     pub name: &'static str,
     /// What it tells, in a sentence.
     pub about: &'static str,
+    /// The version of its code: part of what it is, since of functions nothing else is known.
+    pub version: u32,
     /// The time that places an event in a window.
     pub time: EventTime<T>,
     /// The windows.
@@ -112,6 +114,7 @@ impl<T: Topic> View<T> {
         View {
             name,
             about,
+            version: 1,
             time: EventTime::Kafka,
             window: Window::HOUR,
             lateness: Lateness::Millis(2 * 3_600_000),
@@ -121,6 +124,14 @@ impl<T: Topic> View<T> {
             group_index: false,
             join: None,
         }
+    }
+
+    /// Sets the version of its code, 1 at first. Whoever changes what a getter (of a time, a
+    /// group, a number, a member) or a join computes raises it: then the view is another one,
+    /// and is refused until it is rebuilt. Else what both have computed would be added up.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
     }
 
     /// Places events by the time field `name` of the event instead.

@@ -5,8 +5,8 @@
 
 use end_to_end::oracle::Limits;
 use sinks::{
-    Batch, DeadLetter, Holder, LetterCount, LetterQuery, Progress, Query, Reaching, Reader, Row,
-    RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
+    Batch, DeadLetter, Expect, Holder, LetterCount, LetterQuery, Progress, Query, Reaching, Reader,
+    Row, RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -81,6 +81,16 @@ impl Database {
         self.contents.lock().unwrap().counted = counted;
     }
 
+    /// Somebody deletes each open row of which this says so, by its number in the order of ids.
+    pub(crate) fn delete_open(&self, deletes: impl Fn(usize) -> bool) {
+        let mut contents = self.contents.lock().unwrap();
+        let open = contents.rows.values().filter(|row| !row.is_final);
+        let open: BTreeSet<RowId> = open.map(|row| row.id.clone()).collect();
+        for (_, id) in open.into_iter().enumerate().filter(|(n, _)| deletes(*n)) {
+            contents.rows.remove(&id);
+        }
+    }
+
     /// All rows, and the ids and reasons of all dead letters.
     pub(crate) fn contents(&self) -> (Vec<Row>, BTreeSet<(String, &'static str)>) {
         let contents = self.contents.lock().unwrap();
@@ -118,11 +128,18 @@ impl Database {
 
     fn put(&self, contents: &mut Contents, row: &Row) {
         let now = Row {
-            is_new: false,
+            expect: Expect::Either,
             ..row.clone()
         };
-        if let Some(before) = contents.rows.get(&row.id) {
-            assert!(!row.is_new, "it is there already: {before:?} {row:?}");
+        let before = contents.rows.get(&row.id);
+        match (row.expect, before) {
+            (Expect::Absent | Expect::Deleted, Some(before)) => {
+                panic!("it is there already: {before:?} {row:?}")
+            }
+            (Expect::Present, None) => panic!("it is not there: {row:?}"),
+            _ => {}
+        }
+        if let Some(before) = before {
             if before.is_final {
                 assert_eq!(*before, now, "a final row was changed");
             }
@@ -385,6 +402,20 @@ impl Reader for Seen<'_> {
             });
         }
         Ok(())
+    }
+
+    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+        let contents = self.database.contents.lock().unwrap();
+        let ids = contents.rows.keys();
+        let ids = ids.filter(|id| id.table == self.tables[table] && id.id.as_str() >= from);
+        ids.for_each(|id| each(id.id.clone()));
+        Ok(())
+    }
+
+    fn has_finals(&self, table: usize) -> Result<bool, SinkError> {
+        let contents = self.database.contents.lock().unwrap();
+        let mut rows = contents.rows.values();
+        Ok(rows.any(|row| row.id.table == self.tables[table] && row.is_final))
     }
 
     fn letters_after(

@@ -26,7 +26,7 @@ mod store;
 mod text;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,6 +60,15 @@ pub fn open(path: &Path, tables: Vec<Table>) -> Result<Embedded, SinkError> {
 impl Storage for Embedded {
     fn prepare(&self) -> Result<(), SinkError> {
         self.store.prepare()
+    }
+
+    fn will_remake(&self, tables: &BTreeSet<usize>) {
+        self.store.will_remake(tables);
+    }
+
+    fn remake(&self, table: usize) -> Result<(), SinkError> {
+        let generation = self.held.generation(self.store.describe())?;
+        self.store.remake(generation, table)
     }
 
     fn finish(&self) -> Result<(), SinkError> {

@@ -184,6 +184,36 @@ impl Reader for EmbeddedReader {
         self.rows(table, &sql, vec![long(epoch).into()], each)
     }
 
+    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let sql = format!(
+            r#"SELECT "_id" FROM {} WHERE "_id" >= ?1"#,
+            quote(&table.name)
+        );
+        let connection = self.connection();
+        let mut statement = connection.prepare(&sql).map_err(wrong)?;
+        let mut found = statement.query([from]).map_err(wrong)?;
+        while let Some(row) = found.next().map_err(wrong)? {
+            each(row.get(0).map_err(wrong)?);
+        }
+        Ok(())
+    }
+
+    fn has_finals(&self, table: usize) -> Result<bool, SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        // The oldest windows close first: most often the first row that is looked at is one.
+        let sql = format!(
+            r#"SELECT 1 FROM {} WHERE "final" = 1 ORDER BY "_id" LIMIT 1"#,
+            quote(&table.name)
+        );
+        let found = self.connection().query_row(&sql, [], |_| Ok(()));
+        let found = found
+            .optional()
+            .map_err(|error| self.store.failed(&error))?;
+        Ok(found.is_some())
+    }
+
     fn letters_after(
         &self,
         epoch: u64,

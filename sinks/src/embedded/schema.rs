@@ -24,6 +24,8 @@ pub(super) struct Schema {
     pub(super) indexes: Vec<String>,
     /// Takes `_id`, the columns, final, epoch and updated_at.
     pub(super) put: String,
+    /// The same, of a row that is there.
+    pub(super) update: String,
     /// Takes `_id`.
     pub(super) delete: String,
     /// Name and type of each column, in order.
@@ -183,6 +185,10 @@ impl Schema {
             .iter()
             .map(|name| format!("{name} = excluded.{name}"))
             .collect();
+        let updated: Vec<String> = (2..)
+            .zip(&quoted[1..])
+            .map(|(place, name)| format!("{name} = ?{place}"))
+            .collect();
         let own = quote(&table.name);
         Ok(Schema {
             create: format!(
@@ -198,6 +204,7 @@ impl Schema {
                 places.join(", "),
                 replaced.join(", ")
             ),
+            update: format!("UPDATE {own} SET {} WHERE \"_id\" = ?1", updated.join(", ")),
             delete: format!("DELETE FROM {own} WHERE \"_id\" = ?1"),
             columns,
         })
@@ -231,10 +238,10 @@ impl Schema {
         Err(SinkError::refused(
             database,
             format!(
-                "its table {} was made for another version of the view (missing: {missing}; \
-                 surplus: {surplus}); move the file away or name another one, and the rows are \
-                 computed anew",
-                table.name
+                "its table {name} was made for another version of the view (missing: {missing}; \
+                 surplus: {surplus}); take back the change, or rebuild the view from what Kafka has \
+                 of its topic, with --reset-view {name}",
+                name = table.name
             ),
         ))
     }

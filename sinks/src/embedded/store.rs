@@ -5,6 +5,7 @@
 //! connections of their own and, with the write-ahead log, see the last
 //! committed state without stopping anybody.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub(super) struct Store {
     pub(super) tables: Vec<Table>,
     pub(super) schemas: Vec<Schema>,
     writing: Mutex<Connection>,
+    /// Tables, by number, that may have other columns until they are made anew.
+    remade: Mutex<BTreeSet<usize>>,
 }
 
 impl Store {
@@ -70,6 +73,7 @@ impl Store {
             tables,
             schemas,
             writing: Mutex::new(connection),
+            remade: Mutex::default(),
             describe,
         };
         store.configure().map_err(|error| store.failed(&error))?;
@@ -193,12 +197,45 @@ impl Store {
                     run(add)?;
                 }
             }
-            for (table, schema) in self.tables.iter().zip(&self.schemas) {
+            for (number, (table, schema)) in self.tables.iter().zip(&self.schemas).enumerate() {
                 run(&schema.create)?;
-                schema.check(connection, table, &self.describe)?;
+                match schema.check(connection, table, &self.describe) {
+                    // Its indexes are of other columns, too.
+                    Err(_) if self.remade().contains(&number) => continue,
+                    checked => checked?,
+                }
                 for index in &schema.indexes {
                     run(index)?;
                 }
+            }
+            Ok(())
+        })
+    }
+
+    /// Tables that [`Store::prepare`] takes whatever columns they have.
+    pub(super) fn will_remake(&self, tables: &BTreeSet<usize>) {
+        self.remade().clone_from(tables);
+    }
+
+    fn remade(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.remade.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a table anew that was made for other columns, if this generation is the
+    /// current one. Whatever indexes others have made of it go with it.
+    pub(super) fn remake(&self, generation: u64, number: usize) -> Result<(), SinkError> {
+        let (Some(table), Some(schema)) = (self.tables.get(number), self.schemas.get(number))
+        else {
+            let problem = format!("there is no table number {number}");
+            return Err(SinkError::refused(&self.describe, problem));
+        };
+        self.write_as(generation, |connection, _| {
+            let fits = schema.check(connection, table, &self.describe).is_ok();
+            let drop = format!("DROP TABLE {}", schema::quote(&table.name));
+            let make = [&drop, &schema.create].into_iter().chain(&schema.indexes);
+            for sql in make.filter(|_| !fits) {
+                let made = connection.execute_batch(sql);
+                made.map_err(|error| self.failed(&error))?;
             }
             Ok(())
         })

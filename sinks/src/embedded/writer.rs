@@ -10,7 +10,9 @@ use super::generation;
 use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
 use super::text;
-use crate::{Batch, DeadLetter, Progress, Reaching, Row, SinkError, Value, Writer, fail_point};
+use crate::{
+    Batch, DeadLetter, Expect, Progress, Reaching, Row, SinkError, Value, Writer, fail_point,
+};
 
 /// One worker's way into the file.
 #[derive(Debug)]
@@ -152,7 +154,12 @@ fn put(
         )));
     }
     let wrong = |error: rusqlite::Error| store.failed(&error);
-    let mut statement = connection.prepare_cached(&schema.put).map_err(wrong)?;
+    let is_there = row.expect == Expect::Present;
+    let put = match is_there {
+        true => &schema.update,
+        false => &schema.put,
+    };
+    let mut statement = connection.prepare_cached(put).map_err(wrong)?;
     let mut place = 1;
     let mut bind = |value: ToSqlOutput<'_>| {
         let bound = statement.raw_bind_parameter(place, value);
@@ -184,7 +191,16 @@ fn put(
     bind(ToSqlOutput::from(row.is_final))?;
     bind(ToSqlOutput::from(long(row.epoch)))?;
     bind(borrowed(dates.text(row.updated_at)))?;
-    statement.raw_execute().map(drop).map_err(wrong)
+    let changed = statement.raw_execute().map_err(wrong)?;
+    if is_there && changed == 0 {
+        return Err(SinkError::Deleted {
+            database: store.describe().to_owned(),
+            collection: table.name.clone(),
+            rows: 1,
+            row: row.id.id.clone(),
+        });
+    }
+    Ok(())
 }
 
 fn put_letter(

@@ -21,7 +21,7 @@
 //! inserted without a look, see [`super::commands`].)
 
 use super::commands::{Chunk, Tables};
-use crate::{Batch, DeadLetter, Row, Value};
+use crate::{Batch, DeadLetter, Expect, Row, Value};
 
 /// Operations in a transaction. The server keeps in memory what it has not committed yet,
 /// about a kilobyte a row.
@@ -49,7 +49,11 @@ pub(super) fn cut<'a>(
     let mut new: Vec<Vec<&Row>> = vec![Vec::new(); there];
     let mut old = new.clone();
     for row in &batch.puts {
-        let rows = if row.is_new { &mut new } else { &mut old };
+        let rows = if row.expect == Expect::Absent {
+            &mut new
+        } else {
+            &mut old
+        };
         rows[known(row.id.table)?].push(row);
     }
     let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); there];
@@ -199,7 +203,7 @@ mod tests {
             },
             values: vec![Value::Text("x".repeat(text))],
             is_final: false,
-            is_new: false,
+            expect: Expect::Either,
             epoch: 0,
             updated_at: 0,
         }
@@ -287,7 +291,7 @@ mod tests {
             ..Batch::default()
         };
         for row in &mut batch.puts[..100] {
-            row.is_new = true;
+            row.expect = Expect::Absent;
         }
         assert_eq!(
             shape(&tables, &cut(&tables, &batch, 4).unwrap()),
@@ -334,7 +338,7 @@ mod tests {
             ..Batch::default()
         };
         for row in &mut batch.puts[..50] {
-            row.is_new = true;
+            row.expect = Expect::Absent;
         }
         let transactions = cut(&tables, &batch, 4).unwrap();
         for chunk in transactions.iter().flatten() {

@@ -46,7 +46,7 @@ fn a_row() -> Row {
             },
         ],
         is_final: true,
-        is_new: false,
+        expect: crate::Expect::Either,
         epoch: 42,
         updated_at: 1_700_000_001_234,
     }

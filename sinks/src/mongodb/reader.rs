@@ -187,6 +187,44 @@ impl Reader for MongoReader {
         })
     }
 
+    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let mut filter = later_than(0);
+        if !from.is_empty() {
+            filter.insert("_id", doc! {"$gte": from});
+        }
+        let collection = self.collection(&table.name);
+        let find = collection.find(filter);
+        self.each(find.projection(doc! {"_id": 1}), |document| {
+            let id = document.get_str("_id");
+            let id = id.map_err(|problem| self.unreadable(&table.name, &problem.to_string()))?;
+            each(id.to_owned());
+            Ok(())
+        })
+    }
+
+    fn has_finals(&self, table: usize) -> Result<bool, SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let (connection, collection) = (&*self.connection, self.collection(&table.name));
+        connection.block_on(async {
+            // The oldest windows close first: most often the first row that is looked at is one.
+            let mut filter = later_than(0);
+            filter.insert("final", true);
+            let find = collection.find(filter).sort(doc! {"_id": 1}).limit(1);
+            let mut found = connection.within_long(find).await?;
+            if connection.within_long(found.advance()).await? {
+                return Ok(true);
+            }
+            let mut indexes = connection.within(collection.list_indexes()).await?;
+            while connection.within(indexes.advance()).await? {
+                if matches!(indexes.current().get("expireAfterSeconds"), Ok(Some(_))) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
     fn letters_after(
         &self,
         epoch: u64,

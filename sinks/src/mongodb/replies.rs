@@ -6,7 +6,7 @@ use ::mongodb::bson::{Bson, Document};
 use super::commands::{Chunk, Tables};
 use super::connection::Failure;
 use super::errors;
-use crate::SinkError;
+use crate::{Expect, Row, SinkError};
 
 /// Fails unless every operation of `chunk` was done, and on a majority.
 pub(super) fn check(
@@ -24,7 +24,40 @@ pub(super) fn check(
     };
     check_all(database, collection, reply, least, |place| {
         chunk.subject(place)
-    })
+    })?;
+    match chunk {
+        Chunk::Puts(_, rows) => check_there(database, collection, rows, reply),
+        _ => Ok(()),
+    }
+}
+
+/// Fails where an upsert has made a row that had been written before.
+fn check_there(
+    database: &str,
+    collection: &str,
+    rows: &[&Row],
+    reply: &Document,
+) -> Result<(), Failure> {
+    let Ok(made) = reply.get_array("upserted") else {
+        return Ok(());
+    };
+    let made = made.iter().filter_map(|made| {
+        let place = integer(made.as_document()?.get("index"))?;
+        rows.get(usize::try_from(place).ok()?)
+    });
+    let mut deleted = made.filter(|row| row.expect == Expect::Present);
+    match deleted.next() {
+        None => Ok(()),
+        Some(first) => Err(Failure {
+            code: None,
+            error: SinkError::Deleted {
+                database: database.to_owned(),
+                collection: collection.to_owned(),
+                rows: 1 + deleted.count(),
+                row: first.id.id.clone(),
+            },
+        }),
+    }
 }
 
 /// How many documents a command has found or made; fails unless that is on a majority.

@@ -92,7 +92,7 @@ pub fn customers(window: i64, gender: &str, total: i64) -> Row {
             Value::Date(start + 1),
         ],
         is_final: total < 0,
-        is_new: false,
+        expect: sinks::Expect::Either,
         epoch: 5,
         updated_at: START + 77,
     }
@@ -117,7 +117,7 @@ pub fn interactions(window: i64, product: &str, kind: &str, total: i64) -> Row {
             Value::Long(total),
         ],
         is_final: false,
-        is_new: false,
+        expect: sinks::Expect::Either,
         epoch: 6,
         updated_at: START + 77,
     }

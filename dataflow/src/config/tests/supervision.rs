@@ -16,7 +16,7 @@ fn supervision(own: &[&str], run: &[&str]) -> Supervision {
 
 /// The settings of one of its processes.
 fn process(supervision: &Supervision, number: usize) -> Settings {
-    let arguments = supervision.arguments(number, None);
+    let arguments = supervision.arguments(number, None, false);
     let arguments: Vec<_> = arguments
         .iter()
         .map(|text| text.to_str().unwrap())
@@ -39,8 +39,22 @@ fn each_process_is_told_its_place() {
         assert!(settings.supervised);
         assert_eq!(settings.status, Status::Off);
     }
-    let arguments = three.arguments(1, Some(Path::new("hosts")));
+    let arguments = three.arguments(1, Some(Path::new("hosts")), false);
     assert!(arguments.windows(2).any(|pair| pair == ["-h", "hosts"]));
+}
+
+#[test]
+fn a_view_is_reset_by_the_first_start_alone() {
+    let one = supervision(&[], &["--reset-view", "sales_analysis"]);
+    let reset = |restarted| {
+        let arguments = one.arguments(0, None, restarted);
+        let arguments = arguments.iter().map(|text| text.to_str().unwrap());
+        let environment = [("TIDEMARK_RESET_VIEW", "log_analysis")];
+        let given = settings(&arguments.collect::<Vec<_>>(), &environment).reset_views;
+        Vec::from_iter(given)
+    };
+    assert_eq!(reset(false), ["sales_analysis"]);
+    assert_eq!(reset(true), [""; 0]);
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! What is rebuilt is deleted first.
+
+use super::{Ending, RunError};
+use crate::plan::{Sources, Taken};
+use crate::rebuild;
+use crate::views::Catalog;
+use sinks::retry::{Retrying, wait_for};
+use sinks::{Reader, Storage, fail_point};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lets the database know, before it is prepared, which views are rebuilt: those of these names,
+/// and those that an earlier run has begun to.
+pub(super) fn announce(
+    storage: &Arc<dyn Storage>,
+    reader: &dyn Reader,
+    catalog: &Catalog,
+    names: &BTreeSet<String>,
+) {
+    // A file can be asked at once. What is no database yet has nothing to tell.
+    let recorded = match storage.writes_as_one() {
+        true => reader.standing().unwrap_or_default().definitions,
+        false => BTreeMap::new(),
+    };
+    let begun = |name| {
+        let recorded: Option<&String> = recorded.get(name);
+        recorded.is_some_and(|recorded| rebuild::is_being_rebuilt(recorded, None))
+    };
+    let views = catalog.definitions.iter().enumerate();
+    let rebuilt = views.filter(|(_, view)| names.contains(view.name) || begun(view.name));
+    storage.will_remake(&rebuilt.map(|(number, _)| number).collect());
+}
+
+/// Deletes what the database holds of views that are rebuilt, and what was made of topics that
+/// are `dropped`; then the checkpoint is one of the views of now. Until then it stays as it was.
+///
+/// # Errors
+/// When the database or the checkpoint cannot be read or written.
+pub(super) fn clear(
+    sources: &Sources<'_>,
+    storage: &Arc<dyn Storage>,
+    taken: Option<&Taken>,
+    dropped: &BTreeSet<usize>,
+    ending: &Ending,
+    timeout: Duration,
+) -> Result<(), RunError> {
+    let views = sources.rebuilt(taken)?;
+    if !views.is_empty() || !dropped.is_empty() {
+        let observer = Arc::new(|_: &_, _| {});
+        let mut writer = Retrying::new(storage.writer()?, observer, ending.abandoned());
+        let define = |definitions: &_| storage.define(definitions);
+        let rows = rebuild::clear(&views, dropped, sources, &mut writer, &define)?;
+        for view in &views {
+            storage.remake(usize::from(*view))?;
+        }
+        tracing::info!("{rows} rows are deleted of views that are rebuilt");
+    }
+    fail_point("start.cleared");
+    if let Some(changed) = taken.and_then(|taken| taken.changed.as_ref()) {
+        let commit = || sources.commit(changed);
+        wait_for(commit, timeout, &ending.stopping())?;
+    }
+    Ok(())
+}
