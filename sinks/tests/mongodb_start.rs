@@ -233,7 +233,7 @@ fn pages_are_read_along_the_ids_and_not_sorted() {
         (
             Query {
                 after: Some(page[19].id.clone()),
-                ..whole.clone()
+                ..whole
             },
             25,
         ),

@@ -12,6 +12,7 @@ use crate::tally::Judging;
 use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
 use crate::views::{Catalog, Override, ViewError};
+use sinks::mongodb::{Timeouts, open_with};
 use sinks::retry::wait_for;
 use sinks::{Claim, SinkError, Storage, Table};
 use std::collections::BTreeMap;
@@ -70,9 +71,15 @@ pub(super) fn storage(
 ) -> Result<Arc<dyn Storage>, SinkError> {
     Ok(match store {
         Store::Mongodb { uri, database } => {
-            let mongodb = sinks::mongodb::open(uri.expose(), database, tables)?;
-            // A command that gets no answer must not take longer than all tries may.
+            // A command that gets no answer must not take longer than all tries may; and where
+            // there is no server to send it to, that is to show before.
             let most = patience.max(LEAST_PATIENCE);
+            let usual = Timeouts::default();
+            let timeouts = Timeouts {
+                server_selection: usual.server_selection.min(most.mul_f32(0.75)),
+                ..usual
+            };
+            let mongodb = open_with(uri.expose(), database, tables, timeouts)?;
             Arc::new(mongodb.starting_within(most))
         }
         Store::Sqlite { path, .. } => Arc::new(sinks::embedded::open(path, tables)?),

@@ -231,7 +231,7 @@ impl Connection {
                     });
                 }
                 Err(_) if started.elapsed() >= patience => {
-                    return Err(self.silent(patience).into());
+                    return Err(self.silent(what, patience).into());
                 }
                 Err(_) => self.silence.log(&self.describe, what, started, patience),
             }
@@ -277,10 +277,10 @@ impl Connection {
         errors::classify(&self.describe, error)
     }
 
-    fn silent(&self, patience: Duration) -> SinkError {
+    fn silent(&self, what: &str, patience: Duration) -> SinkError {
         SinkError::unavailable(
             &self.describe,
-            format!("no answer within {:.1} s", patience.as_secs_f32()),
+            format!("no answer to {what} within {:.1} s", patience.as_secs_f32()),
         )
     }
 }
