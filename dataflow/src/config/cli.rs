@@ -272,7 +272,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", help_heading = "Exactly once")]
     pub(super) checkpoint_interval: Option<Text<Duration>>,
 
-    /// Rebuild this view from what Kafka has of its topic, if it is another one than in the checkpoint, or without one in any case; several: with commas between
+    /// Rebuild this view at this start from what Kafka has of its topic, whether it has changed or not; several: with commas between
     #[arg(long, value_name = "NAME", help_heading = "Exactly once")]
     pub(super) reset_view: Option<Text<Names>>,
 

@@ -66,8 +66,8 @@ fn all_views_that_read_a_topic_made_again_are_rebuilt_if_all_are_named() {
         assert!(rows_of_others(state) == before, "{}", state.name);
     }
 
-    // From now on it is this topic that is read; the option may stay where there is a
-    // checkpoint.
+    // From now on it is this topic that is read; where the option stays, the views are rebuilt
+    // once more.
     scene.produce(&sales(83, (8, 12)));
     let runs: Vec<_> = states
         .iter()
