@@ -15,9 +15,11 @@ pub struct Reason {
 impl Reason {
     /// Takes apart what the client says; `None` where it is not about a broker.
     pub fn parse(said: &str) -> Option<Reason> {
+        // The same broker by another name.
+        let said = said.strip_prefix("GroupCoordinator: ").unwrap_or(said);
         let (name, detail) = said.split_once(": ")?;
         let name = name.split_once("://").map_or(name, |(_, name)| name);
-        let (address, broker) = name.rsplit_once('/')?;
+        let (address, broker) = name.rsplit_once('/').unwrap_or((name, ""));
         let (_, port) = address.rsplit_once(':')?;
         port.parse::<u16>().ok()?;
         Some(Reason {
@@ -63,6 +65,10 @@ mod tests {
                 Some(12),
                 "Failed to resolve 'kafka:9092': Name or service not known".to_owned()
             ))
+        );
+        assert_eq!(
+            parsed("GroupCoordinator: kafka:9092: Disconnected (after 1ms in state UP)"),
+            Some(("kafka:9092".to_owned(), None, "Disconnected".to_owned()))
         );
         assert_eq!(parsed("1/1 brokers are down"), None);
         assert_eq!(parsed("topic: what/ever"), None);

@@ -138,7 +138,7 @@ fn a_certificate_is_shown_and_asked_for() {
     assert_eq!(as_whom(&other), "000");
     assert_eq!(curl(&[&page, "--cacert", text(&own)]), "000");
     let asking = ["--http", &url, "--http-ca", text(&own)];
-    assert_eq!(why(&asking).0, Some(1));
+    assert_eq!(why(&asking).0, Some(2));
     let identity = [
         "--http-client-cert",
         text(&me.certificate),

@@ -36,6 +36,7 @@ pub(super) async fn listen<'a, L, F: Future<Output = Result<L, Error>>>(
         let error = match until_stopped(bind(address), stopping).await {
             None => return Err(ClusterError::Stopped),
             Some(Ok(listener)) => return Ok(listener),
+            Some(Err(_)) if stopping.load(Ordering::Relaxed) => return Err(ClusterError::Stopped),
             Some(Err(error)) => error,
         };
         let Some(problem) = passing(&error, process, address) else {
@@ -160,6 +161,9 @@ mod tests {
         let stopping = AtomicBool::new(true);
         let never = |_: &str| std::future::pending::<Result<(), Error>>();
         let stopped = run(listen(1, "node-1:2101", None, &stopping, never));
+        assert!(matches!(stopped, Err(ClusterError::Stopped)));
+        let unknown = |_: &str| std::future::ready(Err::<(), _>(Error::other("no such name")));
+        let stopped = run(listen(1, "node-1:2101", None, &stopping, unknown));
         assert!(matches!(stopped, Err(ClusterError::Stopped)));
     }
 }

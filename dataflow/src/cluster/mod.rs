@@ -141,7 +141,14 @@ impl Cluster {
             &stopping,
             (tell.clone(), &mut news),
         );
-        let mut peers = runtime.block_on(meeting)?;
+        let mut peers = match runtime.block_on(meeting) {
+            Ok(peers) => peers,
+            Err(error) => {
+                // A name that is being resolved is not waited for.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         tracing::info!("all {} processes are here", place.addresses.len());
         connections.tell(tell);
 

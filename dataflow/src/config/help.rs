@@ -46,7 +46,8 @@ File (TOML):
                             time is found at once, writing takes longer
 
 Exit codes:
-  0  done    1  failed while running    2  wrong usage or configuration";
+  0  done    1  something is away, or failed while running
+  2  wrong before anything runs: a setting, or what it names";
 
 pub(super) const OF_SUPERVISE: &str = "\
 All processes run on this machine, with what stands behind -- as their arguments. When
@@ -84,7 +85,8 @@ Environment:
   TIDEMARK_HTTP_TOKEN_FILE  the same as --http-token-file
 
 Exit codes:
-  0  answered    1  nobody there, or no answer yet    2  no such view or window";
+  0  answered    1  nobody there, or no answer yet
+  2  no such view or window, or not allowed to ask";
 
 pub(super) const OF_CHECKPOINT: &str = "\
 A checkpoint is what a restart goes on from: files whose records add up to the state

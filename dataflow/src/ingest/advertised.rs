@@ -7,6 +7,7 @@ use super::client::{Context, serve};
 use super::describe::{brokers, cluster_id, silent};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,19 +28,24 @@ pub struct Unreachable {
 }
 
 impl Unreachable {
-    /// Looks for one, where any of the brokers says that there are such; `None` where all that
-    /// it knows of answer, or where nobody says anything.
-    pub(super) fn find(consumer: &BaseConsumer<Context>, topics: &[&str]) -> Option<Unreachable> {
+    /// Looks for one, once somebody has answered at `bootstrap`; `None` where all of them
+    /// answer, or where nobody has said that there are any.
+    pub(super) fn find(
+        consumer: &BaseConsumer<Context>,
+        topics: &[String],
+        bootstrap: &str,
+    ) -> Option<Unreachable> {
         // It has one as soon as any broker has answered.
         cluster_id(consumer)?;
-        let known = brokers(consumer, topics.first()?, ANSWER).ok()?;
-        let all: Vec<i32> = known.iter().map(|(broker, _)| *broker).collect();
-        let silent = silent(consumer, topics, &all, ANSWER).ok()?;
-        serve(consumer, |_| {});
-        let first = silent.first()?;
-        let (broker, address) = known.into_iter().find(|(broker, _)| broker == first)?;
-        let said = consumer.context().complaint_of(&address);
-        let problem = match said {
+        let mut sought = consumer.context().sought();
+        // One that was asked first is away, wherever it says that it is.
+        sought.retain(|_, address| !bootstrap.split(',').any(|asked| asked.trim() == address));
+        if sought.is_empty() {
+            sought = frozen(consumer, topics)?;
+        }
+        let others = sought.len().saturating_sub(1);
+        let (broker, address) = sought.pop_first()?;
+        let problem = match consumer.context().complaint_of(&address) {
             Some(said) if said.code == Some(Code::Resolve) => {
                 format!("this name cannot be resolved here ({})", said.detail)
             }
@@ -50,9 +56,23 @@ impl Unreachable {
             broker,
             address,
             problem,
-            others: silent.len() - 1,
+            others,
         })
     }
+}
+
+/// Those that are connected, and do not answer.
+fn frozen(consumer: &BaseConsumer<Context>, topics: &[String]) -> Option<BTreeMap<i32, String>> {
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut known: BTreeMap<i32, String> = brokers(consumer, topics.first()?, ANSWER)
+        .ok()?
+        .into_iter()
+        .collect();
+    let all: Vec<i32> = known.keys().copied().collect();
+    let silent = silent(consumer, &topics, &all, ANSWER).ok()?;
+    serve(consumer, |_| {});
+    known.retain(|broker, _| silent.contains(broker));
+    Some(known)
 }
 
 impl fmt::Display for Unreachable {

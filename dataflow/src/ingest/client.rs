@@ -151,7 +151,10 @@ impl Connection {
     /// Else what is wrong with all of them together, by the words of the client.
     pub fn prober(&self) -> Result<BaseConsumer<Context>, PropertyError> {
         self.check()?;
-        let consumer = self.asker().create_with_context(Context::default());
+        // From its statistics it is known which brokers it does not reach.
+        let mut config = self.asker();
+        config.set(STATISTICS.0, STATISTICS.1);
+        let consumer = config.create_with_context(Context::default());
         consumer.map_err(|error| {
             let problem = format!("they do not fit together: {error}");
             PropertyError::new("values", problem)
@@ -196,6 +199,9 @@ pub struct Context {
     heard: AtomicU64,
     /// Why it cannot connect to brokers, as last heard.
     complaints_of: Mutex<Complaints>,
+    /// The brokers that it has been told of and tries to reach in vain, as last heard: their
+    /// numbers, and the addresses that they advertise.
+    sought: Mutex<BTreeMap<i32, String>>,
     /// Whether what is heard of connections is reported by somebody else.
     is_quiet: AtomicBool,
 }
@@ -317,6 +323,12 @@ impl Context {
         lock(&self.complaints_of).brokers.get(address).cloned()
     }
 
+    /// The brokers that the client has been told of and tries to reach in vain: their numbers,
+    /// and the addresses that they advertise.
+    pub(super) fn sought(&self) -> BTreeMap<i32, String> {
+        lock(&self.sought).clone()
+    }
+
     /// Forgets why, since it may be over.
     pub(super) fn forget_complaints(&self) {
         *lock(&self.complaints_of) = Complaints::default();
@@ -424,6 +436,21 @@ impl ClientContext for Context {
             .filter(|broker| broker.state == "UP" && (0..ANSWERS).contains(&broker.rxidle))
             .map(|broker| (broker.nodeid, broker.rx))
             .collect();
+        // Those in no other state are connected, or nobody needs them.
+        const SEEKING: [&str; 5] = [
+            "DOWN",
+            "TRY_CONNECT",
+            "CONNECT",
+            "SSL_HANDSHAKE",
+            "APIVERSION_QUERY",
+        ];
+        let sought = statistics.brokers.values().filter(|broker| {
+            let state = broker.state.as_str();
+            let is_seeking = SEEKING.contains(&state) || state.starts_with("AUTH");
+            broker.nodeid >= 0 && is_seeking
+        });
+        let sought = sought.map(|broker| (broker.nodeid, broker.nodename.clone()));
+        *lock(&self.sought) = sought.collect();
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, topic) in statistics.topics {
             let known = ends.entry(name).or_default();

@@ -249,8 +249,7 @@ impl Prober {
             let is_stopped = stopping.load(Ordering::Relaxed);
             let mut problem = problem.because(inquiry.context().complaint());
             if problem.may_be_elsewhere && !is_stopped {
-                let names: Vec<&str> = inquiry.topics().iter().map(String::as_str).collect();
-                problem.unreachable = Unreachable::find(inquiry.consumer(), &names);
+                problem.unreachable = inquiry.unreachable();
             }
             refused = match problem.is_refusal() {
                 true => refused + 1,
@@ -494,7 +493,10 @@ impl Problem {
     /// Whether one of the two sides does not let the other one in.
     fn is_refusal(&self) -> bool {
         use RDKafkaErrorCode::{Authentication, SSL};
-        self.unreachable.is_none() && matches!(self.code, Some(Authentication | SSL))
+        // What a broker says of our certificate ends the connection, as anything may.
+        let is_alert = || self.code.is_some() && self.detail.contains("SSL alert number");
+        let is_of_login = matches!(self.code, Some(Authentication | SSL)) || is_alert();
+        self.unreachable.is_none() && is_of_login
     }
 
     /// The error that it becomes when it has been waited for.

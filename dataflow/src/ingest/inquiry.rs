@@ -5,6 +5,7 @@
 //! is taken up when a topic is found, before anything is read of it; from then on another
 //! one is a difference.
 
+use super::advertised::Unreachable;
 use super::answers::{Before, Fingerprint, Read, Together, fingerprint, together};
 use super::client::Context;
 use super::describe::{Answer, Description, TopicState, brokers, cluster_id, describe};
@@ -273,5 +274,10 @@ impl Inquiry {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A broker that is not where it advertises, by the last answer that said so.
+    pub(super) fn unreachable(&self) -> Option<Unreachable> {
+        Unreachable::find(&self.consumer, &self.topics, &self.brokers)
     }
 }

@@ -150,7 +150,10 @@ const GAUGES: [(&str, &str); 19] = [
         "tidemark_checkpoint_files",
         "Files that the last checkpoint consists of.",
     ),
-    ("tidemark_ready", "1 while the process is ready."),
+    (
+        "tidemark_ready",
+        "1 while the process is ready: as `/readyz`, 0 while the database is away.",
+    ),
     ("tidemark_uptime_seconds", "How long the process has run."),
     ("tidemark_build_info", "1, with the version as a label."),
 ];
