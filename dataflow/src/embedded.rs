@@ -28,7 +28,7 @@ const HISTORY_HOURS: i64 = 48;
 /// is ahead of the clock.
 const LONGEST_ROUND: i64 = 20_000_000;
 /// How many events it has: what is written within some seconds.
-const HISTORY_EVENTS: f64 = 150_000.0;
+const HISTORY_EVENTS: f64 = 100_000.0;
 /// By how much the busiest hour of a day has more than the average, and the quietest less.
 const SWING: f64 = 0.6;
 /// The busiest hour of a day.

@@ -28,7 +28,7 @@ const LEVELS: &[&str] = &["INFO", "WARNING", "ERROR"];
 
 /// Of the products that would be new in a catalogue that is full, how many are sent again; in
 /// place of the others there are new customers.
-const SENT_AGAIN: f64 = 0.05;
+const SENT_AGAIN: f64 = 0.1;
 
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3600 * SECOND;
