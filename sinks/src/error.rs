@@ -31,7 +31,7 @@ pub enum SinkError {
     /// that does not exist, two tables of one name.
     #[error("{setting}: {detail}")]
     Misconfigured {
-        /// What is wrong: `MongoDB URI`, `embedded store`, `table x`.
+        /// What is wrong: `MongoDB URI`, `embedded store`, `table x`, or a database by name.
         setting: String,
         /// What is wrong with it, and what it takes.
         detail: String,

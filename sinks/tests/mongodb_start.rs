@@ -72,7 +72,7 @@ fn collections_that_cannot_hold_rows_are_refused_by_name_with_the_reason() {
         create.extend(options);
         database.command(create);
         let error = prepare(&database).expect_err(collection);
-        assert!(matches!(error, SinkError::Refused { .. }), "{error}");
+        assert!(matches!(error, SinkError::Misconfigured { .. }), "{error}");
         let text = error.to_string();
         let named = format!("the collection {collection} ");
         assert!(text.contains(&named) && text.contains(expected), "{text}");

@@ -63,8 +63,9 @@ fn a_collection_that_cannot_hold_rows_is_refused_before_anything_is_written() {
         let made = block_on(async { scene.mongo.database().run_command(create).await });
         made.expect("a collection");
         let mut run = scene.pipeline().until_caught_up().start();
-        assert_eq!(run.process().exit_code(PATIENCE), Some(1));
+        let code = run.process().exit_code(PATIENCE);
         let output = run.process().output();
+        assert_eq!(code, Some(2), "{output}");
         let last = output.lines().last().unwrap_or_default();
         for part in [&format!("the collection {view} "), expected] {
             assert!(last.contains(part), "{part} in {output}");

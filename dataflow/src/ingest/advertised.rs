@@ -3,7 +3,7 @@
 //! A client asks any broker where the others are, and goes there. Each broker says of itself
 //! what its `advertised.listeners` is: often a name that only containers beside it know.
 
-use super::client::{Context, serve};
+use super::context::{Context, serve};
 use super::describe::{brokers, cluster_id, silent};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode as Code;

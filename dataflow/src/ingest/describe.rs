@@ -8,7 +8,7 @@
 //! the answers of all that are quick enough are returned.
 #![allow(unsafe_code)]
 
-use super::client::Context;
+use super::context::Context;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rdkafka::bindings as native;

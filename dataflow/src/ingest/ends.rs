@@ -6,7 +6,7 @@
 //! This asks for the end that a consumer of uncommitted messages would be told.
 #![allow(unsafe_code)]
 
-use super::client::Context;
+use super::context::Context;
 use rdkafka::Offset;
 use rdkafka::bindings as native;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

@@ -7,7 +7,7 @@
 
 use super::advertised::Unreachable;
 use super::answers::{Before, Fingerprint, Read, Together, fingerprint, together};
-use super::client::Context;
+use super::context::Context;
 use super::describe::{Answer, Description, TopicState, brokers, cluster_id, describe};
 use super::difference::Difference;
 use super::identity::{IdentityError, Readers};

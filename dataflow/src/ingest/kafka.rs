@@ -9,7 +9,8 @@
 //! While too much is in flight, nothing is read. The client then fetches as far ahead as it
 //! may and stops by itself: to pause its partitions would throw away what it has fetched.
 
-use super::client::{Connection, Context, serve};
+use super::client::Connection;
+use super::context::{Context, serve};
 use super::difference::Difference;
 use super::discovery::{Discovery, Found, owner};
 use super::fault;

@@ -6,7 +6,8 @@
 //! partition is kept with what was made of it, as far as it takes to recognize it, and
 //! looked up when a run begins.
 
-use super::client::{Connection, Context};
+use super::client::Connection;
+use super::context::Context;
 use super::queue::{Next, Queue, Reported};
 use super::source::SourceError;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

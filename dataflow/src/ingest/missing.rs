@@ -3,7 +3,7 @@
 //! One that is missing may be made later. Where all are, a prefix is misspelt more often than
 //! not, or Kafka is another one: so a run says which topics exist that are named like them.
 
-use super::client::Context;
+use super::context::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use std::fmt;

@@ -2,7 +2,7 @@
 //! Kafka reports of it.
 
 use super::answers::Fingerprint;
-use super::client::{Ahead, Context};
+use super::context::{Ahead, Context};
 use super::discovery::Found;
 use super::fault::{Fault, Verdict};
 use super::last_read;

@@ -11,7 +11,7 @@
 //!   lets them wait.
 #![allow(unsafe_code)]
 
-use super::client::Context;
+use super::context::Context;
 use rdkafka::bindings as native;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::consumer::base_consumer::{BaseConsumer, PartitionQueue};

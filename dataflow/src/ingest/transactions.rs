@@ -4,7 +4,8 @@
 //! the first message of the transaction has a timestamp, which a consumer of uncommitted
 //! messages can read.
 
-use super::client::{Connection, Context};
+use super::client::Connection;
+use super::context::Context;
 use crate::observe::{Blocked, Board, PartitionSnapshot};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

@@ -1,12 +1,13 @@
 //! Looks again and again, while a run reads, which partitions there are, and whether the
 //! topics are the ones that were read.
 
-use super::client::serve;
+use super::context::serve;
 use super::difference::Difference;
-use super::discovery::{Discovery, Prober, Problem};
+use super::discovery::{Discovery, Prober};
 use super::gate::Lasting;
 use super::identity::IdentityError;
 use super::missing::Reminder;
+use super::problem::Problem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};

@@ -3,9 +3,9 @@
 use super::RunError;
 use super::origin::Origin;
 use crate::ingest::difference::Difference;
-use crate::ingest::discovery::DiscoveryError;
 use crate::ingest::gate::LASTING;
 use crate::ingest::last_read::Partition;
+use crate::ingest::problem::DiscoveryError;
 use crate::plan::{Messages, PlanError, Sources};
 use sinks::{LastRead, LogIdentity};
 use std::collections::{BTreeMap, BTreeSet};

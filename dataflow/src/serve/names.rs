@@ -5,7 +5,8 @@
 //! products whose event Kafka no longer has, a page shows the id. Without Kafka, whoever
 //! generates the products tells their names.
 
-use crate::ingest::client::{Connection, Context};
+use crate::ingest::client::Connection;
+use crate::ingest::context::Context;
 use events::{Products, Topic as _};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};

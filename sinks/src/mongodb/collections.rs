@@ -39,7 +39,7 @@ pub(super) async fn look(
             continue;
         };
         if let Some(reason) = unfit(collection) {
-            return Err(SinkError::refused(
+            return Err(SinkError::misconfigured(
                 connection.describe(),
                 format!(
                     "the collection {name} {reason}. Rename or drop it, and it is made anew; or \
