@@ -480,7 +480,7 @@ fn a_table_of_another_shape_is_refused_and_named() {
         "customer_analysis",
         "gender TEXT",
         "surplus: colour TEXT",
-        "move the file",
+        "--reset-view customer_analysis",
     ] {
         assert!(error.contains(part), "{error}");
     }
