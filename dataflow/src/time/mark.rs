@@ -63,8 +63,9 @@ pub struct ViewMark {
 pub struct Passed {
     /// The number of the last of them.
     pub through: i64,
-    /// The moment at which they were passed, in milliseconds: the time of that message, or of
-    /// the next one where that is less. So a stray timestamp makes no moment.
+    /// The moment at which they were passed, in milliseconds: the time of that message (where it
+    /// has no timestamp, of the one before it), or of the next one where that is less. So a stray
+    /// timestamp makes no moment.
     pub moment: i64,
     /// The offset of the message.
     pub offset: i64,

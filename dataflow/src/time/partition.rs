@@ -369,7 +369,10 @@ impl PartitionTime {
         let is_late = rule.window.end_micros(index) <= view.watermark;
         view.earliest = view.earliest.min(time);
         if time > view.latest {
-            view.advance(time, self.offset, self.seen);
+            // By a message without a timestamp: at the time of the one before it. So a message
+            // that passes a window does so no sooner than those before it, and whichever
+            // lowers the last of these moments knows which others to lower.
+            view.advance(time, self.offset, self.last.max(self.clock));
         }
         if is_late {
             Err(view.late(index))
@@ -471,9 +474,9 @@ impl PartitionTime {
 }
 
 impl ViewTime {
-    /// The largest event time becomes `time`, by the message at `offset`, whose own time is
-    /// `seen`.
-    fn advance(&mut self, time: i64, offset: i64, seen: i64) {
+    /// The largest event time becomes `time`, by the message at `offset`, at this `moment` (in
+    /// milliseconds).
+    fn advance(&mut self, time: i64, offset: i64, moment: i64) {
         self.latest = time;
         let Lateness::Millis(lateness) = self.rule.lateness else {
             return;
@@ -489,7 +492,7 @@ impl ViewTime {
                 self.through = through;
                 self.passed.push(Passed {
                     through,
-                    moment: seen,
+                    moment,
                     offset,
                 });
             }

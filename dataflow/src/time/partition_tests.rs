@@ -288,6 +288,13 @@ fn a_window_is_passed_no_later_than_the_next_message_was_sent() {
     assert_eq!(one.passed(), [(7, 9_000, 4)]);
     one.message(5, 170);
     assert_eq!(one.mark().least, NOW + 170);
+    // One without a timestamp behind a stray one has its moment, and shares what becomes of it.
+    one.message(6, 9_000);
+    one.judge(10 * HOUR).unwrap();
+    assert_eq!(one.0.message(7, -1), Sent::Never);
+    one.judge(11 * HOUR).unwrap();
+    one.message(8, 180);
+    assert_eq!(one.passed(), [(8, 180, 6), (9, 180, 7)]);
 }
 
 #[test]

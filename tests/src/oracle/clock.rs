@@ -30,7 +30,8 @@ pub struct Reading {
     pub clock: Option<i64>,
     /// Its own time: its timestamp, or the clock before it where that is later.
     pub seen: Option<i64>,
-    /// The same, or that of the next one that was believed, where that is less.
+    /// Its own time, or that of the one before it that was believed where it is not; and where
+    /// that is less, the time of the next one that was believed.
     pub passes_at: Option<i64>,
     /// The largest time that was believed of an event without a timestamp.
     pub limit: i64,
@@ -61,6 +62,7 @@ pub(super) fn read(
     let mut readings: Vec<Reading> = Vec::new();
     let mut believed: Vec<i64> = Vec::new();
     let mut clock = None;
+    let mut last_seen = None;
     for &(offset, timestamp) in messages {
         let limit = limit_at(offset);
         let usual = |millis: i64| (YEAR_2000..=YEAR_9999).contains(&millis) && millis <= limit;
@@ -80,6 +82,7 @@ pub(super) fn read(
                 clock = clock.max(Some(time.min(*before)));
             }
             believed.push(time);
+            last_seen = seen;
             for earlier in readings.iter_mut().rev() {
                 earlier.passes_at = earlier.passes_at.min(seen);
                 if matches!(earlier.sent, Sent::At(_)) {
@@ -91,7 +94,7 @@ pub(super) fn read(
             sent,
             clock,
             seen,
-            passes_at: seen,
+            passes_at: last_seen,
             limit,
         });
     }
