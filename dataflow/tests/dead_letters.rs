@@ -310,7 +310,7 @@ fn the_epoch_that_passes_the_limit_is_not_written_and_the_next_run_comes_to_the_
             let Written { events, letters } = world.written();
             let messages = u64::try_from(events).unwrap() + letters as u64;
             assert_eq!(over.committed.letters, letters as u64);
-            assert!(letters <= 20 && messages >= 600, "{over}");
+            assert!(letters <= 20, "{over}");
             match before == LetterCount::default() {
                 true => assert_eq!(over.committed.messages, messages),
                 false => assert!(over.committed.messages >= messages),
