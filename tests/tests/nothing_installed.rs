@@ -47,9 +47,9 @@ fn address(process: &Process) -> Result<String, String> {
     Ok(address.trim_end_matches(['.', ':']).to_owned())
 }
 
-/// The points of a chart of the shop's page: windows, and how many of each line are drawn.
-fn points(address: &str, chart: &str) -> Result<usize, String> {
-    let file = http::get_json(address, &format!("/shop/{chart}.json"));
+/// The points of a chart of the shop's page, over a span: windows.
+fn points(address: &str, chart: &str, span: &str) -> Result<usize, String> {
+    let file = http::get_json(address, &format!("/shop/{chart}.json?span={span}"));
     let rows = file.as_array().ok_or("no list")?;
     let starts = |row: &serde_json::Value| {
         let mut columns = row.as_object()?.iter();
@@ -79,21 +79,20 @@ fn starts_with_a_history_goes_on_live_and_ends() {
         process.assert_running();
         sales(process)
     });
-    // Lines have as many points as windows; of days, more than one.
-    for (chart, least) in [
-        ("revenue", 24),
-        ("interactions", 24),
-        ("logs", 24),
-        ("customers", 2),
+    // Lines have as many points as windows. In the last hour of a day, the last 24 are of one
+    // day alone.
+    for (chart, span, least) in [
+        ("revenue", "24h", 24),
+        ("interactions", "24h", 24),
+        ("logs", "24h", 24),
+        ("customers", "all", 2),
     ] {
-        eventually(
-            "the chart shows the last 24 hours",
-            PATIENCE,
-            || match points(&address, chart)? {
+        eventually("the chart has a line", PATIENCE, || {
+            match points(&address, chart, span)? {
                 enough if enough >= least => Ok(()),
-                few => Err(format!("{chart} has {few} points of {least}")),
-            },
-        );
+                few => Err(format!("{chart} of {span} has {few} points of {least}")),
+            }
+        });
     }
     let top = http::get_json(&address, "/shop/sold.json");
     let names = top.as_array().into_iter().flatten();
