@@ -11,6 +11,8 @@ const NAMES: [&str; 2] = ["MongoDB URI", "embedded store"];
 /// The setting that names the database, and for how long it is waited for.
 pub(super) struct Named {
     setting: &'static str,
+    /// Whether it has users, and may refuse this one. A file refuses what does not fit to it.
+    has_users: bool,
     timeout: Duration,
 }
 
@@ -52,6 +54,7 @@ impl Named {
                 Store::Mongodb { .. } => "--mongodb-uri (or --mongodb-uri-file)",
                 Store::Sqlite { .. } => "--sqlite",
             },
+            has_users: matches!(settings.store, Store::Mongodb { .. }),
             timeout: settings.connect_timeout,
         }
     }
@@ -68,7 +71,9 @@ impl Named {
                 detail,
                 setting,
             },
-            error @ SinkError::Refused { .. } => DatabaseError::Refused { error, setting },
+            error @ SinkError::Refused { .. } if self.has_users => {
+                DatabaseError::Refused { error, setting }
+            }
             error => match &error {
                 SinkError::Misconfigured { setting: what, .. }
                     if NAMES.contains(&what.as_str()) =>
@@ -107,6 +112,7 @@ mod tests {
     fn named() -> Named {
         Named {
             setting: "--mongodb-uri",
+            has_users: true,
             timeout: Duration::from_secs(7),
         }
     }
@@ -146,6 +152,15 @@ mod tests {
                 "{refused}"
             );
         }
+        let other_shape = SinkError::Refused {
+            database: "SQLite file x".to_owned(),
+            detail: "its table is another one".to_owned(),
+        };
+        let file = Named {
+            has_users: false,
+            ..named()
+        };
+        assert_eq!(file.error(other_shape).exit_code(), ExitCode::FAILURE);
         let table = named().error(misconfigured("table x"));
         assert_eq!(
             (table.exit_code(), table.to_string()),
