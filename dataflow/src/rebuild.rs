@@ -290,6 +290,9 @@ pub fn is_being_rebuilt(recorded: &str, is: Option<&str>) -> bool {
     becomes.is_some_and(|becomes| is.is_none_or(|is| is == becomes))
 }
 
+/// Records the definitions of views in the database.
+pub type Define<'a> = &'a dyn Fn(&BTreeMap<String, String>) -> Result<(), SinkError>;
+
 /// Deletes all that the database holds of some views, by their numbers: rows, how far
 /// they are final, and the dead letters of messages that Kafka still has; and all dead
 /// letters of topics that are `dropped`. Returns the number of rows.
@@ -305,7 +308,7 @@ pub fn clear(
     dropped: &BTreeSet<usize>,
     sources: &Sources<'_>,
     writer: &mut dyn Writer,
-    define: &dyn Fn(&BTreeMap<String, String>) -> Result<(), SinkError>,
+    define: Define<'_>,
 ) -> Result<usize, SinkError> {
     let Sources {
         catalog,

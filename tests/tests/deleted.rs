@@ -134,9 +134,7 @@ fn open_rows_come_back_and_final_ones_are_named() {
         &[VIEW, OTHER, &scene.database, &views],
     );
     let other = delete(&scene, "revenue_analysis", doc! {"final": false});
-    let resetting = pipeline
-        .clone()
-        .flag("--reset-view", &format!("{OTHER},{VIEW}"));
+    let resetting = pipeline.flag("--reset-view", &format!("{OTHER},{VIEW}"));
     assert_eq!(restores(&resetting), Some(other));
     scene.check();
 }
@@ -237,7 +235,7 @@ fn rows_that_are_deleted_in_sqlite() {
     execute(&path, "DELETE FROM interaction_analysis");
     let reset = format!("--reset-view {OTHER}");
     fails(pipeline.clone().until_caught_up().start(), &[OTHER, &reset]);
-    let resetting = pipeline.clone().flag("--reset-view", OTHER);
+    let resetting = pipeline.flag("--reset-view", OTHER);
     assert_eq!(restores(&resetting), Some(open));
     check();
 }
