@@ -33,7 +33,7 @@ const BY_PASSWORD: &str = "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
 /// # Errors
 /// The first that does not exist, does not take its value, is missing, or is not built in.
 pub fn check<'a>(
-    properties: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
+    properties: &(impl IntoIterator<Item = (&'a str, &'a str)> + Clone),
 ) -> Result<(), PropertyError> {
     for (name, value) in properties.clone() {
         check_one(name, value)?;
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn said(properties: &[(&str, &str)]) -> String {
-        let checked = check(properties.iter().copied());
+        let checked = check(&properties.iter().copied());
         checked.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
     }
 

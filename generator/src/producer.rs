@@ -56,7 +56,7 @@ pub(crate) fn settings(options: &Options) -> Result<ClientConfig, Error> {
     if let (Some(_), Some(password)) = (&options.kafka_password_file, config.get("sasl.password")) {
         given.push(("sasl.password", password));
     }
-    client::check(given)?;
+    client::check(&given)?;
     client::trust(&mut config);
     Ok(config)
 }

@@ -123,7 +123,7 @@ impl Shop {
                 true => self.products.any(&mut self.rng),
                 false => None,
             };
-            self.product(known, &mut each);
+            self.product(known.as_ref(), &mut each);
         }
         if let (Some(customer), Some(product)) = (
             self.customers.any(&mut self.rng),
@@ -158,8 +158,8 @@ impl Shop {
     }
 
     /// A new product, or one that is `known` with another price and stock.
-    fn product(&mut self, known: Option<Id>, each: &mut impl FnMut(Record<'_>)) {
-        let id = match &known {
+    fn product(&mut self, known: Option<&Id>, each: &mut impl FnMut(Record<'_>)) {
+        let id = match known {
             None => self.new_id(),
             Some(id) => {
                 self.key.clear();

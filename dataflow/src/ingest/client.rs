@@ -166,7 +166,7 @@ impl Connection {
             }
         }
         let given = self.properties.iter();
-        client::check(given.map(|(name, value)| (name.as_str(), value.as_str())))
+        client::check(&given.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
 

@@ -47,7 +47,7 @@ fn read_all(source: &mut InProcessSource) -> BTreeMap<(usize, i32), Vec<Seen>> {
 #[test]
 fn messages_are_read_in_order_by_the_workers_that_own_their_partitions() {
     let log = log(1 << 20);
-    let mut appended: BTreeMap<usize, Vec<(i64, Option<Vec<u8>>, Vec<u8>)>> = BTreeMap::new();
+    let mut appended: BTreeMap<usize, Vec<_>> = BTreeMap::new();
     for number in 0..1_000_i64 {
         let topic = usize::from(number % 3 == 0);
         let key = format!("key {}", number % 50).into_bytes();
