@@ -294,6 +294,21 @@ impl Run {
         }
     }
 
+    /// Waits until the process has ended with 1, and its last words name all of these.
+    ///
+    /// # Panics
+    /// When it ends otherwise, or says something else.
+    pub fn fail(mut self, named: &[&str]) {
+        let process = self.process();
+        let code = process.exit_code(PATIENCE);
+        let output = process.output();
+        assert_eq!(code, Some(1), "{output}");
+        let said = output.split("tidemark: ").last().unwrap_or_default();
+        for word in named {
+            assert!(said.contains(word), "{word:?} is not in {said:?}");
+        }
+    }
+
     /// Waits until a process has aborted at its fail point, and ends the others at once.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! A database or a broker that is away for a while.
 //!
 //! These tests break the services that all tests share, so they take turns; and
-//! they are in a binary of their own, because cargo runs those one by one.
+//! they are in a binary of their own, which `scripts/test` runs by itself.
 
 use end_to_end::http::get;
 use end_to_end::process::free_port;
