@@ -83,16 +83,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 #[test]
 fn nothing_is_lost_or_seen_twice_or_goes_back_when_the_primary_is_killed() {
-    let replicated = ["--replSet", "own"];
-    let mut servers: Vec<Server> = (0..3)
-        .map(|_| Server::start_uninitiated(&replicated))
-        .collect();
-    servers[0].initiate_with(&[&servers[1], &servers[2]]);
-    let hosts: Vec<String> = servers
-        .iter()
-        .map(|server| format!("127.0.0.1:{}", server.port()))
-        .collect();
-    let uri = format!("mongodb://{}/?replicaSet=own", hosts.join(","));
+    let (mut servers, uri) = Server::set_of_three();
     let database = Database::at(&uri, "failover");
     let timeouts = Timeouts {
         server_selection: Duration::from_secs(1),

@@ -270,16 +270,7 @@ fn pages_are_read_along_the_ids_and_not_sorted() {
 /// that looked there would lose for ever.
 #[test]
 fn reads_go_to_the_primary_whatever_the_uri_says() {
-    let replicated = ["--replSet", "own"];
-    let servers: Vec<Server> = (0..3)
-        .map(|_| Server::start_uninitiated(&replicated))
-        .collect();
-    servers[0].initiate_with(&[&servers[1], &servers[2]]);
-    let hosts: Vec<String> = servers
-        .iter()
-        .map(|server| format!("127.0.0.1:{}", server.port()))
-        .collect();
-    let plain = format!("mongodb://{}/?replicaSet=own", hosts.join(","));
+    let (servers, plain) = Server::set_of_three();
     let database = Database::at(&plain, "read_from");
     open(&plain, &database.name, tables()).prepare().unwrap();
     begin(&open(&plain, &database.name, tables()));

@@ -187,6 +187,20 @@ impl Server {
         }
     }
 
+    /// A set of three, whose first is its primary, and the URI of all.
+    pub fn set_of_three() -> (Vec<Server>, String) {
+        let servers: Vec<Server> = (0..3)
+            .map(|_| Server::start_uninitiated(&["--replSet", "own"]))
+            .collect();
+        servers[0].initiate_with(&[&servers[1], &servers[2]]);
+        let hosts: Vec<String> = servers
+            .iter()
+            .map(|server| format!("127.0.0.1:{}", server.port()))
+            .collect();
+        let uri = format!("mongodb://{}/?replicaSet=own", hosts.join(","));
+        (servers, uri)
+    }
+
     pub fn initiate(&self) {
         self.initiate_with(&[]);
     }
