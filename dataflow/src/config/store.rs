@@ -127,7 +127,7 @@ pub(super) fn store(options: &Options, layers: &Layers) -> Result<Store, ConfigE
                 ),
             ));
         }
-        if ["admin", "local", "config"].contains(&database.as_str()) {
+        if sinks::mongodb::is_of_the_server(&database) {
             return Err(layers.error(
                 named_by,
                 format!(

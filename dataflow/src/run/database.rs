@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// What the sinks call it.
-const NAMES: [&str; 2] = ["MongoDB URI", "embedded store"];
+const NAMES: [&str; 2] = [sinks::mongodb::SETTING, sinks::embedded::SETTING];
 
 /// The setting that names the database, and for how long it is waited for.
 pub(super) struct Named {

@@ -34,6 +34,9 @@ use crate::claim::{self, Held};
 use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
 use store::Store;
 
+/// What errors call the file.
+pub const SETTING: &str = "embedded store";
+
 /// `_id` of the one row of the table `progress`.
 const PROGRESS_ID: &str = "tidemark";
 

@@ -60,7 +60,7 @@ impl Store {
         let describe = format!("SQLite file {}", path.display());
         let connection = Connection::open(path).map_err(|error| {
             SinkError::misconfigured(
-                "embedded store",
+                super::SETTING,
                 format!(
                     "{} cannot be opened ({error}); it takes the path of a file in a directory \
                      that exists and is writable",

@@ -12,7 +12,8 @@ use ::mongodb::options::{ClientOptions, ConnectionString, ReadPreference, Select
 use super::{lane, standing, trust};
 use crate::{SinkError, Table};
 
-const SETTING: &str = "MongoDB URI";
+/// What errors call the connection string.
+pub const SETTING: &str = "MongoDB URI";
 
 const PRIMARY: SelectionCriteria = SelectionCriteria::ReadPreference(ReadPreference::Primary);
 
@@ -24,6 +25,11 @@ const OF_THE_SERVER: [&str; 3] = ["admin", "local", "config"];
 pub fn database_in(uri: &str) -> Option<String> {
     let parsed = ConnectionString::parse(uri).ok()?;
     parsed.default_database.filter(|name| name != "admin")
+}
+
+/// Whether a database of this name is the server's own, and no place for rows.
+pub fn is_of_the_server(database: &str) -> bool {
+    OF_THE_SERVER.contains(&database)
 }
 
 /// How long to wait for what.
@@ -182,7 +188,7 @@ fn check_database(database: &str) -> Result<(), SinkError> {
             ),
         ));
     }
-    if OF_THE_SERVER.contains(&database) {
+    if is_of_the_server(database) {
         return Err(SinkError::misconfigured(
             "MongoDB database",
             format!("{database:?} belongs to the server itself; name another database"),

@@ -70,7 +70,7 @@ impl Connection {
             Client::with_options(target.options)
         };
         let client = client
-            .map_err(|error| SinkError::misconfigured("MongoDB URI", error.kind.to_string()))?;
+            .map_err(|error| SinkError::misconfigured(config::SETTING, error.kind.to_string()))?;
         Ok(Connection {
             database: client.database(database),
             client,

@@ -86,17 +86,11 @@ pub(super) async fn prepare(
                 (true, false) => complete(connection, long, collection, keys, replicated).await,
                 // Makes the collection as well.
                 (false, false) => {
-                    index(
-                        connection,
-                        collection,
-                        &keys,
-                        &[],
-                        How {
-                            replicated,
-                            long: false,
-                        },
-                    )
-                    .await
+                    let how = How {
+                        replicated,
+                        long: false,
+                    };
+                    index(connection, collection, &keys, &[], how).await
                 }
                 (false, true) => create(connection, collection, replicated).await,
             }
@@ -143,19 +137,16 @@ async fn complete(
     let found = connection.run_code(command).await;
     let found =
         found.map_err(|failure| about(connection, &format!("reading {collection}"), failure))?;
-    if first_batch(&found).next().is_none() {
-        let how = How {
-            replicated,
-            long: false,
-        };
-        return index(connection, collection, &keys, &names, how).await;
+    let has_rows = first_batch(&found).next().is_some();
+    if has_rows {
+        tracing::info!("creating an index of the rows in {collection}: many of them take minutes");
     }
-    tracing::info!("creating an index of the rows in {collection}: many of them take minutes");
     let how = How {
         replicated,
-        long: true,
+        long: has_rows,
     };
-    index(long, collection, &keys, &names, how).await
+    let by = if has_rows { long } else { connection };
+    index(by, collection, &keys, &names, how).await
 }
 
 /// Whether an index that is there, as `listIndexes` describes it, answers what one with

@@ -52,7 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bytes::{Bytes, Open};
-pub use config::{Timeouts, database_in};
+pub use config::{SETTING, Timeouts, database_in, is_of_the_server};
 
 use crate::claim::{self, Held};
 use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
