@@ -39,23 +39,21 @@ impl Sources<'_> {
     }
 
     /// Names of the views to rebuild: those that are asked for, and those that a run of this
-    /// program has begun to.
-    pub(super) fn asked(&self) -> Result<BTreeSet<String>, PlanError> {
-        let recorded = self.reader.standing()?.definitions;
+    /// program has begun to, by the definitions that the database has `recorded`.
+    pub(super) fn asked(&self, recorded: &BTreeMap<String, String>) -> BTreeSet<String> {
         let views = self.catalog.saved(self.max_ahead).into_iter();
         let begun = views.filter(|view| {
             let recorded = recorded.get(&view.name);
             recorded.is_some_and(|recorded| is_being_rebuilt(recorded, Some(&view.definition)))
         });
         let begun = begun.map(|view| view.name);
-        Ok(self.reset.iter().cloned().chain(begun).collect())
+        self.reset.iter().cloned().chain(begun).collect()
     }
 
     /// The views whose rows in the database are of another definition than now, and that
-    /// definition.
-    pub(super) fn outdated(&self) -> Result<BTreeMap<String, String>, PlanError> {
-        let known = self.reader.standing()?.definitions;
-        Ok(outdated(known, &self.catalog.saved(self.max_ahead)))
+    /// definition, of those that it has `recorded`.
+    pub(super) fn outdated(&self, recorded: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        outdated(recorded, &self.catalog.saved(self.max_ahead))
     }
 
     /// Fails unless all of these views are to be rebuilt: `asked` for, or begun by an earlier run.

@@ -124,9 +124,10 @@ impl Sources<'_> {
         let mut state = state.clone();
         forget::forget(&mut state, dropped);
         state.log = self.identity.clone();
-        let outdated = self.outdated()?;
+        let recorded = self.reader.standing()?.definitions;
         let rebuilding = rebuilding(&state);
-        let reset = &self.asked()?;
+        let reset = &self.asked(&recorded);
+        let outdated = self.outdated(recorded);
         let again = outdated.keys().filter(|view| !rebuilding.contains(*view));
         let of_dropped = self.readers_of(dropped).into_iter().map(str::to_owned);
         let forced = again.chain(reset).cloned().chain(of_dropped);
@@ -149,9 +150,10 @@ impl Sources<'_> {
         if let Some(taken) = taken {
             return Ok(taken.newest().state.rebuilding.clone());
         }
-        let reset = &self.asked()?;
+        let recorded = self.reader.standing()?.definitions;
+        let reset = &self.asked(&recorded);
         check_names(reset, self.catalog.saved(self.max_ahead).iter())?;
-        self.check_outdated(self.outdated()?, reset, &BTreeSet::new())?;
+        self.check_outdated(self.outdated(recorded), reset, &BTreeSet::new())?;
         let views = (0..).zip(&self.catalog.definitions);
         let asked = views.filter(|(_, view)| reset.contains(view.name));
         Ok(asked.map(|(number, _)| number).collect())
@@ -165,8 +167,8 @@ fn changed(store: &Store, taken: &Manifest, change: Change) -> Result<Manifest, 
     let mut files = Vec::new();
     if !taken.files.is_empty() {
         let name = format!("{:08}-views-{sequence:08}", taken.generation);
-        let told = taken.state.finals_written;
-        files.push(renumber(store, &taken.files, &name, told, &numbering)?);
+        let written = taken.state.finals_written;
+        files.push(renumber(store, &taken.files, &name, written, &numbering)?);
     }
     Ok(Manifest {
         sequence,
