@@ -208,15 +208,12 @@ fn operate(
                 Err(error) => return ending.unless_stopping(error.into()),
             };
             fail_point("start.taken");
-            board.set_waiting(format!(
-                "what {} holds of the views to rebuild",
-                storage.describe()
-            ));
             let cleared = rebuilding::clear(
                 &sources,
                 &storage,
                 taken.as_ref(),
                 &dropped,
+                &board,
                 &ending,
                 settings.connect_timeout,
             );

@@ -1,6 +1,7 @@
 //! What is rebuilt is deleted first.
 
 use super::{Ending, RunError};
+use crate::observe::Board;
 use crate::plan::{Sources, Taken};
 use crate::rebuild;
 use crate::views::Catalog;
@@ -42,11 +43,16 @@ pub(super) fn clear(
     storage: &Arc<dyn Storage>,
     taken: Option<&Taken>,
     dropped: &BTreeSet<usize>,
+    board: &Board,
     ending: &Ending,
     timeout: Duration,
 ) -> Result<(), RunError> {
     let views = sources.rebuilt(taken)?;
     if !views.is_empty() || !dropped.is_empty() {
+        board.set_waiting(format!(
+            "what {} holds of the views to rebuild",
+            storage.describe()
+        ));
         let observer = Arc::new(|_: &_, _| {});
         let mut writer = Retrying::new(storage.writer()?, observer, ending.abandoned());
         let define = |definitions: &_| storage.define(definitions);
