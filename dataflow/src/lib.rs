@@ -33,6 +33,14 @@ pub mod views;
 /// What a message of each topic holds.
 pub use events;
 
+/// Locks what is good whatever its last owner did: a thread that panicked while it held this must
+/// not stop the others.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset
 /// ranges, one for each partition; past its frontier it is complete, and only
 /// then is it written.

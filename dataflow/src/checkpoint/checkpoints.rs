@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(
             with_finals(&first),
             [0_u16; 0],
-            "they are told when this is committed"
+            "they are written when this is committed"
         );
         let took = Duration::ZERO;
         checkpoints.is_committed(Committed {

@@ -70,8 +70,8 @@ impl State {
 
     /// The numbers of the views that have final rows in the database.
     pub fn views_with_finals(&self) -> impl Iterator<Item = u16> {
-        let told = self.finals.iter();
-        let written = told.filter(|(_, epoch)| **epoch <= self.finals_written);
+        let finals = self.finals.iter();
+        let written = finals.filter(|(_, epoch)| **epoch <= self.finals_written);
         written.map(|(view, _)| *view)
     }
 

@@ -1,6 +1,7 @@
 //! What this process's Kafka clients say by themselves: where partitions end, and why brokers
 //! cannot be reached.
 
+use crate::lock;
 use client::Reason;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -9,8 +10,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A complaint is not repeated within this time: a client that cannot connect
@@ -138,7 +139,7 @@ impl Context {
     }
 
     fn heard_end(&self, topic: &str, partition: i32) -> Option<End> {
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = lock(&self.ends);
         ends.get(topic)?.get(&partition).copied()
     }
 
@@ -197,10 +198,7 @@ impl Context {
 
     /// Whether a complaint is new, or old enough to be repeated. Notes it.
     pub fn is_news(&self, complaint: &str) -> bool {
-        let mut complaints = self
-            .complaints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut complaints = lock(&self.complaints);
         let now = Instant::now();
         complaints.retain(|_, said| now - *said < QUIET);
         let news = !complaints.contains_key(complaint);
@@ -280,7 +278,7 @@ impl ClientContext for Context {
         });
         let sought = sought.map(|broker| (broker.nodeid, broker.nodename.clone()));
         *lock(&self.sought) = sought.collect();
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = lock(&self.ends);
         for (name, topic) in statistics.topics {
             let known = ends.entry(name).or_default();
             for (partition, state) in topic.partitions {
@@ -307,8 +305,3 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
-
-/// A lock whose content is good whatever its last owner did.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -15,11 +15,12 @@ use super::answers::Read;
 use super::discovery::{Found, owner};
 use super::identity::{IdentityCheck, IdentityError};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
+use crate::lock;
 use crate::observe::{Board, Offsets};
 use sinks::LogIdentity;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use timely::scheduling::SyncActivator;
 
@@ -121,7 +122,7 @@ impl InProcessLog {
             return false;
         }
         let partition = self.partition_of(key);
-        let mut queue = locked(&self.queues[self.place(topic, partition)]);
+        let mut queue = lock(&self.queues[self.place(topic, partition)]);
         queue.end += 1;
         let is_full = |chunk: &Chunk| chunk.bytes.len() >= CHUNK;
         if queue.chunks.back().is_none_or(is_full) {
@@ -142,7 +143,7 @@ impl InProcessLog {
     /// Wakes the workers: what has been appended can be read. A writer that appends much
     /// calls this now and then, not for each message.
     pub fn wake_readers(&self) {
-        for reader in locked(&self.readers).iter() {
+        for reader in lock(&self.readers).iter() {
             // Fails when the worker has ended: nobody is left to wake.
             let _ = reader.activate();
         }
@@ -152,7 +153,7 @@ impl InProcessLog {
     pub fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         // Under the lock, so that a writer that has just looked is asleep by now.
-        let _kept = locked(&self.kept);
+        let _kept = lock(&self.kept);
         self.has_room.notify_all();
     }
 
@@ -163,7 +164,7 @@ impl InProcessLog {
 
     /// Waits until `size` more bytes may be kept. False once the log is closed.
     fn reserve(&self, size: usize) -> bool {
-        let mut kept = locked(&self.kept);
+        let mut kept = lock(&self.kept);
         let mut is_told = false;
         loop {
             if self.is_closed() {
@@ -178,7 +179,7 @@ impl InProcessLog {
                 is_told = true;
                 drop(kept);
                 self.wake_readers();
-                kept = locked(&self.kept);
+                kept = lock(&self.kept);
                 continue;
             }
             let waited = self.has_room.wait_timeout(kept, GLANCE);
@@ -188,7 +189,7 @@ impl InProcessLog {
 
     fn free(&self, bytes: usize) {
         if bytes > 0 {
-            *locked(&self.kept) -= bytes;
+            *lock(&self.kept) -= bytes;
             self.has_room.notify_all();
         }
     }
@@ -283,7 +284,7 @@ impl InProcessSource {
     /// Wakes the dataflow by `wake` when messages have been appended.
     #[must_use]
     pub fn waking(self, wake: SyncActivator) -> InProcessSource {
-        locked(&self.config.log.readers).push(wake);
+        lock(&self.config.log.readers).push(wake);
         self
     }
 }
@@ -300,7 +301,7 @@ impl Partition {
         let (mut read, mut freed) = (0, 0);
         while read < budget {
             let Some(entry) = self.chunk.entries.get(self.entry) else {
-                let Some(chunk) = locked(queue).chunks.pop_front() else {
+                let Some(chunk) = lock(queue).chunks.pop_front() else {
                     break;
                 };
                 (self.chunk, self.entry, self.byte) = (chunk, 0, 0);
@@ -390,7 +391,7 @@ impl Source for InProcessSource {
                 heard,
                 ..
             } = *partition;
-            let end = locked(&log.queues[log.place(topic, number)]).end;
+            let end = lock(&log.queues[log.place(topic, number)]).end;
             let offsets = Offsets::stable(next, end);
             board.partition(
                 &log.topics[topic],
@@ -410,11 +411,6 @@ impl Source for InProcessSource {
             });
         }
     }
-}
-
-/// A lock whose content is good whatever its last owner did.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn messages_are_read_in_order_by_the_workers_that_own_their_partitions() {
     assert_eq!(partitions.len(), 6);
     read.values_mut().for_each(|messages| messages.sort());
     assert_eq!(read, appended);
-    assert_eq!(*locked(&log.kept), 0);
+    assert_eq!(*lock(&log.kept), 0);
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_log_that_is_full_makes_its_writer_wait_and_drops_nothing() {
     let writing = thread::spawn(move || {
         for number in 0..MESSAGES {
             assert!(writer.append(0, number, None, &[7; 100]));
-            assert!(*locked(&writer.kept) <= CAPACITY);
+            assert!(*lock(&writer.kept) <= CAPACITY);
         }
     });
     let mut source = source(&log, 0, 1);
     let begun = Instant::now();
-    while *locked(&log.kept) < CAPACITY - 100 - OVERHEAD {
+    while *lock(&log.kept) < CAPACITY - 100 - OVERHEAD {
         assert!(begun.elapsed() < PATIENCE, "it is not filled");
         thread::yield_now();
     }

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use std::{
 use sinks::{Row, RowId, Table};
 
 use crate::checkpoint::Manifest;
+use crate::lock;
 
 use super::{
     Offsets, Stage,
@@ -409,11 +410,6 @@ impl Board {
     pub fn prometheus(&self) -> String {
         self.metrics.render(&self.snapshot(), &self.times())
     }
-}
-
-/// A thread that panicked while it wrote a count must not silence the others.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

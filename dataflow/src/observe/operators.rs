@@ -4,8 +4,9 @@
 //! operator, and of every batch of records that goes from one to another; here that is added
 //! up. An operator's time is its own: what it starts within itself counts there.
 
+use crate::lock;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use timely::logging::{StartStop, TimelyEvent, TimelyEventBuilder};
@@ -136,10 +137,6 @@ impl Operators {
             channels: channels.into_values().collect(),
         }
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Told {

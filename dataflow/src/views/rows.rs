@@ -72,8 +72,8 @@ pub(super) fn rows<'scope>(
             let epoch = round.epoch;
             if round.restored {
                 let mut all = cursors(round);
-                let told = std::mem::take(&mut in_doubt);
-                for key in told.iter().cloned() {
+                let in_doubt = std::mem::take(&mut in_doubt);
+                for key in in_doubt.iter().cloned() {
                     let mut sums = Sums::default();
                     for (cursor, batch) in &mut all {
                         cursor.seek_key(batch, &key);
@@ -90,7 +90,7 @@ pub(super) fn rows<'scope>(
                     });
                 }
                 if let Some(stored) = &stored {
-                    missing(round, stored, &told, give);
+                    missing(round, stored, &in_doubt, give);
                 }
                 stored = None;
             }
@@ -136,17 +136,17 @@ pub(super) fn rows<'scope>(
     )
 }
 
-/// Gives the rows that were restored and are not in the database, but for those that have
-/// been `told`.
+/// Gives the rows that were restored and are not in the database, but for those that are
+/// `in_doubt`, which have been given.
 fn missing(
     round: &Round<'_, RowsBatch>,
     stored: &Stored,
-    told: &[Key],
+    in_doubt: &[Key],
     give: &mut dyn FnMut(Became),
 ) {
     let (mut all, storage) = cursor_list(round.all());
     while let Some(key) = all.get_key(&storage) {
-        if stored.lacks(key) && told.binary_search(key).is_err() {
+        if stored.lacks(key) && in_doubt.binary_search(key).is_err() {
             let mut sums = Sums::default();
             all.map_times(&storage, |_, change| sums.plus_equals(change));
             if !sums.is_zero() {
