@@ -104,7 +104,8 @@ async fn measure(
     name: &str,
     database: &str,
 ) -> Result<(Histogram<u64>, f64), Box<dyn Error>> {
-    let place = options.services.place(format!("{name}-"), false)?;
+    let services = &options.services;
+    let place = services.place(format!("{name}-"), false, &options.who)?;
     let topics: Vec<String> = floor::topics(true)
         .iter()
         .map(|topic| format!("{}{topic}", place.prefix))

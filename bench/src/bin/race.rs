@@ -56,7 +56,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         true => format!("bench-{}-", options.rounds),
         false => format!("bench-four-{}-", options.rounds),
     };
-    let place = options.services.place(prefix, options.seven)?;
+    let place = options
+        .services
+        .place(prefix, options.seven, &options.who)?;
     generate(&place, options.rounds)?;
     let mut results = Results::default();
     (results.events, results.bytes) = measure_topics(&place)?;

@@ -39,7 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let name = format!("bench-start-{}", std::process::id());
-    let place = options.services.place(format!("{name}-"), false)?;
+    let services = &options.services;
+    let place = services.place(format!("{name}-"), false, &options.who)?;
     let mut generator = Command::new(place.programs.join("generator"));
     generator.args(["--brokers", &place.brokers, "--topic-prefix", &place.prefix]);
     generator.args(["--quiet", "--partitions", "8"]);

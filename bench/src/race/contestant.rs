@@ -29,6 +29,8 @@ pub enum Contestant {
     TidemarkSqlite,
     /// Tidemark, two processes of one worker each, checkpoints on
     TidemarkPair,
+    /// Another build of Tidemark, one worker, checkpoints on: see --before
+    TidemarkBefore,
     /// Spark Structured Streaming
     Spark,
     /// Flink SQL
@@ -57,14 +59,27 @@ pub struct Services {
     /// Where the peers are
     #[arg(long, default_value = "bench/peers")]
     pub peers: PathBuf,
+    /// The folder with `tidemark` and `original` of another build, for tidemark-before
+    #[arg(long)]
+    pub before: Option<PathBuf>,
 }
 
 impl Services {
     /// With topics of this prefix, and the programs that lie beside this one.
     ///
     /// # Errors
-    /// When it is not known where this one lies.
-    pub fn place(&self, prefix: String, seven: bool) -> Result<Place, Box<dyn Error>> {
+    /// When it is not known where this one lies, or where the other build is that one of `who` needs.
+    pub fn place(
+        &self,
+        prefix: String,
+        seven: bool,
+        who: &[Contestant],
+    ) -> Result<Place, Box<dyn Error>> {
+        if who.contains(&Contestant::TidemarkBefore) && self.before.is_none() {
+            return Err(
+                "tidemark-before needs --before FOLDER, with the programs of that build".into(),
+            );
+        }
         let program = std::env::current_exe()?;
         let programs = program.parent().ok_or("a program is in a folder")?;
         Ok(Place {
@@ -73,6 +88,7 @@ impl Services {
             uri: self.mongodb_uri.clone(),
             programs: programs.to_owned(),
             peers: self.peers.canonicalize().unwrap_or(self.peers.clone()),
+            before: self.before.clone(),
             seven,
         })
     }
@@ -91,6 +107,8 @@ pub struct Place {
     pub programs: PathBuf,
     /// Where the peers are.
     pub peers: PathBuf,
+    /// Where the programs of another build of Tidemark are.
+    pub before: Option<PathBuf>,
     /// All seven views, and not the four original ones alone.
     pub seven: bool,
 }
@@ -108,6 +126,7 @@ impl Contestant {
             Contestant::TidemarkUnchecked => "tidemark, no checksums",
             Contestant::TidemarkSqlite => "tidemark, SQLite",
             Contestant::TidemarkPair => "tidemark, two processes",
+            Contestant::TidemarkBefore => "tidemark, before",
             Contestant::Spark => "spark",
             Contestant::Flink => "flink",
             Contestant::Pathway => "pathway",
@@ -148,8 +167,13 @@ impl Contestant {
             uri,
             programs,
             peers,
+            before,
             seven,
         } = place;
+        let programs = match (self, before) {
+            (Contestant::TidemarkBefore, Some(before)) => before,
+            _ => programs,
+        };
         let program = |name: &str, started: &[&str]| {
             let mut command = Command::new(programs.join(name));
             command.args(started);
@@ -202,7 +226,9 @@ impl Contestant {
             }
             Contestant::Floor => floor("100"),
             Contestant::FloorOnce => floor("0"),
-            Contestant::Tidemark | Contestant::TidemarkSqlite => tidemark(&["-w", "1"], true),
+            Contestant::Tidemark | Contestant::TidemarkSqlite | Contestant::TidemarkBefore => {
+                tidemark(&["-w", "1"], true)
+            }
             Contestant::TidemarkTwo => tidemark(&["-w", "2"], true),
             Contestant::TidemarkBare => tidemark(&["-w", "1"], false),
             Contestant::TidemarkUnchecked => tidemark(&["-w", "1", "-X", "check.crcs=false"], true),
