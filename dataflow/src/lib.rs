@@ -12,6 +12,7 @@ mod epochs;
 pub mod fail_points;
 pub mod forms;
 pub mod ingest;
+pub mod names;
 pub mod observe;
 mod output;
 pub mod pipeline;

@@ -22,6 +22,7 @@ use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
+use crate::names::CatalogNames;
 use crate::observe::Board;
 use crate::observe::Times;
 use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written};
@@ -147,7 +148,12 @@ impl Pipeline {
         let failed = move |error: WriteError| failed(error.into());
         let restored = start.restored();
         let cadence = checkpointing.as_ref().map(|how| how.cadence);
-        let saving = cadence.map(|cadence| Saving { cadence, restored });
+        let sections = Arc::clone(&start.sections);
+        let saving = cadence.map(|cadence| Saving {
+            cadence,
+            restored,
+            sections,
+        });
 
         let (clock, published) = worker.dataflow(|scope| {
             let (clock, ticks) = Clock::new(scope, start.first, tick);
@@ -195,12 +201,13 @@ impl Pipeline {
                 loaded,
                 in_doubt: start.in_doubt(worker, peers),
                 stored: start.stored.clone(),
-                saving,
+                saving: saving.clone(),
             };
             let gauge = Gauge::new(Arc::clone(&board), worker);
             let Maintained { rows, runs } =
                 maintain(contributed, advanced, &catalog, &gauge, memory);
-            let told = tell_apart(rows, saving.is_some());
+            let saved = saving.as_ref().map(|saving| Arc::clone(&saving.sections));
+            let told = tell_apart(rows, saved);
             let finals = match loaded_finals {
                 Some(loaded) => told.finals.concat(loaded),
                 None => told.finals,
@@ -276,7 +283,7 @@ impl Pipeline {
             if let (Some(how), Some(saving), Some(handle)) = (checkpointing, saving, committed) {
                 let persisting = Persisting {
                     store: Arc::clone(&how.store),
-                    saving,
+                    saving: saving.clone(),
                     generation: how.last.generation,
                     patience: how.patience.clone(),
                     board: Arc::clone(&board),
@@ -299,6 +306,7 @@ impl Pipeline {
                     patience: how.patience,
                     board: Arc::clone(&board),
                     identity: Arc::clone(&identity),
+                    names: Arc::new(CatalogNames::of(&catalog, &topics)),
                 };
                 commit(saved, committing, failed_save).connect_loop(handle);
             }

@@ -1,12 +1,12 @@
-//! Views that are rebuilt: those that are not what they were when the checkpoint was taken, and
-//! those of which it is asked.
+//! Views that are rebuilt: new ones, those that are not what they were when the checkpoint was
+//! taken, and those of which it is asked.
 //!
-//! Each of them has to be asked for by its name: then it is rebuilt, and the others go
-//! on as if nothing had happened.
+//! One that has changed has to be asked for by its name: then it is rebuilt, and the others go
+//! on as if nothing had happened. Nothing of theirs is written again: what a rebuilt view keeps is
+//! in sections of its own, and gets new ones.
 //!
 //! ```text
-//!   checkpoint at C ─▶ records of the other views, renumbered ─▶ the same, as views are now,
-//!                                                                with those to be rebuilt
+//!   checkpoint at C ─▶ the same, without the sections of what is rebuilt
 //!   log   ├── read again, for those alone ──┼── read as ever, for all ──▶
 //!         its beginning             the checkpoint's offset
 //! ```
@@ -15,27 +15,18 @@
 //! all that the others know is read again; no checkpoint is committed before, so that a
 //! run that dies in between begins to rebuild again.
 
-use crate::checkpoint::{Numbering, SavedDefinition, SavedPartition, State};
+use crate::checkpoint::{SavedDefinition, SavedPartition, State};
 use crate::ingest::discovery::Found;
+use crate::names::CatalogNames;
 use crate::plan::{PlanError, Sources};
 use crate::sink::Place;
-use crate::start::nothing;
-use crate::time::{Mark, NEVER, SavedWatermarks, ViewMark};
+use crate::time::NEVER;
 use crate::views::Catalog;
 use sinks::{Batch, RowId, SinkError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that are deleted at once.
 const AT_ONCE: usize = 10_000;
-
-/// What becomes of a checkpoint whose views are not those of now.
-#[derive(Debug)]
-pub struct Change {
-    /// What becomes of its records.
-    pub numbering: Numbering,
-    /// Its state, as that of the views of now.
-    pub state: State,
-}
 
 /// Names of views.
 #[derive(Clone, Copy, Debug)]
@@ -45,99 +36,109 @@ pub struct Asked<'a> {
     /// They are rebuilt whether they have changed or not: they are asked for, a topic that they
     /// read is another one, or their rows in the database are of another definition.
     pub whatever_they_are: &'a BTreeSet<String>,
+    /// The database has rows of them.
+    pub with_rows: &'a BTreeSet<String>,
 }
 
-/// What has to change of `state` so that it is of the views of `catalog`, if anything.
-/// `asked` are the views that may be rebuilt; `max_ahead` is in milliseconds,
-/// `checkpoint` is what people call it.
+/// What `state` becomes as one of the views of `catalog`, if they are others. A view that is
+/// new is read for from the beginning, what is known of one that there is no more is dropped.
+/// `asked` are the views that may be rebuilt; `max_ahead` is in milliseconds, `checkpoint` is
+/// what people call it.
 ///
 /// # Errors
-/// When a view has changed that is not among them.
+/// When a view has changed that is not among them, or is new and has rows already.
 pub fn change(
     state: &State,
     catalog: &Catalog,
+    names: &CatalogNames,
     max_ahead: i64,
     asked: Asked<'_>,
     checkpoint: &str,
-) -> Result<Option<Change>, PlanError> {
+) -> Result<Option<State>, PlanError> {
     let Asked {
         views: asked,
         whatever_they_are: forced,
+        with_rows,
     } = asked;
     let now = catalog.saved(max_ahead);
-    let find = |views: &[SavedDefinition], name: &str| {
-        let found = views.iter().find(|view| view.name == name);
-        found.map(|view| view.definition.clone())
+    let is_kept = |view: &SavedDefinition| {
+        state.views.get(&view.name) == Some(&view.definition) && !forced.contains(&view.name)
     };
-    for view in state.views.iter().chain(&now) {
-        let (was, is) = (find(&state.views, &view.name), find(&now, &view.name));
-        if was != is && !asked.contains(&view.name) {
-            let none = || "(not there)".to_owned();
+    for view in now.iter().filter(|view| !asked.contains(&view.name)) {
+        let was = state.views.get(&view.name);
+        let fits = match was {
+            Some(was) => *was == view.definition,
+            None => !with_rows.contains(&view.name),
+        };
+        if !fits {
             return Err(PlanError::Changed {
                 view: view.name.clone(),
                 since: format!("the checkpoint in {checkpoint} was taken"),
-                was: was.unwrap_or_else(none),
-                is: is.unwrap_or_else(none),
+                was: was.cloned().unwrap_or_else(|| "(not there)".to_owned()),
+                is: view.definition.clone(),
             });
         }
     }
-    check_names(asked, state.views.iter().chain(&now))?;
-    if state.views == now && forced.is_empty() {
+    let known = state.views.keys().chain(now.iter().map(|view| &view.name));
+    check_names(asked, known)?;
+    if now.iter().all(is_kept) && now.len() == state.views.len() {
         return Ok(None);
     }
 
-    let place = |view: &SavedDefinition| {
-        let mut now = now.iter();
-        let place = now.position(|other| other == view);
-        place.filter(|_| !forced.contains(&view.name))
+    let mut changed = state.clone();
+    let kept = now.iter().filter(|view| is_kept(view));
+    let kept: BTreeSet<&str> = kept.map(|view| view.name.as_str()).collect();
+    for view in state
+        .views
+        .keys()
+        .filter(|view| !kept.contains(view.as_str()))
+    {
+        changed.remove_view(view);
+    }
+    for view in now.iter().filter(|view| !kept.contains(view.name.as_str())) {
+        changed.add_view(view);
+        changed.rebuilding.insert(view.name.clone());
+    }
+    let topics = Topics::of(catalog, &numbers(&changed, names));
+    let is_in = |topics: &BTreeSet<usize>, name: &str| {
+        names
+            .topic_number(name)
+            .is_some_and(|number| topics.contains(&number))
     };
-    let places = state.views.iter().map(place);
-    let numbers: Vec<Option<u16>> = places
-        .map(|place| place.and_then(|place| u16::try_from(place).ok()))
-        .collect();
-    let kept = |view: u16| numbers.contains(&Some(view));
-    let joins = (0..)
-        .zip(&catalog.definitions)
-        .find(|(_, view)| !view.joins.is_empty());
-    let joined = joins.is_some_and(|(view, _)| kept(view));
-    let numbering = Numbering::new(numbers.clone(), joined);
+    for saved in &mut changed.partitions {
+        if is_in(&topics.joined, &saved.topic) {
+            // What the view joins is stamped as it was when it was read first.
+            saved.time.kafka = NEVER;
+            saved.time.last = None;
+            saved.time.untimed = false;
+        }
+    }
+    for mark in &mut changed.watermarks.marks {
+        if is_in(&topics.all, &mark.topic) {
+            mark.next = 0;
+        }
+        if is_in(&topics.joined, &mark.topic) {
+            mark.kafka = NEVER;
+            mark.untimed = false;
+        }
+    }
+    Ok(Some(changed))
+}
 
-    let mut rebuilding: BTreeSet<u16> = (0..).take(now.len()).filter(|view| !kept(*view)).collect();
-    let before = state.rebuilding.iter();
-    rebuilding.extend(before.filter_map(|view| numbering.of(*view)));
-    let rebuilding: Vec<u16> = rebuilding.into_iter().collect();
-    let topics = Topics::of(catalog, &rebuilding);
-    let fresh = nothing(catalog, &state.topics, max_ahead);
-    let partitions = state.partitions.iter();
-    let state = State {
-        views: now,
-        partitions: partitions
-            .map(|partition| renumbered(partition, &numbering, &topics))
-            .collect(),
-        watermarks: watermarks(
-            &state.watermarks,
-            fresh.watermarks,
-            catalog,
-            &numbering,
-            &topics,
-        ),
-        rebuilding,
-        finals: state
-            .finals
-            .iter()
-            .filter_map(|(view, epoch)| Some((numbering.of(*view)?, *epoch)))
-            .collect(),
-        ..state.clone()
-    };
-    Ok(Some(Change { numbering, state }))
+/// The numbers of the views that are being rebuilt.
+pub fn numbers(state: &State, names: &CatalogNames) -> Vec<u16> {
+    let views = state.rebuilding.iter();
+    let mut numbers: Vec<u16> = views.filter_map(|view| names.view_number(view)).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// That there is a view, or was one, of each name that is asked for.
 pub fn check_names<'a>(
     asked: &BTreeSet<String>,
-    known: impl Iterator<Item = &'a SavedDefinition>,
+    known: impl Iterator<Item = &'a String>,
 ) -> Result<(), PlanError> {
-    let known: BTreeSet<&str> = known.map(|view| view.name.as_str()).collect();
+    let known: BTreeSet<&str> = known.map(String::as_str).collect();
     match asked.iter().find(|name| !known.contains(name.as_str())) {
         Some(name) => Err(PlanError::NoSuchView {
             name: name.clone(),
@@ -175,66 +176,6 @@ impl Topics {
     }
 }
 
-fn renumbered(saved: &SavedPartition, numbering: &Numbering, topics: &Topics) -> SavedPartition {
-    let mut saved = saved.clone();
-    saved.time.views.retain_mut(|view| {
-        let number = numbering.of(view.view);
-        view.view = number.unwrap_or(view.view);
-        number.is_some()
-    });
-    saved.time.views.sort_by_key(|view| view.view);
-    if topics.joined.contains(&saved.topic) {
-        // What the view joins is stamped as it was when it was read first.
-        saved.time.kafka = NEVER;
-        saved.time.last = None;
-        saved.time.untimed = false;
-    }
-    saved
-}
-
-fn watermarks(
-    saved: &SavedWatermarks,
-    mut fresh: SavedWatermarks,
-    catalog: &Catalog,
-    numbering: &Numbering,
-    topics: &Topics,
-) -> SavedWatermarks {
-    for (was, view) in (0..).zip(&saved.views) {
-        let place = numbering.of(was).map(usize::from);
-        if let Some(known) = place.and_then(|place| fresh.views.get_mut(place)) {
-            *known = view.clone();
-        }
-    }
-    let mark = |mark: &Mark| {
-        let rules = catalog.routes.get(mark.topic).map(|route| route.rules());
-        let views = rules.into_iter().flatten().map(|rule| {
-            let mut known = mark.views.iter();
-            let known = known.find(|known| numbering.of(known.view) == Some(rule.view));
-            let (latest, watermark, passed) = match known {
-                Some(known) => (known.latest, known.watermark, known.passed.clone()),
-                None => (NEVER, NEVER, Vec::new()),
-            };
-            ViewMark {
-                view: rule.view,
-                latest,
-                watermark,
-                passed,
-            }
-        });
-        let read_again = topics.all.contains(&mark.topic);
-        let stamped_again = topics.joined.contains(&mark.topic);
-        Mark {
-            views: views.collect(),
-            next: if read_again { 0 } else { mark.next },
-            kafka: if stamped_again { NEVER } else { mark.kafka },
-            untimed: mark.untimed && !stamped_again,
-            ..mark.clone()
-        }
-    };
-    fresh.marks = saved.marks.iter().map(mark).collect();
-    fresh
-}
-
 /// What is read again, and for which views.
 #[derive(Clone, Debug, Default)]
 pub struct Again {
@@ -248,31 +189,36 @@ pub struct Again {
 
 impl Again {
     /// What a run that goes on from `state` reads again, of what Kafka has.
-    pub fn of(state: &State, catalog: &Catalog, found: &[Found]) -> Again {
-        let topics = Topics::of(catalog, &state.rebuilding);
+    pub fn of(state: &State, catalog: &Catalog, names: &CatalogNames, found: &[Found]) -> Again {
+        let views = numbers(state, names);
+        let topics = Topics::of(catalog, &views);
         let mut until = BTreeMap::new();
         for saved in &state.partitions {
-            let place = (saved.topic, saved.partition);
+            let Some(topic) = names.topic_number(&saved.topic) else {
+                continue;
+            };
+            let place = (topic, saved.partition);
             let mut found = found.iter();
             let found = found.find(|found| (found.topic, found.partition) == place);
             // Where what comes next has expired, that is said when it is read.
-            if topics.all.contains(&saved.topic)
+            if topics.all.contains(&topic)
                 && let Some(low) = found.map(|found| found.low)
                 && low <= saved.next
             {
                 if low > 0 {
-                    let topic = state.topics.get(saved.topic).map_or("?", |name| name);
+                    let SavedPartition {
+                        topic, partition, ..
+                    } = saved;
                     tracing::warn!(
-                        "topic {topic} partition {}: Kafka has nothing of it before offset {low} \
-                         any more, so that what is rebuilt knows nothing of that",
-                        saved.partition
+                        "topic {topic} partition {partition}: Kafka has nothing of it before offset {low} \
+                         any more, so that what is rebuilt knows nothing of that"
                     );
                 }
                 until.insert(place, saved.next);
             }
         }
         Again {
-            views: state.rebuilding.clone(),
+            views,
             joined: !topics.joined.is_empty(),
             until,
         }
@@ -393,4 +339,186 @@ pub fn clear(
         })?;
     }
     Ok(rows.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::SectionName;
+    use crate::start::{nothing, sections};
+    use crate::time::SavedTime;
+    use crate::views::{Override, catalog_of};
+
+    const TOPICS: [&str; 6] = [
+        "customers",
+        "products",
+        "transactions",
+        "product_views",
+        "user_interactions",
+        "system_logs",
+    ];
+
+    /// The views of these names, with windows of so many hours.
+    fn catalog(views: &[&str], hours: u64) -> Catalog {
+        let window =
+            crate::views::window::Window::of(std::time::Duration::from_secs(3_600 * hours));
+        let changed = Override {
+            window,
+            ..Override::default()
+        };
+        let overrides = views
+            .iter()
+            .map(|view| ((*view).to_owned(), changed.clone()));
+        catalog_of(&overrides.collect(), &|name| views.contains(&name)).unwrap()
+    }
+
+    fn names(catalog: &Catalog) -> CatalogNames {
+        CatalogNames::of(catalog, &TOPICS.map(str::to_owned))
+    }
+
+    /// A state of these views, of which partitions of these topics have been read.
+    fn state(views: &[&str], topics: &[&str]) -> State {
+        let mut state = nothing(&catalog(views, 1), 0);
+        let partition = |topic: &&str| SavedPartition {
+            topic: (*topic).to_owned(),
+            partition: 0,
+            next: 7,
+            time: SavedTime {
+                kafka: 5,
+                last: None,
+                untimed: false,
+                limits: None,
+                views: Vec::new(),
+            },
+        };
+        state.partitions = topics.iter().map(partition).collect();
+        state
+    }
+
+    fn changed(
+        state: &State,
+        catalog: &Catalog,
+        asked: &[&str],
+        with_rows: &[&str],
+    ) -> Result<Option<State>, PlanError> {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let asked = Asked {
+            views: &set(asked),
+            whatever_they_are: &set(asked),
+            with_rows: &set(with_rows),
+        };
+        let changed = change(state, catalog, &names(catalog), 0, asked, "a test")?;
+        Ok(changed.map(|mut changed| {
+            sections(&mut changed, catalog);
+            changed
+        }))
+    }
+
+    /// The sections of a view.
+    fn sections_of(state: &State, view: &str) -> Vec<(u32, String)> {
+        let sections = state.sections.iter().filter(|(_, of)| of.view == view);
+        let part =
+            |(id, of): (&crate::checkpoint::SectionId, &SectionName)| (id.0, of.part.clone());
+        sections.map(part).collect()
+    }
+
+    #[test]
+    fn views_and_topics_come_and_go_without_touching_others() {
+        let before = state(
+            &["log_analysis", "sales_analysis"],
+            &["transactions", "system_logs"],
+        );
+        // Their order is no part of what they are.
+        let mut reordered = before.clone();
+        reordered.partitions.reverse();
+        let same = catalog(&["sales_analysis", "log_analysis"], 1);
+        assert_eq!(changed(&reordered, &same, &[], &[]).unwrap(), None);
+
+        let more = catalog(
+            &["log_analysis", "sales_analysis", "interaction_analysis"],
+            1,
+        );
+        let after = changed(&before, &more, &[], &[]).unwrap().unwrap();
+        assert_eq!(
+            after.rebuilding,
+            BTreeSet::from(["interaction_analysis".to_owned()])
+        );
+        assert_eq!(after.partitions, before.partitions);
+        for view in ["log_analysis", "sales_analysis"] {
+            assert_eq!(
+                sections_of(&after, view),
+                sections_of(&before, view),
+                "{view}"
+            );
+        }
+        // A topic that has come since is not known yet, and is read from its beginning.
+        assert_eq!(names(&more).topic_number("user_interactions"), Some(4));
+
+        let fewer = catalog(&["sales_analysis"], 1);
+        let last = changed(&after, &fewer, &[], &[]).unwrap().unwrap();
+        assert_eq!(sections_of(&last, "log_analysis"), []);
+        assert_eq!(
+            sections_of(&last, "sales_analysis"),
+            sections_of(&before, "sales_analysis")
+        );
+        assert!(last.rebuilding.is_empty());
+        // Back again, it gets sections that nobody has had.
+        let again = changed(&last, &more, &[], &[]).unwrap().unwrap();
+        let known: BTreeSet<u32> = after.sections.keys().map(|id| id.0).collect();
+        let fresh = sections_of(&again, "log_analysis");
+        assert!(!fresh.is_empty() && fresh.iter().all(|(id, _)| !known.contains(id)));
+    }
+
+    #[test]
+    fn a_view_that_has_changed_or_has_rows_already_must_be_asked_for() {
+        let before = state(&["sales_analysis"], &["transactions"]);
+        let other = catalog(&["sales_analysis"], 2);
+        let refused = changed(&before, &other, &[], &[]).unwrap_err().to_string();
+        assert!(
+            refused.contains("windows of 2h") && refused.contains("windows of 1h"),
+            "{refused}"
+        );
+        let after = changed(&before, &other, &["sales_analysis"], &[])
+            .unwrap()
+            .unwrap();
+        assert_eq!(after.rebuilding.len(), 1);
+        assert_ne!(
+            sections_of(&after, "sales_analysis"),
+            sections_of(&before, "sales_analysis")
+        );
+
+        let more = catalog(&["sales_analysis", "log_analysis"], 1);
+        let refused = changed(&before, &more, &[], &["log_analysis"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("log_analysis") && refused.contains("(not there)"),
+            "{refused}"
+        );
+        assert!(
+            changed(&before, &more, &["log_analysis"], &["log_analysis"])
+                .unwrap()
+                .is_some()
+        );
+        let unknown = changed(&before, &more, &["logs"], &[])
+            .unwrap_err()
+            .to_string();
+        assert!(unknown.contains("logs: there is no such view"), "{unknown}");
+    }
+
+    #[test]
+    fn what_is_joined_is_stamped_again() {
+        let before = state(
+            &["sales_analysis"],
+            &["transactions", "products", "product_views"],
+        );
+        let more = catalog(&["sales_analysis", "revenue_analysis"], 1);
+        let after = changed(&before, &more, &[], &[]).unwrap().unwrap();
+        let clocks: Vec<_> = after
+            .partitions
+            .iter()
+            .map(|saved| saved.time.kafka)
+            .collect();
+        assert_eq!(clocks, [NEVER, NEVER, 5]);
+    }
 }

@@ -15,7 +15,7 @@ use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
 use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
-use crate::checkpoint::{SavedPartition, State};
+use crate::checkpoint::{Part, SavedPartition, Sections, State};
 use crate::rebuild::Again;
 use crate::sink::{Before, CatchUp, Left, Place, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
@@ -23,7 +23,7 @@ use crate::views::Catalog;
 use crate::views::key::Key;
 use crate::views::stored::Stored;
 use differential_dataflow::Hashable;
-use sinks::{LastRead, LetterCount, Limit, LogIdentity, RowId, ViewProgress};
+use sinks::{LastRead, LetterCount, Limit, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -34,6 +34,8 @@ pub struct Start {
     pub first: Epoch,
     /// The files of the checkpoint.
     pub loading: Option<Loading>,
+    /// The sections of its files and of those that follow.
+    pub sections: Arc<Sections>,
     /// Where partitions stand.
     pub partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
@@ -71,6 +73,7 @@ impl Start {
         Start {
             first: 1,
             loading: None,
+            sections: Arc::default(),
             partitions: Arc::default(),
             again: Arc::default(),
             last_read: Arc::default(),
@@ -186,15 +189,17 @@ pub struct Checkpointing {
 }
 
 /// The state of a catalog's views before anything has been read.
-pub fn nothing(catalog: &Catalog, topics: &[String], max_ahead: i64) -> State {
-    State {
-        topics: topics.to_vec(),
-        views: catalog.saved(max_ahead),
-        partitions: Vec::new(),
-        watermarks: Watermarks::new(catalog).save(),
-        finals_written: 0,
-        rebuilding: Vec::new(),
-        finals: BTreeMap::new(),
-        log: LogIdentity::default(),
+pub fn nothing(catalog: &Catalog, max_ahead: i64) -> State {
+    let mut state = State::default();
+    for view in catalog.saved(max_ahead) {
+        state.add_view(&view);
     }
+    let _ = sections(&mut state, catalog);
+    state
+}
+
+/// The sections that `state` has for the views of a catalog: new ones where it has none.
+pub fn sections(state: &mut State, catalog: &Catalog) -> Sections {
+    let views = catalog.definitions.iter().map(|view| view.name);
+    Sections::of(state, views, &Part::FORMS)
 }

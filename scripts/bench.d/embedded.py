@@ -15,6 +15,7 @@ history takes longer than five seconds.
 """
 
 import argparse
+import os
 import pathlib
 import re
 import signal
@@ -40,11 +41,14 @@ class Run:
 
     def __init__(self, program, directory, *arguments):
         self.port = free_port()
+        # Whatever is configured of a Kafka or a database would be used.
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.startswith("TIDEMARK_")}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [program, "--http", f"127.0.0.1:{self.port}", "--log", "warn",
              "--sqlite", str(pathlib.Path(directory) / f"{self.port}.sqlite"), *arguments],
-            stdout=subprocess.DEVNULL)
+            stdout=subprocess.DEVNULL, env=environment)
 
     def __enter__(self):
         return self

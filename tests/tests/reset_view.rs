@@ -11,6 +11,8 @@ use end_to_end::sqlite::Sqlite;
 use end_to_end::{Pipeline, Rules, Scene, Watcher};
 use mongodb::bson::{Document, doc};
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
 const HOUR: i64 = 3_600_000;
 const CHANGED: &str = "sales_analysis";
@@ -167,6 +169,52 @@ fn a_view_with_other_columns_or_code_is_rebuilt_in_sqlite() {
         folder.kept_by(&pipeline).own_view(form)
     };
     forms(&|| Box::new(Sqlite::open(&path).expect("the file")), &of);
+}
+
+/// All rows of the built-in views, to the last bit.
+fn all_rows(scene: &Scene) -> BTreeMap<&'static str, Vec<Document>> {
+    let mut rows = others(scene);
+    let mut changed = scene.documents(CHANGED);
+    changed.sort_by_key(ToString::to_string);
+    rows.insert(CHANGED, changed);
+    rows
+}
+
+#[test]
+fn a_view_that_comes_or_goes_touches_nothing_of_the_others() {
+    let (scene, folder) = saved("added");
+    let plain = folder.kept_by(&scene.pipeline());
+    let with_own = plain.clone().own_view("first");
+    let content = |file: &PathBuf| fs::read(file).expect("a file");
+    let files: BTreeMap<PathBuf, Vec<u8>> = folder
+        .files()
+        .into_iter()
+        .map(|file| (file.clone(), content(&file)))
+        .collect();
+    let before = all_rows(&scene);
+
+    // It need not be named, and what is known of the others is neither read nor written again.
+    with_own.clone().until_caught_up().run();
+    own_sales(&scene.mongo, "product_id", 1);
+    assert_eq!(all_rows(&scene), before);
+    let manifest = fs::read_to_string(folder.manifests().pop().expect("a manifest"));
+    let manifest = manifest.expect("the manifest");
+    for (file, bytes) in &files {
+        assert!(content(file) == *bytes, "{}", file.display());
+        let name = file.file_name().expect("a name").to_string_lossy();
+        assert!(manifest.contains(&*name), "{name} is not in {manifest}");
+    }
+
+    // It goes: its rows stay. Back again, it has rows already.
+    let rows = scene.documents("own_sales").len();
+    scene.produce(&passing(62, 50, (10, 12)));
+    scene.run_and_check(&plain.workers(2));
+    assert_eq!(scene.documents("own_sales").len(), rows);
+    let way_out = "--reset-view own_sales";
+    refused(&with_own, &["own_sales", "(not there)", way_out]);
+    let resetting = with_own.flag("--reset-view", "own_sales");
+    resetting.until_caught_up().run();
+    own_sales(&scene.mongo, "product_id", 1);
 }
 
 #[test]

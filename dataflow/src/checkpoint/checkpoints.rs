@@ -5,6 +5,7 @@ use super::Patience;
 use super::file::FileEntry;
 use super::manifest::Manifest;
 use super::persist::{Report, SaveError};
+use super::records::SectionId;
 use super::state::{SavedPartition, State};
 use super::store::Store;
 use super::tap::Saving;
@@ -13,6 +14,7 @@ use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
+use crate::names::CatalogNames;
 use crate::observe::Board;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
@@ -40,6 +42,8 @@ pub(crate) struct Committing {
     pub board: Arc<Board>,
     /// Which log is read.
     pub identity: Arc<dyn IdentityCheck>,
+    /// How topics and views are named.
+    pub names: Arc<CatalogNames>,
 }
 
 /// Files that no manifest names any more are deleted when so many manifests have
@@ -52,6 +56,7 @@ pub(super) struct Checkpoints {
     targets: CatchUp,
     board: Arc<Board>,
     identity: Arc<dyn IdentityCheck>,
+    names: Arc<CatalogNames>,
     /// Files of checkpoints that are not committed yet.
     coming: Vec<FileEntry>,
     partitions: BTreeMap<Epoch, Vec<SavedPartition>>,
@@ -88,6 +93,7 @@ struct Committed {
 
 struct Merge {
     files: Vec<FileEntry>,
+    kept: BTreeSet<SectionId>,
     finals_written: Epoch,
 }
 
@@ -111,6 +117,7 @@ impl Checkpoints {
             patience,
             board,
             identity,
+            names,
         } = committing;
         let (storing, waiting) = (Arc::clone(&store), patience.clone());
         let commits = Background::start("commit", wake.clone(), move |commit: Commit| {
@@ -139,30 +146,37 @@ impl Checkpoints {
             let name = format!("{generation:08}-merged-{count:08}");
             let Merge {
                 files: before,
+                kept,
                 finals_written,
             } = work;
             let after = patience.until_done("a merged file of the checkpoint", || {
-                merge(&store, &before, &name, 0, finals_written)
+                merge(&store, &before, &name, 0, &kept, finals_written)
             })?;
             Ok(Merged { before, after })
         })?;
-        let standing = last.state.partitions.iter();
-        let standing = standing.map(|saved| ((saved.topic, saved.partition), saved.clone()));
+        let standing = last.state.partitions.iter().cloned();
+        let standing = standing.filter_map(|saved| names.number_partition(saved));
+        let standing = standing.map(|saved| ((saved.topic, saved.partition), saved));
+        let finals = last.state.finals.iter();
+        let finals = finals.filter_map(|(view, epoch)| Some((names.view_number(view)?, *epoch)));
+        let restored = saving.restored;
+        let (standing, finals) = (standing.collect(), finals.collect());
         Ok(Checkpoints {
             saving,
             targets,
             board,
             identity,
+            names,
             coming: Vec::new(),
             partitions: BTreeMap::new(),
             marks: BTreeMap::new(),
-            standing: standing.collect(),
+            standing,
+            finals,
             known,
-            heard: saving.restored,
+            heard: restored,
             files: last.files.clone(),
-            finals: last.state.finals.clone(),
             held: BTreeMap::new(),
-            through: saving.restored,
+            through: restored,
             last,
             commits,
             merges,
@@ -263,11 +277,11 @@ impl Checkpoints {
             epoch: due,
             made_at: jiff::Timestamp::now().as_millisecond(),
             state: State {
-                partitions: self.standing.values().cloned().collect(),
-                watermarks: self.known.save(),
+                partitions: self.names.name_partitions(self.standing.values().cloned()),
+                watermarks: self.names.name_watermarks(self.known.save()),
                 finals_written: self.through,
                 // Whatever was, is rebuilt: nothing is committed before.
-                rebuilding: Vec::new(),
+                rebuilding: BTreeSet::new(),
                 finals: self.finals_through(due),
                 log: self.identity.identity(),
                 ..self.last.state.clone()
@@ -277,10 +291,11 @@ impl Checkpoints {
     }
 
     /// The views of which rows have become final by the end of an epoch.
-    fn finals_through(&self, due: Epoch) -> BTreeMap<u16, Epoch> {
+    fn finals_through(&self, due: Epoch) -> BTreeMap<String, Epoch> {
         let finals = self.finals.iter();
         let finals = finals.filter(|(_, epoch)| **epoch <= due);
-        finals.map(|(view, epoch)| (*view, *epoch)).collect()
+        let named = finals.filter_map(|(view, epoch)| Some((self.names.view(*view)?, *epoch)));
+        named.collect()
     }
 
     fn is_committed(&mut self, committed: Committed) {
@@ -321,6 +336,7 @@ impl Checkpoints {
             if chosen.iter().all(|file| self.files.contains(file)) {
                 self.merges.give(Merge {
                     files: chosen,
+                    kept: self.last.state.kept(),
                     finals_written: self.last.state.finals_written,
                 })?;
             }
@@ -360,7 +376,7 @@ mod tests {
         let wake = timely::execute_directly(|worker| worker.sync_activator_for(vec![0]));
         let every = NonZeroU64::new(1).unwrap();
         let mut last = manifest(1, &["kept"]);
-        last.state = nothing(&catalog, &[], 0);
+        last.state = nothing(&catalog, 0);
         let committing = Committing {
             store: Arc::new(Store::open("memory:///").unwrap()),
             known: Watermarks::new(&catalog),
@@ -368,6 +384,7 @@ mod tests {
             saving: Saving {
                 cadence: Cadence::every(every),
                 restored: 0,
+                sections: Arc::default(),
             },
             patience: Patience {
                 abandoned: Arc::new(AtomicBool::new(false)),
@@ -375,6 +392,7 @@ mod tests {
             },
             board: Arc::new(Board::new(1, &[], &[])),
             identity: Arc::new(Unchanging),
+            names: Arc::new(CatalogNames::of(&catalog, &[])),
             last,
         };
         Checkpoints::start(committing, wake).unwrap()
@@ -402,12 +420,20 @@ mod tests {
         };
         // Another worker is ahead by one checkpoint.
         checkpoints.hear_files([of(1, &[(3, 1)]), of(2, &[(3, 1), (4, 2)])].into_iter());
-        let with_finals = |manifest: &Manifest| Vec::from_iter(manifest.state.views_with_finals());
+        let with_finals = |manifest: &Manifest| {
+            let views = manifest.state.views_with_finals();
+            Vec::from_iter(views.map(str::to_owned))
+        };
+        let (one, other) = ("revenue_analysis", "product_views_analysis");
+        let named = |finals: &[(&str, Epoch)]| {
+            let finals = finals.iter();
+            BTreeMap::from_iter(finals.map(|(view, epoch)| ((*view).to_owned(), *epoch)))
+        };
         let first = checkpoints.manifest(1);
-        assert_eq!(first.state.finals, BTreeMap::from([(3, 1)]));
+        assert_eq!(first.state.finals, named(&[(one, 1)]));
         assert_eq!(
             with_finals(&first),
-            [0_u16; 0],
+            [""; 0],
             "they are written when this is committed"
         );
         let took = Duration::ZERO;
@@ -416,8 +442,8 @@ mod tests {
             took,
         });
         let second = checkpoints.manifest(2);
-        assert_eq!(second.state.finals, BTreeMap::from([(3, 1), (4, 2)]));
-        assert_eq!(with_finals(&second), [3]);
+        assert_eq!(second.state.finals, named(&[(one, 1), (other, 2)]));
+        assert_eq!(with_finals(&second), [one]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn choose(files: &[FileEntry], held: u64) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::file::Section;
+    use crate::checkpoint::records::SectionId;
     use crate::checkpoint::testing::file;
     use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ mod tests {
 
     fn sized(bytes: u64) -> FileEntry {
         FileEntry {
-            records: BTreeMap::from([(Section::Rows, bytes / RECORD)]),
+            records: BTreeMap::from([(SectionId(0), bytes / RECORD)]),
             ..file("f", bytes)
         }
     }

@@ -52,10 +52,10 @@ pub enum CheckpointError {
         /// The object.
         object: String,
     },
-    /// A newer program has written it.
+    /// Another version of the program has written it.
     #[error(
-        "{object} has format {found}, and this program reads format {reads}: run the version of \
-         tidemark that wrote it, or a newer one"
+        "{object} has format {found}, and this program reads format {reads}: {}",
+        way_out(*found, *reads)
     )]
     Version {
         /// The object.
@@ -94,6 +94,17 @@ pub enum CheckpointError {
     /// The system does not give what is needed.
     #[error("a thread for checkpoints: {0}")]
     System(io::Error),
+}
+
+/// What to do about a format that is not read.
+fn way_out(found: u32, reads: u32) -> &'static str {
+    match found < reads {
+        true => {
+            "it was written by an earlier version, which can go on with it. To read everything again with \
+             this one, give it an empty --checkpoint and an empty --database"
+        }
+        false => "run the version of tidemark that wrote it, or a newer one",
+    }
 }
 
 impl CheckpointError {

@@ -6,22 +6,16 @@
 //!   append(members, run)  ─▶ ▒▒▒      …                 ─┘
 //! ```
 //!
-//! A *run* is sorted. Short runs share blocks, and lose their boundaries: such a block
-//! has run 0, and has to be sorted by whoever wants order. A run that is longer than a
-//! block is cut between records; its blocks have its number, and in their order they
-//! are sorted.
+//! What workers append has the order of their arrangements, which is not that of its bytes: a
+//! block of it has run 0, and is sorted by whoever wants order. What comes of a merge is one
+//! *run* for each section, sorted by the bytes of keys: its blocks have its number, and in their
+//! order they are sorted.
 
-use super::codec::Codec;
 use super::error::CheckpointError;
 use super::index;
-use super::records::Final;
-use super::records::decode;
+use super::records::{Section, SectionId, records};
 use super::upload::Upload;
 use crate::Epoch;
-use crate::views::join::{ByCustomer, ByProduct, Pieces, Sale};
-use crate::views::key::Key;
-use crate::views::sums::Sums;
-use events::Id;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::mem;
@@ -30,81 +24,11 @@ use std::mem;
 /// reading one is worth a request to an object store.
 pub(super) const BLOCK: usize = 1 << 20;
 
-/// What the records of a block are of. The numbers are those in the file.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Section {
-    /// Rows: `(Key, Sums)`.
-    Rows = 1,
-    /// Members of rows: `(Key, Id, isize)`.
-    Members = 2,
-    /// Latest times of rows: `(Key, i64, isize)`.
-    Latest = 3,
-    /// Sales by transaction: `(Id, Sale, isize)`.
-    Sales = 4,
-    /// What is known by customer: `(Id, ByCustomer, Pieces)`.
-    ByCustomer = 5,
-    /// What is known by product: `(Id, ByProduct, Pieces)`.
-    ByProduct = 6,
-    /// Final rows: [`Final`].
-    Finals = 7,
-}
-
-impl Section {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Section; 7] = [
-        Section::Rows,
-        Section::Members,
-        Section::Latest,
-        Section::Sales,
-        Section::ByCustomer,
-        Section::ByProduct,
-        Section::Finals,
-    ];
-
-    /// The section with this number.
-    pub(super) fn of(number: u8) -> Option<Section> {
-        let mut all = Section::ALL.into_iter();
-        all.find(|section| *section as u8 == number)
-    }
-
-    /// Its name, as manifests and people write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Section::Rows => "rows",
-            Section::Members => "members",
-            Section::Latest => "latest",
-            Section::Sales => "sales",
-            Section::ByCustomer => "by_customer",
-            Section::ByProduct => "by_product",
-            Section::Finals => "finals",
-        }
-    }
-
-    /// The lengths of the pieces into which a payload is cut between records, each of
-    /// at least `BLOCK` bytes but the last, with the number of its records.
-    fn cut(self, payload: &[u8]) -> Result<Vec<(usize, u64)>, CheckpointError> {
-        match self {
-            Section::Rows => cut::<(Key, Sums)>(payload),
-            Section::Members => cut::<(Key, Id, isize)>(payload),
-            Section::Latest => cut::<(Key, i64, isize)>(payload),
-            Section::Sales => cut::<(Id, Sale, isize)>(payload),
-            Section::ByCustomer => cut::<(Id, ByCustomer, Pieces)>(payload),
-            Section::ByProduct => cut::<(Id, ByProduct, Pieces)>(payload),
-            Section::Finals => cut::<Final>(payload),
-        }
-    }
-
-    /// How many records a payload of this section holds.
-    pub(super) fn count(self, payload: &[u8]) -> Result<u64, CheckpointError> {
-        let pieces = self.cut(payload)?;
-        Ok(pieces.iter().map(|(_, records)| records).sum())
-    }
-}
-
-fn cut<T: Codec>(payload: &[u8]) -> Result<Vec<(usize, u64)>, CheckpointError> {
+/// The lengths of the pieces into which a payload is cut between records, each of
+/// at least `BLOCK` bytes but the last, with the number of its records.
+fn cut(section: Section, payload: &[u8]) -> Result<Vec<(usize, u64)>, CheckpointError> {
     let mut pieces = Vec::new();
-    let mut records = decode::<T>(payload);
+    let mut records = records(payload, section);
     let (mut start, mut count) = (0, 0);
     while let Some(record) = records.next() {
         record?;
@@ -132,7 +56,7 @@ pub struct FileEntry {
     /// Its length in bytes.
     pub bytes: u64,
     /// Its records, by section.
-    pub records: BTreeMap<Section, u64>,
+    pub records: BTreeMap<SectionId, u64>,
     /// The number of its blocks.
     pub blocks: u32,
     /// The checksum of its index, which holds those of its blocks.
@@ -155,7 +79,7 @@ impl FileEntry {
 pub struct BlockEntry {
     /// What its records are of.
     pub section: Section,
-    /// The run that it is a piece of, from 1, or 0 where it holds several.
+    /// The sorted run that it is a piece of, from 1, or 0 where it has no order.
     pub run: u32,
     /// Its records.
     pub records: u32,
@@ -228,8 +152,7 @@ impl FileWriter {
         self.upload.bytes()
     }
 
-    /// Appends a run: `records` records of a section, sorted, and encoded one after the
-    /// other.
+    /// Appends `records` records of a section, encoded one after the other, in any order.
     ///
     /// # Errors
     /// When the storage does not take it; then nothing of this file is kept.
@@ -240,12 +163,10 @@ impl FileWriter {
         run: &[u8],
     ) -> Result<(), CheckpointError> {
         if run.len() > BLOCK {
-            let pieces = section.cut(run)?;
-            let number = self.begin_run();
             let mut left = run;
-            for (length, records) in pieces {
+            for (length, records) in cut(section, run)? {
                 let (piece, rest) = left.split_at(length);
-                self.write_block(section, number, records, piece)?;
+                self.write_block(section, 0, records, piece)?;
                 left = rest;
             }
             return Ok(());
@@ -265,7 +186,7 @@ impl FileWriter {
         self.runs
     }
 
-    /// Writes a block: a piece of a run, or (run 0) several runs.
+    /// Writes a block: a piece of a sorted run, or (run 0) records in any order.
     pub(super) fn write_block(
         &mut self,
         section: Section,
@@ -331,7 +252,7 @@ impl FileWriter {
         }
         let mut records = BTreeMap::new();
         for block in &self.blocks {
-            *records.entry(block.section).or_insert(0) += u64::from(block.records);
+            *records.entry(block.section.id).or_insert(0) += u64::from(block.records);
         }
         let (index, checksum) = index::write(&self.blocks);
         self.upload.write(&index)?;

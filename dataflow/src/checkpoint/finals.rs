@@ -5,13 +5,15 @@
 //! window has closed. Until then it waits, and the checkpoint holds it: whoever
 //! goes on from there writes it, the same to the last bit.
 
-use super::file::Section;
-use super::records::Final;
+use super::parts::{Final, Part};
+use super::state::Sections;
 use super::tap::Run;
 use crate::Epoch;
 use crate::output::Sender;
 use crate::views::rows::Became;
 use sinks::fail_point;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -27,10 +29,10 @@ pub(crate) struct Told<'scope> {
     pub(crate) runs: StreamVec<'scope, Epoch, Run>,
 }
 
-/// Tells final rows from others. `saving`: whether there are checkpoints.
+/// Tells final rows from others. `saved`: the sections of views, if there are checkpoints.
 pub(crate) fn tell_apart<'scope>(
     rows: StreamVec<'scope, Epoch, Became>,
-    saving: bool,
+    saved: Option<Arc<Sections>>,
 ) -> Told<'scope> {
     let mut builder = OperatorBuilder::new("Finals".to_owned(), rows.scope());
     let mut rows = builder.new_input(rows, Pipeline);
@@ -51,7 +53,7 @@ pub(crate) fn tell_apart<'scope>(
                 let (mut open, mut finals) = (open.activate(), finals.activate());
                 let mut open = open.session(&to_open);
                 let mut finals = finals.session(&to_finals);
-                let mut saved: Option<Run> = None;
+                let mut to_save: BTreeMap<u16, Run> = BTreeMap::new();
                 for row in rows.drain(..) {
                     if !row.is_final {
                         open.give(row);
@@ -63,16 +65,21 @@ pub(crate) fn tell_apart<'scope>(
                         sums: row.sums,
                         closed_at,
                     };
-                    if saving {
+                    if let Some(sections) = &saved {
+                        let view = row.key.slot.view();
                         // All of a message are of one epoch.
-                        let new = || Run::new(Section::Finals, row.epoch);
-                        saved.get_or_insert_with(new).push(&row);
+                        let run = to_save.entry(view).or_insert_with(|| {
+                            let section = sections.section(view, Part::Finals.number());
+                            Run::new(section, row.epoch)
+                        });
+                        run.push(&row, &(), &());
                     }
                     finals.give(row);
                     fail_point("close.told");
                 }
-                if let Some(saved) = saved {
-                    runs.activate().session(&to_runs).give(saved);
+                if !to_save.is_empty() {
+                    let all = to_save.into_values();
+                    runs.activate().session(&to_runs).give_iterator(all);
                 }
             });
         }

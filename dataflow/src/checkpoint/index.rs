@@ -3,8 +3,8 @@
 //! ```text
 //!   header   "TIDEMARK" · format, four bytes
 //!   blocks   one after the other
-//!   index    an entry of 21 bytes for each block:
-//!              section 1 · run 4 · records 4 · raw length 4 · stored length 4 · checksum 4
+//!   index    an entry of 25 bytes for each block:
+//!              section 4 · its sums 1 · run 4 · records 4 · raw length 4 · stored length 4 · checksum 4
 //!   trailer  blocks 4 · checksum of header, index and number of blocks 4 · "TIDE.END"
 //! ```
 //!
@@ -12,14 +12,15 @@
 //! the index's is in the manifest: so a whole manifest vouches for every byte.
 
 use super::error::CheckpointError;
-use super::file::{BlockEntry, FileEntry, Section};
+use super::file::{BlockEntry, FileEntry};
+use super::records::{Section, SectionId};
 
 /// The format that this program writes, and the only one it reads.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// Bytes of the header.
 pub(super) const HEADER: u64 = 12;
 /// Bytes of an entry of the index.
-const ENTRY: u64 = 21;
+const ENTRY: u64 = 25;
 /// Bytes of the trailer.
 const TRAILER: u64 = 16;
 const MAGIC: &[u8; 8] = b"TIDEMARK";
@@ -39,7 +40,8 @@ pub(super) fn header() -> [u8; 12] {
 pub(super) fn write(blocks: &[BlockEntry]) -> (Vec<u8>, u32) {
     let mut index = Vec::new();
     for block in blocks {
-        index.push(block.section as u8);
+        index.extend_from_slice(&block.section.id.0.to_le_bytes());
+        index.push(block.section.sums);
         for number in [
             block.run,
             block.records,
@@ -122,14 +124,16 @@ fn entries(index: &[u8], file: &FileEntry) -> Option<Vec<BlockEntry>> {
     let mut offset = HEADER;
     let mut blocks = Vec::new();
     for entry in entries.chunks(usize::try_from(ENTRY).ok()?) {
-        let (&section, mut numbers) = entry.split_first()?;
+        let (id, rest) = entry.split_first_chunk::<4>()?;
+        let (&sums, mut numbers) = rest.split_first()?;
+        let id = SectionId(u32::from_le_bytes(*id));
         let mut number = || {
             let (number, rest) = numbers.split_first_chunk::<4>()?;
             numbers = rest;
             Some(u32::from_le_bytes(*number))
         };
         let block = BlockEntry {
-            section: Section::of(section)?,
+            section: Section { id, sums },
             run: number()?,
             records: number()?,
             raw: number()?,

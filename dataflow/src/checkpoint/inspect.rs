@@ -1,8 +1,9 @@
 //! `tidemark checkpoint inspect`: what the newest checkpoint at a place is.
 
 use super::error::CheckpointError;
-use super::file::{FileEntry, Section};
+use super::file::FileEntry;
 use super::manifest::Manifest;
+use super::state::State;
 use super::store::Store;
 use crate::observe::format::{aligned, count, value};
 use crate::print;
@@ -43,15 +44,18 @@ struct Summary<'a> {
     checkpoint: &'a Manifest,
     /// The length of all files.
     bytes: u64,
-    /// The records of all files, by section.
-    records: BTreeMap<Section, u64>,
+    /// The records of all files, by the part of views' state that they are of; `dropped`, those of
+    /// no view any more.
+    records: BTreeMap<String, u64>,
 }
 
 impl Summary<'_> {
     fn of<'a>(store: &Store, manifest: &'a Manifest) -> Summary<'a> {
         let mut records = BTreeMap::new();
-        for (section, count) in manifest.files.iter().flat_map(|file| &file.records) {
-            *records.entry(*section).or_insert(0) += count;
+        for file in &manifest.files {
+            for (part, count) in by_part(&manifest.state, file) {
+                *records.entry(part.to_owned()).or_insert(0) += count;
+            }
         }
         Summary {
             url: store.describe(),
@@ -86,14 +90,14 @@ impl Summary<'_> {
     fn views(&self, lines: &mut Vec<String>) {
         lines.push(String::new());
         let state = &self.checkpoint.state;
-        for (number, view) in state.views.iter().enumerate() {
+        for (view, definition) in &state.views {
             let watermark = state
-                .watermark(number)
+                .watermark(view)
                 .map_or("no watermark yet".to_owned(), |millis| {
                     format!("watermark {}", time(millis))
                 });
-            lines.push(format!("{}: {watermark}", plain(&view.name)));
-            lines.push(format!("  {}", plain(&view.definition)));
+            lines.push(format!("{}: {watermark}", plain(view)));
+            lines.push(format!("  {}", plain(definition)));
         }
     }
 
@@ -115,14 +119,15 @@ impl Summary<'_> {
     }
 
     fn files(&self, lines: &mut Vec<String>) {
-        let sections: Vec<Section> = self.records.keys().copied().collect();
+        let parts: Vec<&str> = self.records.keys().map(String::as_str).collect();
         let mut heading: Vec<_> = ["file", "worker", "epochs", "bytes"]
             .map(str::to_owned)
             .into();
-        heading.extend(sections.iter().map(|section| section.name().to_owned()));
+        heading.extend(parts.iter().map(|part| (*part).to_owned()));
         let mut cells = vec![heading];
         let files = &self.checkpoint.files;
-        cells.extend(files.iter().take(MOST).map(|file| row(file, &sections)));
+        let state = &self.checkpoint.state;
+        cells.extend(files.iter().take(MOST).map(|file| row(state, file, &parts)));
         let mut total = vec!["total".to_owned(), String::new(), String::new()];
         total.push(count(self.bytes));
         total.extend(self.records.values().map(|records| count(*records)));
@@ -137,16 +142,28 @@ impl Summary<'_> {
     }
 }
 
-fn row(file: &FileEntry, sections: &[Section]) -> Vec<String> {
+fn row(state: &State, file: &FileEntry, parts: &[&str]) -> Vec<String> {
     let mut cells = vec![
         plain(&file.name),
         file.lane.to_string(),
         format!("{}-{}", file.from, file.through),
         count(file.bytes),
     ];
-    let records = sections.iter().map(|section| file.records.get(section));
+    let records = by_part(state, file);
+    let records = parts.iter().map(|part| records.get(part));
     cells.extend(records.map(|records| records.map_or("-".to_owned(), |records| count(*records))));
     cells
+}
+
+/// The records of a file, by the part of views' state that they are of.
+fn by_part<'a>(state: &'a State, file: &FileEntry) -> BTreeMap<&'a str, u64> {
+    let mut parts = BTreeMap::new();
+    for (section, records) in &file.records {
+        let part = state.sections.get(section);
+        let part = part.map_or("dropped", |section| &section.part);
+        *parts.entry(part).or_insert(0) += records;
+    }
+    parts
 }
 
 /// A time in milliseconds since the UNIX epoch.
@@ -163,6 +180,7 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::records::SectionId;
     use crate::checkpoint::testing::manifest;
 
     #[test]
@@ -174,7 +192,7 @@ mod tests {
             "checkpoint memory:///: there is none. It takes what was given to --checkpoint"
         );
         let mut manifest = manifest(18, &["1-0-990", "1-1-990"]);
-        manifest.files[1].records.insert(Section::Members, 1_234);
+        manifest.files[1].records.insert(SectionId(1), 1_234);
         store.commit(&manifest).unwrap();
         let newest = newest(&store).unwrap();
         assert_eq!(
@@ -191,10 +209,10 @@ sales_analysis: watermark 2023-11-14T22:13:20Z
 topic         next offsets of its partitions
 transactions                        0:17 1:4
 
-file     worker  epochs  bytes  rows  members
-1-0-990       0     1-2    100     3        -
-1-1-990       0     1-2    100     3    1,234
-total                      200     6    1,234
+file     worker  epochs  bytes  members  rows
+1-0-990       0     1-2    100        -     3
+1-1-990       0     1-2    100    1,234     3
+total                      200    1,234     6
 "
         );
         let json = Summary::of(&store, &newest).json().unwrap();

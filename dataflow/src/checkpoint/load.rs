@@ -14,18 +14,17 @@
 //! memory than the state itself.
 
 use super::CheckpointError;
-use super::codec::Codec;
-use super::file::{BlockEntry, FileEntry, Section};
+use super::file::{BlockEntry, FileEntry};
+use super::parts::{Final, Part, decode};
 use super::persist::SaveError;
-use super::records::{Final, decode};
+use super::records::{RawRecord, records};
+use super::state::Sections;
 use super::store::Store;
 use crate::Epoch;
 use crate::background::ThreadError;
 use crate::output::Output;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
 use crate::views::join::{CustomerChange, ProductChange, SaleChange};
-use crate::views::key::Key;
-use crate::views::sums::Sums;
 use sinks::fail_point;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -47,6 +46,8 @@ pub struct Loading {
     pub store: Arc<Store>,
     /// The files.
     pub files: Arc<[FileEntry]>,
+    /// What the sections of the files are of. Others are not loaded.
+    pub sections: Arc<Sections>,
     /// Final rows of windows that were closed by the end of this epoch are written.
     pub finals_written: Epoch,
     /// The first epoch for what is loaded.
@@ -76,21 +77,22 @@ pub(crate) struct Loaded<'scope> {
 }
 
 /// Sends the records of a block, as `update`s.
-fn send<T: Codec, D: Clone + 'static>(
+fn send<D: Clone + 'static>(
     output: &mut Output<D>,
     capabilities: &[Capability<Epoch>],
-    payload: &[u8],
-    update: impl Fn(T) -> Option<D>,
+    block: &Block,
+    update: impl Fn(RawRecord<'_>) -> Result<D, CheckpointError>,
 ) -> Result<(), CheckpointError> {
     let mut outcome = Ok(());
-    let records = decode::<T>(payload).map_while(|record| match record {
-        Ok(record) => Some(record),
+    let records = records(&block.payload, block.entry.section);
+    let updates = records.map_while(|record| match record.and_then(&update) {
+        Ok(update) => Some(update),
         Err(error) => {
             outcome = Err(error);
             None
         }
     });
-    output.send(capabilities, records.filter_map(update));
+    output.send(capabilities, updates);
     outcome
 }
 
@@ -123,48 +125,53 @@ pub(crate) fn load<'scope>(
             capability.downgrade(&first);
         }
         let finals_written = loading.finals_written;
+        let sections = Arc::clone(&loading.sections);
         let reading = read(loading, worker, peers, wake);
         let mut open = reading.map_err(&failed).ok();
-        let mut records = 0;
+        let mut loaded = 0;
 
         move |_| {
             // Where it failed, the capabilities stay: nothing may seem complete.
             let Some(blocks) = &open else {
                 return;
             };
-            let mut take = |Block { entry, payload }: Block| {
-                let at = first + records / RECORDS_OF_AN_EPOCH;
+            let mut take = |block: Block| {
+                let at = first + loaded / RECORDS_OF_AN_EPOCH;
                 debug_assert!(at < restored);
                 for capability in capabilities.iter_mut() {
                     capability.downgrade(&at);
                 }
-                records += u64::from(entry.records);
-                let to = &capabilities;
-                let payload = &payload;
-                match entry.section {
-                    Section::Rows => send(&mut sums, to, payload, |(key, sums): (Key, Sums)| {
-                        Some(((key, ()), at, sums))
-                    }),
-                    Section::Members => send(&mut members, to, payload, |(key, member, diff)| {
-                        Some(((key, member), at, diff))
-                    }),
-                    Section::Latest => send(&mut latest, to, payload, |(key, time, diff)| {
-                        Some(((key, time), at, diff))
-                    }),
-                    Section::Sales => send(&mut sales, to, payload, |(id, sale, diff)| {
-                        Some(((id, sale), at, diff))
-                    }),
-                    Section::ByCustomer => {
-                        send(&mut customers, to, payload, |(id, entry, diff)| {
-                            Some(((id, entry), at, diff))
+                loaded += u64::from(block.entry.records);
+                let (to, block) = (&capabilities, &block);
+                let Some((view, part)) = sections.find(block.entry.section.id) else {
+                    return Ok(());
+                };
+                macro_rules! updates {
+                    ($output:ident) => {
+                        send(&mut $output, to, block, |record| {
+                            let (data, diff) = decode(record, view)?;
+                            Ok((data, at, diff))
                         })
+                    };
+                }
+                match Part::ALL[part] {
+                    Part::Rows => updates!(sums),
+                    Part::Members => updates!(members),
+                    Part::Latest => updates!(latest),
+                    Part::Sales => updates!(sales),
+                    Part::ByCustomer => updates!(customers),
+                    Part::ByProduct => updates!(products),
+                    Part::Finals => {
+                        let mut rows = Vec::new();
+                        for record in records(&block.payload, block.entry.section) {
+                            let ((row, ()), ()) = decode::<Final, (), ()>(record?, view)?;
+                            if row.epoch > finals_written {
+                                rows.push(row);
+                            }
+                        }
+                        finals.send(to, rows.into_iter());
+                        Ok(())
                     }
-                    Section::ByProduct => send(&mut products, to, payload, |(id, entry, diff)| {
-                        Some(((id, entry), at, diff))
-                    }),
-                    Section::Finals => send(&mut finals, to, payload, |row: Final| {
-                        (row.epoch > finals_written).then_some(row)
-                    }),
                 }
             };
             loop {
@@ -255,7 +262,8 @@ fn read_share(
     let store = &loading.store;
     let mut count = 0;
     for file in &*loading.files {
-        for entry in store.blocks(file)? {
+        let blocks = store.blocks(file)?.into_iter();
+        for entry in blocks.filter(|block| loading.sections.find(block.section.id).is_some()) {
             if count % peers == worker {
                 fail_point("load.block");
                 let payload = store.read(file, &entry)?;
@@ -270,9 +278,10 @@ fn read_share(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::write;
+    use super::super::testing::{section_of, write};
     use super::*;
-    use crate::views::key::Slot;
+    use crate::checkpoint::Manifest;
+    use crate::checkpoint::testing::manifest;
     use std::cell::RefCell;
     use std::rc::Rc;
     use std::time::Duration;
@@ -282,12 +291,11 @@ mod tests {
     fn loaded(damaged: bool) -> (Option<Epoch>, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        let key = Key {
-            slot: Slot::new(0, 1),
-            group: Default::default(),
-        };
-        let run = vec![(key, Sums::default())];
-        let entry = write(&store, "one", Section::Rows, &[run]);
+        // Window number 1, and two empty ids.
+        let run = vec![(vec![2, 0, 0], vec![1, 0, 0, 0])];
+        let entry = write(&store, "one", section_of(Part::Rows), &[run]);
+        let Manifest { mut state, .. } = manifest(1, &[]);
+        let sections = Sections::of(&mut state, ["sales_analysis"].into_iter(), &Part::FORMS);
         if damaged {
             let block = store.blocks(&entry).unwrap()[0];
             let path = directory.path().join("files/one");
@@ -298,6 +306,7 @@ mod tests {
         let loading = Loading {
             store: Arc::new(store),
             files: Arc::from([entry]),
+            sections: Arc::new(sections),
             finals_written: 0,
             first: 1,
             restored: 3,

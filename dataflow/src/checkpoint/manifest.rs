@@ -1,7 +1,7 @@
 //! A manifest: the one object that makes files a checkpoint.
 //!
 //! ```text
-//!   {"format":1,"checksum":"1c291ca3","manifest":{…}}
+//!   {"format":2,"checksum":"1c291ca3","manifest":{…}}
 //! ```
 //!
 //! It is JSON on one line, so that a person can read it. The checksum is that of the
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
 /// The format that this program writes, and the only one it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A checkpoint: what the state was as of an epoch, and the files that add up to it.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -148,17 +148,17 @@ mod tests {
         let bytes = manifest.write().unwrap();
         assert_eq!(Manifest::read("m", 7, &bytes).unwrap(), manifest);
         let text = String::from_utf8(bytes.clone()).unwrap();
-        assert!(text.starts_with("{\"format\":1,\"checksum\":\""), "{text}");
+        assert!(text.starts_with("{\"format\":2,\"checksum\":\""), "{text}");
         let other = Manifest::read("m", 8, &bytes).unwrap_err().to_string();
         assert!(other.contains("number 7 under another's name"), "{other}");
     }
 
     #[test]
     fn a_newer_format_is_said_to_be_one() {
-        let error = Manifest::read("m", 7, b"{\"format\":2,\"else\":[]}").unwrap_err();
+        let error = Manifest::read("m", 7, b"{\"format\":3,\"else\":[]}").unwrap_err();
         let said = error.to_string();
         assert!(
-            said.starts_with("m has format 2, and this program reads format 1"),
+            said.starts_with("m has format 3, and this program reads format 2"),
             "{said}"
         );
         assert!(!error.is_temporary());

@@ -6,8 +6,8 @@
 //! (`commit.rs`). A store that is away is waited for; the worker goes on meanwhile,
 //! for as long as two more checkpoints would take, and then stops reading.
 
-use super::file::{FileEntry, Section};
-use super::records::{Final, decode};
+use super::file::FileEntry;
+use super::parts::Part;
 use super::store::Store;
 use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
@@ -101,7 +101,9 @@ pub(crate) fn persist<'scope>(
         let mut reports: Sender<Report> = OutputBuilder::from(reports);
         let mut kept = Held::new(capabilities.pop());
         let mut reported = Held::new(capabilities.pop());
-        let Saving { cadence, restored } = persisting.saving;
+        let Saving {
+            cadence, restored, ..
+        } = persisting.saving;
         let (records, coming) = channel();
         let mut files = Files::new(persisting, lane, coming);
         let background = Background::start("checkpoint", wake, move |work| files.work(work));
@@ -215,9 +217,7 @@ impl Files {
 
     fn work(&mut self, work: Work) -> Result<Option<Report>, SaveError> {
         while let Ok(run) = self.coming.try_recv() {
-            if run.section == Section::Finals {
-                self.note_finals(&run)?;
-            }
+            self.note_finals(&run);
             let due = self.persisting.saving.cadence.next(run.epoch);
             let waiting = self.waiting.entry(due).or_default();
             waiting.bytes += run.bytes.len();
@@ -243,15 +243,15 @@ impl Files {
         }))
     }
 
-    /// Notes of which views these final rows are.
-    fn note_finals(&mut self, run: &Run) -> Result<(), CheckpointError> {
-        for row in decode::<Final>(&run.bytes) {
-            let view = row?.key.slot.view();
-            if self.with_finals.insert(view) {
-                self.finals.insert(view, run.epoch);
-            }
+    /// Notes of which view these final rows are, if they are.
+    fn note_finals(&mut self, run: &Run) {
+        let of = self.persisting.saving.sections.find(run.section.id);
+        let finals = Part::Finals.number();
+        if let Some((view, _)) = of.filter(|(_, part)| *part == finals)
+            && self.with_finals.insert(view)
+        {
+            self.finals.insert(view, run.epoch);
         }
-        Ok(())
     }
 
     /// Writes what waits for a checkpoint into a file of its own.

@@ -1,166 +1,153 @@
-//! The records of a file: what an arrangement says of one key and value.
+//! The records of a file: keys, and how much of each.
 //!
-//! | section | record |
-//! | --- | --- |
-//! | rows | `(Key, Sums)` |
-//! | members | `(Key, Id, isize)` |
-//! | latest | `(Key, i64, isize)` |
-//! | sales | `(Id, Sale, isize)` |
-//! | by customer | `(Id, ByCustomer, Pieces)` |
-//! | by product | `(Id, ByProduct, Pieces)` |
-//! | finals | [`Final`] |
+//! ```text
+//!   length of the key │ key │ sum │ sum │ …
+//! ```
+//!
+//! A key is bytes, whose meaning is known to whoever keeps them. A section says how many sums
+//! its records have, each a signed integer of up to 128 bits: records of one section with equal
+//! keys add up, sum by sum, and one whose sums are all 0 makes no difference. So files are
+//! merged, verified and inspected without knowing what is in them, also what belongs to views
+//! that there are no more.
+//!
+//! A record without sums is kept *once*: the same one twice is one. Its key begins with an epoch
+//! (eight bytes, the uppermost first), and it is dropped when all through that epoch is done.
 
 use super::codec::Codec;
 use super::error::CheckpointError;
 use crate::Epoch;
-use crate::views::key::Key;
-use crate::views::sums::Sums;
-use differential_dataflow::difference::{IsZero as _, Semigroup};
 use serde::{Deserialize, Serialize};
-use std::cmp::Ordering;
-use std::marker::PhantomData;
+use std::fmt;
 
-/// A row whose window has closed, kept until its document is known to be final.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Final {
-    /// Which row.
-    pub key: Key,
-    /// The epoch in which its window closed.
-    pub epoch: Epoch,
-    /// What it is.
-    pub sums: Sums,
-    /// When that was, in milliseconds since the UNIX epoch.
-    pub closed_at: i64,
+/// The number of a section, by which the manifest names it.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct SectionId(pub u32);
+
+impl fmt::Display for SectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "section {}", self.0)
+    }
 }
 
-/// A record that can be merged with others of its section.
-pub trait Record: Codec {
-    /// Orders records by what they are about, as the runs of a file are ordered. Those
-    /// that are equal so are added up.
-    fn order(&self, other: &Self) -> Ordering;
+/// What the records of a block are of, and their form.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Section {
+    /// Its number.
+    pub id: SectionId,
+    /// How many sums each of its records has; 0 where each is kept once.
+    pub sums: u8,
+}
 
-    /// Adds a record about the same.
-    fn add(&mut self, other: &Self);
+/// A record, as it lies among others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    /// The bytes of its key.
+    pub key: &'a [u8],
+    /// Those of its sums.
+    pub sums: &'a [u8],
+}
 
+impl RawRecord<'_> {
     /// Whether it makes no difference.
-    fn is_zero(&self) -> bool;
+    pub(super) fn is_zero(&self) -> bool {
+        // 0 is the only number of one byte that is 0.
+        !self.sums.is_empty() && self.sums.iter().all(|byte| *byte == 0)
+    }
 
-    /// Whether it is a final row of which everybody knows: one of an epoch up to this.
-    fn is_told(&self, _through: Epoch) -> bool {
-        false
+    /// Whether it is kept once, and not beyond this epoch.
+    pub(super) fn is_done(&self, through: Epoch) -> bool {
+        let epoch = self
+            .key
+            .first_chunk()
+            .map(|epoch| Epoch::from_be_bytes(*epoch));
+        self.sums.is_empty() && epoch.is_some_and(|epoch| epoch <= through)
     }
 }
 
-impl Record for (Key, Sums) {
-    #[inline]
-    fn order(&self, other: &Self) -> Ordering {
-        self.0.cmp(&other.0)
-    }
+/// The longest form of a sum, in bytes.
+const LONGEST_SUM: usize = 19;
 
-    #[inline]
-    fn add(&mut self, other: &Self) {
-        self.1.plus_equals(&other.1);
-    }
-
-    #[inline]
-    fn is_zero(&self) -> bool {
-        self.1.is_zero()
-    }
-}
-
-impl<K: Codec + Ord, V: Codec + Ord, R: Codec + Semigroup> Record for (K, V, R) {
-    #[inline]
-    fn order(&self, other: &Self) -> Ordering {
-        (&self.0, &self.1).cmp(&(&other.0, &other.1))
-    }
-
-    #[inline]
-    fn add(&mut self, other: &Self) {
-        self.2.plus_equals(&other.2);
-    }
-
-    #[inline]
-    fn is_zero(&self) -> bool {
-        self.2.is_zero()
-    }
-}
-
-/// A final row is told, not added up: the same one twice is one.
-impl Record for Final {
-    fn order(&self, other: &Self) -> Ordering {
-        self.cmp(other)
-    }
-
-    fn add(&mut self, _same: &Self) {}
-
-    fn is_zero(&self) -> bool {
-        false
-    }
-
-    fn is_told(&self, through: Epoch) -> bool {
-        self.epoch <= through
-    }
-}
-
-impl<A: Codec, B: Codec> Codec for (A, B) {
-    #[inline]
-    fn put(&self, into: &mut Vec<u8>) {
-        self.0.put(into);
-        self.1.put(into);
-    }
-
-    #[inline]
-    fn take(from: &mut &[u8]) -> Option<(A, B)> {
-        Some((A::take(from)?, B::take(from)?))
-    }
-}
-
-impl<A: Codec, B: Codec, C: Codec> Codec for (A, B, C) {
-    #[inline]
-    fn put(&self, into: &mut Vec<u8>) {
-        self.0.put(into);
-        self.1.put(into);
-        self.2.put(into);
-    }
-
-    #[inline]
-    fn take(from: &mut &[u8]) -> Option<(A, B, C)> {
-        Some((A::take(from)?, B::take(from)?, C::take(from)?))
-    }
-}
-
-/// Appends the bytes of a record.
+/// Appends a record, of which `key` and `sums` append the parts.
 #[inline]
-pub fn encode<T: Codec>(record: &T, into: &mut Vec<u8>) {
-    record.put(into);
+pub(super) fn put(
+    into: &mut Vec<u8>,
+    key: impl FnOnce(&mut Vec<u8>),
+    sums: impl FnOnce(&mut Vec<u8>),
+) {
+    let start = into.len();
+    into.push(0);
+    key(into);
+    let length = into.len() - start - 1;
+    match u8::try_from(length) {
+        Ok(short @ 0..0x80) => into[start] = short,
+        _ => {
+            let mut form = Vec::new();
+            (length as u64).put(&mut form);
+            into.splice(start..=start, form);
+        }
+    }
+    sums(into);
+}
+
+/// Takes a record from the front; nothing where there is none.
+#[inline]
+fn take<'a>(from: &mut &'a [u8], sums: u8) -> Option<RawRecord<'a>> {
+    let length = usize::try_from(u64::take(from)?).ok()?;
+    let (key, rest) = from.split_at_checked(length)?;
+    let mut end = 0;
+    for _ in 0..sums {
+        let longest = rest.get(end..)?.iter().take(LONGEST_SUM);
+        end += 1 + longest.take_while(|byte| **byte >= 0x80).count();
+    }
+    let (sums, rest) = rest.split_at_checked(end)?;
+    *from = rest;
+    Some(RawRecord { key, sums })
+}
+
+/// Appends what the sums of two records of one key come to. They wrap around, so that whatever
+/// is added can be taken back exactly. Nothing is appended where they are no sums.
+pub(super) fn add(mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Option<()> {
+    let start = into.len();
+    while !one.is_empty() || !other.is_empty() {
+        let sum = i128::take(&mut one).zip(i128::take(&mut other));
+        let Some((one, other)) = sum else {
+            into.truncate(start);
+            return None;
+        };
+        one.wrapping_add(other).put(into);
+    }
+    Some(())
 }
 
 /// All records of a block, whatever runs they are of.
-pub fn decode<T: Codec>(payload: &[u8]) -> Records<'_, T> {
+pub fn records(payload: &[u8], section: Section) -> Records<'_> {
     Records {
         length: payload.len(),
         left: payload,
-        kind: PhantomData,
+        section,
     }
 }
 
 /// The records of a block. After an error there are no more.
-pub struct Records<'a, T> {
+pub struct Records<'a> {
     left: &'a [u8],
     /// Of the whole block, in bytes.
     length: usize,
-    kind: PhantomData<T>,
+    section: Section,
 }
 
-impl<T> Records<'_, T> {
+impl Records<'_> {
     /// How many bytes are behind.
     pub(super) fn behind(&self) -> usize {
         self.length - self.left.len()
     }
 }
 
-impl<T: Codec> Iterator for Records<'_, T> {
-    type Item = Result<T, CheckpointError>;
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<RawRecord<'a>, CheckpointError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -168,7 +155,7 @@ impl<T: Codec> Iterator for Records<'_, T> {
             return None;
         }
         let at = self.behind();
-        let record = T::take(&mut self.left);
+        let record = take(&mut self.left, self.section.sums);
         if record.is_none() {
             self.left = &[];
         }
@@ -177,55 +164,90 @@ impl<T: Codec> Iterator for Records<'_, T> {
 }
 
 #[cold]
-fn no_record(at: usize) -> CheckpointError {
+pub(super) fn no_record(at: usize) -> CheckpointError {
     CheckpointError::damaged("a block", format!("no record of its section at byte {at}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::testing::{any_customer, any_final, any_member, any_product, any_sale};
     use proptest::collection::vec;
     use proptest::prelude::*;
-    use std::fmt::Debug;
 
-    fn all_come_back<T: Codec + PartialEq + Debug>(records: &[T]) -> Result<(), TestCaseError> {
+    fn section(sums: u8) -> Section {
+        let id = SectionId(1);
+        Section { id, sums }
+    }
+
+    fn encode(records: &[(Vec<u8>, Vec<i128>)]) -> Vec<u8> {
         let mut bytes = vec![];
-        records.iter().for_each(|record| encode(record, &mut bytes));
-        let decoded: Result<Vec<T>, _> = decode(&bytes).collect();
-        prop_assert_eq!(decoded.unwrap(), records);
-        // One byte less, and the last one is no record.
-        if let Some(cut) = bytes.len().checked_sub(1) {
-            let decoded: Vec<_> = decode::<T>(&bytes[..cut]).collect();
-            prop_assert!(decoded.last().unwrap().is_err() || decoded.len() < records.len());
+        for (key, sums) in records {
+            let put_sums = |into: &mut Vec<u8>| sums.iter().for_each(|sum| sum.put(into));
+            put(&mut bytes, |into| into.extend_from_slice(key), put_sums);
         }
-        Ok(())
+        bytes
+    }
+
+    fn sums_of(mut bytes: &[u8]) -> Vec<i128> {
+        std::iter::from_fn(|| i128::take(&mut bytes)).collect()
     }
 
     proptest! {
         #[test]
-        fn records_of_all_sections_come_back(
-            members in vec(any_member(), 0..9), sales in vec(any_sale(), 0..9),
-            customers in vec(any_customer(), 0..9), products in vec(any_product(), 0..9),
-            finals in vec(any_final(), 0..9),
+        fn records_come_back(
+            (count, records) in (0u8..4).prop_flat_map(|count| {
+                let sums = vec(prop_oneof![any::<i128>(), -3i128..3], usize::from(count));
+                (Just(count), vec((vec(any::<u8>(), 0..300), sums), 0..9))
+            })
         ) {
-            all_come_back(&members)?;
-            all_come_back(&sales)?;
-            all_come_back(&customers)?;
-            all_come_back(&products)?;
-            let rows: Vec<_> = finals.iter().map(|row| (row.key.clone(), row.sums)).collect();
-            all_come_back(&rows)?;
-            let latest: Vec<_> = finals.iter().map(|row| (row.key.clone(), row.closed_at, 1isize)).collect();
-            all_come_back(&latest)?;
-            all_come_back(&finals)?;
+            let bytes = encode(&records);
+            let found: Result<Vec<_>, _> = super::records(&bytes, section(count)).collect();
+            let found = found.unwrap();
+            prop_assert_eq!(found.len(), records.len());
+            for (found, (key, sums)) in found.iter().zip(&records) {
+                prop_assert_eq!(found.key, key);
+                prop_assert_eq!(&sums_of(found.sums), sums);
+                let is_zero = count > 0 && sums.iter().all(|sum| *sum == 0);
+                prop_assert_eq!(found.is_zero(), is_zero);
+            }
+            // One byte less, and the last one is no record.
+            if let Some(cut) = bytes.len().checked_sub(1) {
+                let cut: Vec<_> = super::records(&bytes[..cut], section(count)).collect();
+                prop_assert!(cut.last().is_none_or(Result::is_err) || cut.len() < records.len());
+            }
         }
 
         #[test]
-        fn foreign_bytes_are_records_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
-            let finals: Vec<_> = decode::<Final>(&bytes).collect();
-            prop_assert!(finals.iter().rev().skip(1).all(Result::is_ok));
-            let products: Vec<_> = decode::<(events::Id, crate::views::join::ByProduct, isize)>(&bytes).collect();
-            prop_assert!(products.iter().rev().skip(1).all(Result::is_ok));
+        fn foreign_bytes_are_records_or_an_error(bytes in vec(any::<u8>(), 0..200), sums in 0u8..5) {
+            let found: Vec<_> = super::records(&bytes, section(sums)).collect();
+            prop_assert!(found.iter().rev().skip(1).all(Result::is_ok));
+            if let Some(Ok(one)) = found.first() {
+                let mut into = vec![7];
+                prop_assert!(add(one.sums, one.sums, &mut into).is_some() || into == [7]);
+            }
         }
+
+        #[test]
+        fn what_is_added_can_be_taken_back(one in vec(any::<i128>(), 3), other in vec(any::<i128>(), 3)) {
+            let form = |sums: &[i128]| {
+                let mut bytes = vec![];
+                sums.iter().for_each(|sum| sum.put(&mut bytes));
+                bytes
+            };
+            let negated: Vec<_> = other.iter().map(|sum| sum.wrapping_neg()).collect();
+            let (mut sum, mut back) = (vec![], vec![]);
+            add(&form(&one), &form(&other), &mut sum).unwrap();
+            add(&sum, &form(&negated), &mut back).unwrap();
+            prop_assert_eq!(sums_of(&back), one);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_once_is_done_with_its_epoch() {
+        let mut bytes = vec![];
+        let key = [&7u64.to_be_bytes()[..], b"rest"].concat();
+        put(&mut bytes, |into| into.extend_from_slice(&key), |_| {});
+        let record = super::records(&bytes, section(0)).next().unwrap().unwrap();
+        assert!(!record.is_done(6) && record.is_done(7) && !record.is_zero());
     }
 }

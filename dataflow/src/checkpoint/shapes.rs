@@ -4,7 +4,7 @@
 //! compile until it has a place here, and the format of files another number.
 
 use super::codec::{Codec, byte};
-use super::records::Final;
+use super::parts::Final;
 use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
 use crate::views::join::{Price, Sale, Sold, Stamp};
 use crate::views::key::{Key, Slot};
@@ -60,12 +60,6 @@ fields!(Sums {
     unique,
     sums
 });
-fields!(Final {
-    key,
-    epoch,
-    sums,
-    closed_at
-});
 fields!(Sale {
     stamp,
     slot,
@@ -95,19 +89,44 @@ fields!(Pieces { orders, items });
 variants!(ByCustomer { 0 => Is, 1 => Bought });
 variants!(ByProduct { 0 => Is, 1 => Sold, 2 => Buyer });
 
-/// Eight bytes, the uppermost first: the numbers of views and windows are small in
-/// one half and biased in the other, so that seven bits a byte would save nothing.
+/// The number of the window: the view is that of the section.
 impl Codec for Slot {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(&self.bits().to_be_bytes());
+        self.index().put(into);
     }
 
     #[inline]
     fn take(from: &mut &[u8]) -> Option<Slot> {
-        let (bytes, rest) = from.split_first_chunk()?;
+        Slot::checked(0, i64::take(from)?)
+    }
+}
+
+/// The epoch comes first, in eight bytes, the uppermost first: as records that are kept once
+/// begin.
+impl Codec for Final {
+    fn put(&self, into: &mut Vec<u8>) {
+        let Final {
+            key,
+            epoch,
+            sums,
+            closed_at,
+        } = self;
+        into.extend_from_slice(&epoch.to_be_bytes());
+        key.put(into);
+        sums.put(into);
+        closed_at.put(into);
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Final> {
+        let (epoch, rest) = from.split_first_chunk()?;
         *from = rest;
-        Some(Slot::from_bits(u64::from_be_bytes(*bytes)))
+        Some(Final {
+            epoch: u64::from_be_bytes(*epoch),
+            key: Codec::take(from)?,
+            sums: Codec::take(from)?,
+            closed_at: Codec::take(from)?,
+        })
     }
 }
 

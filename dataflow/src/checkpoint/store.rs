@@ -247,10 +247,7 @@ impl Store {
         };
         let damaged = |detail: String| {
             let at = block.offset;
-            let detail = format!(
-                "the block of {} at byte {at} {detail}",
-                block.section.name()
-            );
+            let detail = format!("the block of {} at byte {at} {detail}", block.section.id);
             CheckpointError::damaged(self.objects.describe(&path), detail)
         };
         if stored.len() as u64 != u64::from(block.length) {

@@ -2,40 +2,33 @@
 //! names them, and an error, and which, when the storage fails.
 
 use super::error::CheckpointError;
-use super::file::{FileEntry, Section};
+use super::file::FileEntry;
 use super::manifest;
 use super::merge::merge;
-use super::records::encode;
+use super::parts::Part;
 use super::store::{FILES, MANIFESTS, Store};
-use super::testing::{manifest as unwritten, manifest_of, read, write};
-use crate::views::key::{Key, Slot};
-use events::Id;
+use super::testing::{
+    Plain, bytes_of as encoded, manifest as unwritten, manifest_of, read, section_of, write,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-type Member = (Key, Id, isize);
-
 /// Members of one row, `count` of them, from the one number `first`.
-fn members(first: u128, count: u128) -> Vec<Member> {
-    let key = Key {
-        slot: Slot::new(1, 7),
-        group: [Id::new("a"), Id::default()],
-    };
+fn members(first: u128, count: u128) -> Vec<Plain> {
     // Bits that no compression makes smaller, in increasing order.
     let noise =
         |n: u128| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) & (u128::MAX >> 66);
-    let id = |n: u128| Id::from_uuid((n << 80) | (0b10 << 62) | noise(n));
-    (first..first + count)
-        .map(|n| (key.clone(), id(n), 1))
-        .collect()
-}
-
-fn encoded(members: &[Member]) -> Vec<u8> {
-    let mut run = vec![];
-    members.iter().for_each(|record| encode(record, &mut run));
-    run
+    let key = |n: u128| {
+        [
+            &b"of a row"[..],
+            &(n * 77).to_be_bytes(),
+            &((n << 80) | noise(n)).to_be_bytes(),
+        ]
+        .concat()
+    };
+    (first..first + count).map(|n| (key(n), vec![1])).collect()
 }
 
 fn directory() -> (TempDir, Store) {
@@ -48,7 +41,7 @@ fn file(store: &Store, name: &str) -> FileEntry {
     write(
         store,
         name,
-        Section::Members,
+        section_of(Part::Members),
         &[members(0, 10), members(5, 10)],
     )
 }
@@ -144,7 +137,7 @@ fn a_damaged_manifest_is_never_passed_over() {
         error,
         CheckpointError::Version {
             found: 9,
-            reads: 1,
+            reads: 2,
             ..
         }
     ));
@@ -168,13 +161,15 @@ fn a_crash_before_the_manifest_leaves_the_checkpoint_before() {
     file(&store, "new");
     let mut writer = store.create("half", 0, 1).unwrap();
     let run = encoded(&members(0, 600_000));
-    writer.append(Section::Members, 600_000, &run).unwrap();
+    writer
+        .append(section_of(Part::Members), 600_000, &run)
+        .unwrap();
     assert_eq!(there(directory.path(), FILES), ["half#1", "new", "old"]);
     std::mem::forget(writer);
     let store = Store::open(directory.path().to_str().unwrap()).unwrap();
     let newest = store.newest().unwrap().unwrap();
     assert_eq!(newest, manifest_of(1, vec![old.clone()]));
-    assert_eq!(read::<Member>(&store, &old, Section::Members).len(), 20);
+    assert_eq!(read(&store, &old, section_of(Part::Members)).len(), 20);
     // And the next one tidies up.
     let next = file(&store, "next");
     let next = manifest_of(2, vec![old, next]);
@@ -196,7 +191,9 @@ fn a_file_that_is_dropped_leaves_nothing() {
     let run = encoded(&members(0, 600_000));
     assert!(run.len() > 16 << 20, "several parts: {}", run.len());
     let mut writer = store.create("dropped", 0, 1).unwrap();
-    writer.append(Section::Members, 600_000, &run).unwrap();
+    writer
+        .append(section_of(Part::Members), 600_000, &run)
+        .unwrap();
     drop(writer);
     // It is given up beside the caller. As long as it is there, it is not finished.
     loop {
@@ -299,7 +296,7 @@ fn a_full_disk_and_one_that_is_read_only_pass() {
     for count in [100_000, 600_000] {
         let run = encoded(&members(0, count));
         let mut writer = store.create("large", 0, 1).unwrap();
-        let written = writer.append(Section::Members, 1, &run);
+        let written = writer.append(section_of(Part::Members), 1, &run);
         let error = written
             .and_then(|()| writer.finish(1).map(drop))
             .unwrap_err();
@@ -359,7 +356,9 @@ fn an_object_store_keeps_the_same_promises() {
     let small = file(&store, "small");
     let run = encoded(&members(0, 1_000_000));
     let mut writer = store.create("large", 0, 1).unwrap();
-    writer.append(Section::Members, 1_000_000, &run).unwrap();
+    writer
+        .append(section_of(Part::Members), 1_000_000, &run)
+        .unwrap();
     let large = writer.finish(1).unwrap();
     assert!(large.bytes > 8 << 20, "several parts: {}", large.bytes);
     let mine = manifest_of(1, vec![small.clone(), large.clone()]);
@@ -372,13 +371,27 @@ fn an_object_store_keeps_the_same_promises() {
         matches!(conflict, CheckpointError::Conflict { .. }),
         "{conflict}"
     );
-    assert_eq!(store.newest().unwrap(), Some(mine));
-    let merged = merge(&store, &[small.clone(), large], "merged", 0, 0).unwrap();
+    assert_eq!(store.newest().unwrap(), Some(mine.clone()));
+    let merged = merge(
+        &store,
+        &[small.clone(), large],
+        "merged",
+        0,
+        &mine.state.kept(),
+        0,
+    )
+    .unwrap();
     let mut expected = members(0, 1_000_000);
-    expected[..5].iter_mut().for_each(|member| member.2 = 2);
-    expected[5..10].iter_mut().for_each(|member| member.2 = 3);
-    expected[10..15].iter_mut().for_each(|member| member.2 = 2);
-    assert!(read::<Member>(&store, &merged, Section::Members) == expected);
+    expected[..5]
+        .iter_mut()
+        .for_each(|member| member.1 = vec![2]);
+    expected[5..10]
+        .iter_mut()
+        .for_each(|member| member.1 = vec![3]);
+    expected[10..15]
+        .iter_mut()
+        .for_each(|member| member.1 = vec![2]);
+    assert!(read(&store, &merged, section_of(Part::Members)) == expected);
     for sequence in 2..=4 {
         store
             .commit(&manifest_of(sequence, vec![merged.clone()]))

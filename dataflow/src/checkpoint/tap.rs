@@ -17,19 +17,21 @@
 
 use super::cadence::Cadence;
 use super::codec::Codec;
-use super::file::Section;
+use super::parts::{Part, encode};
+use super::records::Section;
+use super::state::Sections;
 use crate::Epoch;
 use differential_dataflow::difference::Abelian;
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable};
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::generic::operator::Operator as _;
 
-/// Records of one section that belong to one epoch, encoded. Those of a batch are
-/// sorted.
+/// Records of one section that belong to one epoch, encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// What they are.
@@ -54,28 +56,31 @@ impl Run {
         }
     }
 
-    /// One record more.
-    pub fn push(&mut self, record: &impl Codec) {
+    /// One update more.
+    pub fn push(&mut self, key: &impl Codec, value: &impl Codec, diff: &impl Codec) {
         self.records += 1;
-        record.put(&mut self.bytes);
-    }
-
-    /// An update as one record more: its parts, one after the other.
-    fn push_update(&mut self, key: &impl Codec, value: &impl Codec, diff: &impl Codec) {
-        self.records += 1;
-        key.put(&mut self.bytes);
-        value.put(&mut self.bytes);
-        diff.put(&mut self.bytes);
+        encode(key, value, diff, &mut self.bytes);
     }
 }
 
 /// What is saved, and when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Saving {
     /// When checkpoints are due.
     pub cadence: Cadence,
     /// What has come by the end of this epoch is in a checkpoint already.
     pub restored: Epoch,
+    /// The sections of all views.
+    pub sections: Arc<Sections>,
+}
+
+/// Which part of which view's state the updates of an arrangement are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<K> {
+    /// The part.
+    pub part: Part,
+    /// The number of the view, by the key of the update.
+    pub view: K,
 }
 
 /// All that `arranged` takes up after what was restored. `retracted` is what its
@@ -83,8 +88,8 @@ pub struct Saving {
 pub(crate) fn tap<'scope, Tr, K, V, R>(
     arranged: &Arranged<'scope, Tr>,
     retracted: StreamVec<'scope, Epoch, ((K, V), Epoch, R)>,
-    section: Section,
-    saving: Saving,
+    of: Of<impl Fn(&K) -> u16 + Clone + 'static>,
+    saving: &Saving,
 ) -> StreamVec<'scope, Epoch, Run>
 where
     Tr: TraceReader<Time = Epoch> + 'static,
@@ -99,19 +104,31 @@ where
     V: Codec + Clone + 'static,
     R: Codec + Abelian + Clone + 'static,
 {
-    let Saving { cadence, restored } = saving;
+    let Saving {
+        cadence,
+        restored,
+        sections,
+    } = saving;
+    let (cadence, restored) = (*cadence, *restored);
+    let Of { part, view } = of;
+    let section = {
+        let sections = Arc::clone(sections);
+        move |key: &K| sections.section(view(key), part.number())
+    };
+    let section_of_dropped = section.clone();
     let spans = arranged.stream.clone();
     let taken_up = spans.unary(Pipeline, "Save: taken up", move |_, _| {
         move |input, output| {
             input.for_each(|capability, spans| {
-                let mut runs = Runs::new(section);
+                let mut runs = Runs::default();
                 for batch in spans.drain(..).filter_map(|span| span.inner) {
                     let mut cursor = batch.cursor();
                     while let Some(key) = cursor.get_key(&batch) {
+                        let section = section(key);
                         while let Some(value) = cursor.get_val(&batch) {
                             cursor.map_times(&batch, |epoch, diff| {
                                 if *epoch > restored {
-                                    runs.of(*epoch).push_update(key, value, diff);
+                                    runs.of(section, *epoch).push(key, value, diff);
                                 }
                             });
                             cursor.step_val(&batch);
@@ -130,15 +147,16 @@ where
     let dropped = retracted.unary(Pipeline, "Save: dropped", move |_, _| {
         move |input, output| {
             input.for_each(|capability, changes| {
-                let mut runs = Runs::new(section);
+                let mut runs = Runs::default();
                 for ((key, value), epoch, diff) in changes.drain(..) {
                     // It is dropped an epoch before it comes back.
                     let due = epoch - 1;
                     if due > restored && cadence.is_due(due) {
-                        runs.of(due).push_update(&key, &value, &diff);
+                        let section = section_of_dropped(&key);
+                        runs.of(section, due).push(&key, &value, &diff);
                         let mut opposite = diff;
                         opposite.negate();
-                        runs.of(epoch).push_update(&key, &value, &opposite);
+                        runs.of(section, epoch).push(&key, &value, &opposite);
                     }
                 }
                 if let Some(capability) = capability.retain_least(0) {
@@ -152,22 +170,19 @@ where
     taken_up.concat(dropped)
 }
 
-/// Runs of a section, by epoch: of a batch there is most often one.
+/// Runs, by section and epoch. Updates come sorted by view and, most often, of one epoch: that
+/// of the last one is at the end.
+#[derive(Default)]
 struct Runs {
-    section: Section,
     all: Vec<Run>,
 }
 
 impl Runs {
-    fn new(section: Section) -> Runs {
-        let all = Vec::new();
-        Runs { section, all }
-    }
-
-    fn of(&mut self, epoch: Epoch) -> &mut Run {
-        let place = self.all.iter().rposition(|run| run.epoch == epoch);
+    fn of(&mut self, section: Section, epoch: Epoch) -> &mut Run {
+        let is_it = |run: &Run| run.epoch == epoch && run.section == section;
+        let place = self.all.iter().rposition(is_it);
         let place = place.unwrap_or_else(|| {
-            self.all.push(Run::new(self.section, epoch));
+            self.all.push(Run::new(section, epoch));
             self.all.len() - 1
         });
         &mut self.all[place]

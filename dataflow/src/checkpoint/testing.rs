@@ -1,9 +1,11 @@
 //! What tests of checkpoints share.
 
-use super::file::{FileEntry, Section};
+use super::codec::Codec;
+use super::file::FileEntry;
 use super::manifest::Manifest;
-use super::records::{Final, Record, decode, encode};
-use super::state::{SavedDefinition, SavedPartition, State};
+use super::parts::{Final, Part};
+use super::records::{RawRecord, Section, SectionId, put, records};
+use super::state::{SavedPartition, SectionName, State};
 use super::store::Store;
 use crate::time::{Frontier, SavedTime, SavedView, SavedWatermarks};
 use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
@@ -20,7 +22,7 @@ pub(super) fn file(name: &str, bytes: u64) -> FileEntry {
         name: name.to_owned(),
         lane: 0,
         bytes,
-        records: BTreeMap::from([(Section::Rows, 3)]),
+        records: BTreeMap::from([(SectionId(0), 3)]),
         blocks: 1,
         checksum: 7,
         from: 1,
@@ -30,12 +32,9 @@ pub(super) fn file(name: &str, bytes: u64) -> FileEntry {
 
 /// A manifest that names files that are not there.
 pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
-    let view = SavedDefinition {
-        name: "sales_analysis".to_owned(),
-        definition: "transactions by product_id".to_owned(),
-    };
+    let view = "sales_analysis".to_owned();
     let partition = |(partition, next)| SavedPartition {
-        topic: 0,
+        topic: "transactions".to_owned(),
         partition,
         next,
         time: SavedTime {
@@ -54,23 +53,26 @@ pub(super) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
         passed: 0,
         horizon: 0,
     };
+    let section = |(number, (part, _)): (u32, &(&str, u8))| {
+        let (view, part) = (view.clone(), (*part).to_owned());
+        (SectionId(number), SectionName { view, part })
+    };
+    let sections = (0..).zip(&Part::FORMS).map(section);
     Manifest {
         sequence,
         generation: 4,
         epoch: 990,
         made_at: 1_700_000_000_123,
         state: State {
-            finals: Default::default(),
-            topics: vec!["transactions".to_owned()],
-            views: vec![view],
+            views: BTreeMap::from([(view.clone(), "transactions by product_id".to_owned())]),
             partitions: [(0, 17), (1, 4)].map(partition).to_vec(),
             watermarks: SavedWatermarks {
-                views: vec![reached],
+                views: BTreeMap::from([(view.clone(), reached)]),
                 marks: Vec::new(),
             },
-            finals_written: 0,
-            rebuilding: Vec::new(),
-            log: Default::default(),
+            sections: sections.collect(),
+            next_section: 7,
+            ..State::default()
         },
         files: files.iter().map(|name| file(name, 100)).collect(),
     }
@@ -84,32 +86,68 @@ pub(super) fn manifest_of(sequence: u64, files: Vec<FileEntry>) -> Manifest {
     }
 }
 
+/// The section of a part of the view of [`manifest`].
+pub(super) fn section_of(part: Part) -> Section {
+    let (_, sums) = Part::FORMS[part.number()];
+    let id = SectionId(u32::try_from(part.number()).unwrap());
+    Section { id, sums }
+}
+
+/// A record: its key, and its sums.
+pub(super) type Plain = (Vec<u8>, Vec<i128>);
+
+/// The bytes of records.
+pub(super) fn bytes_of(records: &[Plain]) -> Vec<u8> {
+    let mut bytes = vec![];
+    for (key, sums) in records {
+        let put_sums = |into: &mut Vec<u8>| sums.iter().for_each(|sum| sum.put(into));
+        put(&mut bytes, |into| into.extend_from_slice(key), put_sums);
+    }
+    bytes
+}
+
+fn plain(record: RawRecord<'_>) -> Plain {
+    let mut sums = record.sums;
+    let sums = std::iter::from_fn(|| i128::take(&mut sums)).collect();
+    (record.key.to_vec(), sums)
+}
+
+/// All records of a block's payload.
+pub(super) fn plain_of(payload: &[u8], section: Section) -> Vec<Plain> {
+    let records = records(payload, section);
+    records.map(|record| plain(record.unwrap())).collect()
+}
+
 /// Writes a file with these runs of a section.
-pub(super) fn write<T: Record>(
-    store: &Store,
-    name: &str,
-    section: Section,
-    runs: &[Vec<T>],
-) -> FileEntry {
+pub(super) fn write(store: &Store, name: &str, section: Section, runs: &[Vec<Plain>]) -> FileEntry {
     let mut writer = store.create(name, 3, 10).unwrap();
     for run in runs {
-        let mut payload = vec![];
-        run.iter().for_each(|record| encode(record, &mut payload));
-        writer.append(section, run.len() as u64, &payload).unwrap();
+        let records = run.len() as u64;
+        writer.append(section, records, &bytes_of(run)).unwrap();
     }
     writer.finish(20).unwrap()
 }
 
 /// All records that a file has of a section, in their order in it.
-pub(super) fn read<T: Record>(store: &Store, file: &FileEntry, section: Section) -> Vec<T> {
+pub(super) fn read(store: &Store, file: &FileEntry, section: Section) -> Vec<Plain> {
     let mut records = vec![];
     for block in store.blocks(file).unwrap() {
         if block.section == section {
             let payload = store.read(file, &block).unwrap();
-            records.extend(decode::<T>(&payload).map(Result::unwrap));
+            records.extend(plain_of(&payload, section));
         }
     }
     records
+}
+
+/// Records of a section with so many sums. Few different keys, so that they meet.
+pub(super) fn any_plain(sums: u8) -> impl Strategy<Value = Plain> {
+    let epoch = (0u64..9).prop_map(|epoch| epoch.to_be_bytes().to_vec());
+    let short = proptest::collection::vec(0u8..2, 0..3);
+    let long = (14usize..20).prop_map(|length| vec![7; length]);
+    let key = (epoch, prop_oneof![short, long]).prop_map(|(epoch, rest)| [epoch, rest].concat());
+    let sum = prop_oneof![-2i128..3, any::<i128>()];
+    (key, proptest::collection::vec(sum, usize::from(sums)))
 }
 
 /// Few different ones, so that they meet; of all forms.

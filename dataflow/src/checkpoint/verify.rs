@@ -5,6 +5,8 @@ use super::error::CheckpointError;
 use super::file::FileEntry;
 use super::inspect::{newest, plain};
 use super::manifest::Manifest;
+use super::records::records;
+use super::state::State;
 use super::store::{FILES, Store};
 use crate::observe::format::count;
 use crate::print;
@@ -66,7 +68,7 @@ fn check(
         unnamed: vec![],
     };
     for file in &manifest.files {
-        match check_file(store, file, &mut verified) {
+        match check_file(store, &manifest.state, file, &mut verified) {
             Ok(()) => {}
             Err(error) => verified.damaged.push(damage(error)?),
         }
@@ -105,24 +107,29 @@ fn damage(error: CheckpointError) -> Result<String, CheckpointError> {
 
 fn check_file(
     store: &Store,
+    state: &State,
     file: &FileEntry,
     verified: &mut Verified,
 ) -> Result<(), CheckpointError> {
     let object = format!("files/{}", file.name);
-    let mut records = BTreeMap::new();
+    let mut by_section = BTreeMap::new();
     for block in store.blocks(file)? {
         let payload = store.read(file, &block)?;
-        let found = block.section.count(&payload)?;
+        let mut found = 0;
+        for record in records(&payload, block.section) {
+            record?;
+            found += 1;
+        }
         if found != u64::from(block.records) {
-            let name = block.section.name();
+            let name = state.section_name(block.section.id);
             let detail = format!("a block of {name} does not have the records it should");
             return Err(CheckpointError::damaged(object, detail));
         }
-        *records.entry(block.section).or_insert(0) += found;
+        *by_section.entry(block.section.id).or_insert(0) += found;
         verified.blocks += 1;
         verified.records += found;
     }
-    if records != file.records {
+    if by_section != file.records {
         let detail = "it does not have the records that the manifest says";
         return Err(CheckpointError::damaged(object, detail));
     }
@@ -175,10 +182,9 @@ fn bar(bytes: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Section;
-    use crate::checkpoint::testing::{manifest_of, write};
-    use crate::views::key::{Key, Slot};
-    use events::Id;
+    use crate::checkpoint::parts::Part;
+    use crate::checkpoint::records::SectionId;
+    use crate::checkpoint::testing::{manifest_of, section_of, write};
     use std::cell::Cell;
     use std::fs;
     use tempfile::TempDir;
@@ -188,11 +194,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         let files = ["a", "b"].map(|name| {
-            let key = Key {
-                slot: Slot::new(1, 7),
-                group: [Id::new(name), Id::default()],
-            };
-            write(&store, name, Section::Latest, &[vec![(key, 5i64, 1isize)]])
+            let record = (name.as_bytes().to_vec(), vec![1]);
+            write(&store, name, section_of(Part::Latest), &[vec![record]])
         });
         store.commit(&manifest_of(1, files[..1].to_vec())).unwrap();
         let newest = manifest_of(2, files.to_vec());
@@ -216,16 +219,8 @@ mod tests {
         );
         assert_eq!(verified.text(), whole);
         verify(directory.path().to_str().unwrap()).unwrap();
-        let key = Key {
-            slot: Slot::new(1, 7),
-            group: Default::default(),
-        };
-        write(
-            &store,
-            "left",
-            Section::Latest,
-            &[vec![(key, 5i64, 1isize)]],
-        );
+        let record = (b"left".to_vec(), vec![1]);
+        write(&store, "left", section_of(Part::Latest), &[vec![record]]);
         let left = said(&store, &newest);
         assert!(left.starts_with(&whole), "{left}");
         assert!(
@@ -241,7 +236,7 @@ mod tests {
         let (directory, store, newest) = two();
         let file = |name: &str| directory.path().join(FILES).join(name);
         let mut bytes = fs::read(file("a")).unwrap();
-        bytes[20] ^= 4;
+        bytes[13] ^= 4;
         fs::write(file("a"), bytes).unwrap();
         fs::remove_file(file("b")).unwrap();
         let old = directory.path().join("manifests/00000000000000000001.json");
@@ -251,7 +246,7 @@ mod tests {
         assert_eq!(lines.len(), 3, "{said}");
         assert!(
             lines[0].ends_with(
-                "/files/a is damaged: the block of latest at byte 12 has another checksum"
+                "/files/a is damaged: the block of section 2 at byte 12 has another checksum"
             ),
             "{said}"
         );
@@ -273,7 +268,7 @@ mod tests {
     #[test]
     fn records_that_the_manifest_does_not_know_are_damage() {
         let (_directory, store, mut newest) = two();
-        newest.files[0].records.insert(Section::Latest, 2);
+        newest.files[0].records.insert(SectionId(2), 2);
         let said = said(&store, &newest);
         assert!(
             said.contains("files/a is damaged: it does not have the records"),

@@ -13,7 +13,7 @@
 //! ends after it leaves the new ones, and no row of the old.
 
 use super::{PlanError, Sources};
-use crate::checkpoint::{SavedDefinition, State};
+use crate::checkpoint::SavedDefinition;
 use crate::rebuild::is_being_rebuilt;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,13 +89,6 @@ fn outdated(
         now.any(|view| view.definition != *definition)
     });
     known
-}
-
-/// The names of the views that a checkpoint is about to rebuild.
-pub(super) fn rebuilding(state: &State) -> BTreeSet<String> {
-    let views = state.rebuilding.iter();
-    let views = views.filter_map(|view| state.views.get(usize::from(*view)));
-    views.map(|view| view.name.clone()).collect()
 }
 
 #[cfg(test)]

@@ -46,11 +46,12 @@ impl Sources<'_> {
     /// none of it.
     pub(super) fn check_finals(&self, manifest: &Manifest) -> Result<(), PlanError> {
         let mut views = Vec::new();
-        for view in manifest.state.views_with_finals().map(usize::from) {
-            if let Some(definition) = self.catalog.definitions.get(view)
-                && !self.reader.has_finals(view)?
+        let names = self.names();
+        for view in manifest.state.views_with_finals() {
+            if let Some(number) = names.view_number(view)
+                && !self.reader.has_finals(usize::from(number))?
             {
-                views.push(definition.name.to_owned());
+                views.push(view.to_owned());
             }
         }
         match views.is_empty() {

@@ -1,17 +1,8 @@
 //! Topics whose state is dropped, since they are others now.
 
 use super::Sources;
-use crate::checkpoint::State;
 use sinks::{Progress, Reaching, SinkError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Takes out of a checkpoint's state all that it knows of topics, by their numbers.
-pub(super) fn forget(state: &mut State, dropped: &BTreeSet<usize>) {
-    let partitions = &mut state.partitions;
-    partitions.retain(|saved| !dropped.contains(&saved.topic));
-    let marks = &mut state.watermarks.marks;
-    marks.retain(|mark| !dropped.contains(&mark.topic));
-}
 
 impl Sources<'_> {
     /// The views that read some of these topics, by name.

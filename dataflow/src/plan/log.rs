@@ -174,19 +174,14 @@ impl Sources<'_> {
 
     fn known(&self, manifest: Option<&Manifest>, standing: &Standing) -> Vec<Known> {
         let checkpoint = manifest.zip(self.store).map(|(manifest, store)| {
-            let state = &manifest.state;
-            // Numbers of topics are those of the state.
-            let number = |topic: usize| {
-                let name = state.topics.get(topic)?;
-                self.topics.iter().position(|known| known == name)
-            };
+            let (state, names) = (&manifest.state, self.names());
             let offsets = state.partitions.iter().filter_map(|saved| {
-                let topic = number(saved.topic)?;
+                let topic = names.topic_number(&saved.topic)?;
                 Some(((topic, saved.partition), saved.next))
             });
             let marks = state.watermarks.marks.iter();
             let last_read = marks.filter_map(|mark| {
-                let topic = number(mark.topic)?;
+                let topic = names.topic_number(&mark.topic)?;
                 Some(((topic, mark.partition), mark.last_read?))
             });
             Known {
@@ -227,16 +222,11 @@ impl Sources<'_> {
     /// are being rebuilt.
     fn is_being_rebuilt(&self, manifest: &Manifest, topic: usize) -> bool {
         let state = &manifest.state;
-        let rebuilding = |view: &&str| {
-            let number = state.views.iter().position(|saved| saved.name == **view);
-            let number = number.and_then(|number| u16::try_from(number).ok());
-            number.is_some_and(|number| state.rebuilding.contains(&number))
-        };
         let name = &self.topics[topic];
-        let known = |saved: usize| state.topics.get(saved) == Some(name);
         let mut partitions = state.partitions.iter();
-        !partitions.any(|saved| known(saved.topic))
-            && self.readers.of_topic(topic).iter().all(rebuilding)
+        let mut readers = self.readers.of_topic(topic).iter();
+        !partitions.any(|saved| saved.topic == *name)
+            && readers.all(|view| state.rebuilding.contains(*view))
     }
 }
 

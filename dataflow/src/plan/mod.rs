@@ -24,9 +24,10 @@ use crate::checkpoint::SavedPartition;
 use crate::checkpoint::Store;
 use crate::ingest::discovery::Found;
 use crate::ingest::identity::Readers;
+use crate::names::CatalogNames;
 use crate::rebuild::Again;
 use crate::sink::Place;
-use crate::start::Start;
+use crate::start::{Start, sections};
 use crate::time::Recorded;
 use crate::views::Catalog;
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,20 @@ pub struct Sources<'a> {
 }
 
 impl Sources<'_> {
+    /// How topics and views are named.
+    fn names(&self) -> CatalogNames {
+        CatalogNames::of(self.catalog, self.topics)
+    }
+
+    /// Names of views, by their numbers.
+    fn named(&self, views: Vec<u16>) -> BTreeSet<String> {
+        let names = self.names();
+        views
+            .into_iter()
+            .filter_map(|view| names.view(view))
+            .collect()
+    }
+
     /// Where to go on from `manifest`; from the beginning where there is none.
     ///
     /// # Errors
@@ -126,9 +141,13 @@ impl Sources<'_> {
             counted: standing.counted.unwrap_or_default(),
             ..Start::fresh()
         };
+        if let Some(manifest) = manifest {
+            start.sections = Arc::new(sections(&mut manifest.state.clone(), self.catalog));
+        }
         start.first = match manifest.zip(self.store) {
             Some((manifest, store)) if !manifest.files.is_empty() => {
                 let loading = Loading {
+                    sections: Arc::clone(&start.sections),
                     store: Arc::clone(store),
                     files: manifest.files.clone().into(),
                     finals_written: manifest.state.finals_written,
@@ -143,9 +162,13 @@ impl Sources<'_> {
         };
         if let Some(manifest) = manifest {
             self.check_finals(manifest)?;
-            start.partitions = manifest.state.partitions.clone().into();
-            start.again = Arc::new(Again::of(&manifest.state, self.catalog, &self.found));
-            start.watermarks = manifest.state.watermarks.clone();
+            let (state, names) = (&manifest.state, self.names());
+            let partitions = state.partitions.iter().cloned();
+            start.partitions = partitions
+                .filter_map(|saved| names.number_partition(saved))
+                .collect();
+            start.again = Arc::new(Again::of(state, self.catalog, &names, &self.found));
+            start.watermarks = names.number_watermarks(state.watermarks.clone());
             start.last_read = Arc::new(last_read(&start.watermarks));
             self.in_doubt(through, &mut start)?;
         } else {
@@ -178,9 +201,9 @@ impl Sources<'_> {
         };
         let of_checkpoint = || {
             let saved = &manifest?.state.partitions;
-            let place = |saved: &SavedPartition| {
+            let place = |saved: &SavedPartition<String, String>| {
                 let limits = saved.time.limits.clone()?;
-                Some(((saved.topic, saved.partition), limits))
+                Some(((number(&saved.topic)?, saved.partition), limits))
             };
             saved.iter().map(place).collect()
         };
@@ -221,13 +244,17 @@ impl Sources<'_> {
         let Some(store) = self.store else {
             return Ok(());
         };
+        let names = self.names();
         for saved in &manifest.state.partitions {
-            let place = (saved.topic, saved.partition);
-            let known = targets.get(&place).copied().unwrap_or(0);
+            let Some(topic) = names.topic_number(&saved.topic) else {
+                continue;
+            };
+            let known = targets.get(&(topic, saved.partition));
+            let known = known.copied().unwrap_or(0);
             if known < saved.next {
                 return Err(PlanError::OlderDatabase {
                     checkpoint: store.describe(),
-                    topic: self.topics[saved.topic].clone(),
+                    topic: saved.topic.clone(),
                     partition: saved.partition,
                     next: saved.next,
                     known,

@@ -7,11 +7,10 @@
 //! Where views are rebuilt, the checkpoint stays as it was until the database holds nothing of
 //! them any more: whatever goes wrong before, it is still that of the former views.
 
-use super::definitions::rebuilding;
-use super::{PlanError, Sources, forget};
-use crate::checkpoint::{CheckpointError, Manifest, State, Store, renumber};
-use crate::rebuild::{Asked, Change, change, check_names};
-use crate::start::nothing;
+use super::{PlanError, Sources};
+use crate::checkpoint::{CheckpointError, Manifest, State, Store};
+use crate::rebuild::{Asked, change, check_names, numbers};
+use crate::start::{nothing, sections};
 use std::collections::BTreeSet;
 
 /// A checkpoint that nobody else can go on with.
@@ -69,9 +68,9 @@ impl Sources<'_> {
                         epoch: 0,
                         made_at,
                         state: State {
-                            rebuilding: self.rebuilt(None)?,
+                            rebuilding: self.named(self.rebuilt(None)?),
                             log: self.identity.clone(),
-                            ..nothing(self.catalog, self.topics, self.max_ahead)
+                            ..nothing(self.catalog, self.max_ahead)
                         },
                         files: Vec::new(),
                     };
@@ -80,9 +79,13 @@ impl Sources<'_> {
             };
             match store.commit(&next) {
                 Ok(()) => {
-                    let changed = change.map(|change| changed(store, &next, change));
+                    let changed = change.map(|state| Manifest {
+                        sequence: next.sequence + 1,
+                        state,
+                        ..next.clone()
+                    });
                     return Ok(Some(Taken {
-                        changed: changed.transpose()?,
+                        changed,
                         manifest: next,
                     }));
                 }
@@ -111,21 +114,26 @@ impl Sources<'_> {
         store: &Store,
         state: &State,
         dropped: &BTreeSet<usize>,
-    ) -> Result<(State, Option<Change>), PlanError> {
+    ) -> Result<(State, Option<State>), PlanError> {
         let checkpoint = store.describe();
-        if state.topics != self.topics {
-            let (was, is) = (state.topics.join(", "), self.topics.join(", "));
+        let is_read = |topic: &str| self.topics.iter().any(|known| known == topic);
+        let was: BTreeSet<&str> = state.partitions.iter().map(|saved| &*saved.topic).collect();
+        if !was.is_empty() && !was.iter().any(|topic| is_read(topic)) {
             return Err(PlanError::Topics {
                 checkpoint,
-                was,
-                is,
+                was: Vec::from_iter(was).join(", "),
+                is: self.topics.join(", "),
             });
         }
         let mut state = state.clone();
-        forget::forget(&mut state, dropped);
+        let dropped_names: Vec<&String> =
+            dropped.iter().map(|topic| &self.topics[*topic]).collect();
+        let is_dropped = |topic: &str| dropped_names.iter().any(|name| *name == topic);
+        state.retain_topics(|topic| is_read(topic) && !is_dropped(topic));
         state.log = self.identity.clone();
         let recorded = self.reader.standing()?.definitions;
-        let rebuilding = rebuilding(&state);
+        let rebuilding = state.rebuilding.clone();
+        let with_rows = recorded.keys().cloned().collect();
         let reset = &self.asked(&recorded);
         let outdated = self.outdated(recorded);
         let again = outdated.keys().filter(|view| !rebuilding.contains(*view));
@@ -134,10 +142,23 @@ impl Sources<'_> {
         let asked = Asked {
             views: reset,
             whatever_they_are: &forced.collect(),
+            with_rows: &with_rows,
         };
-        let change = change(&state, self.catalog, self.max_ahead, asked, &checkpoint)?;
+        let names = self.names();
+        let mut changed = change(
+            &state,
+            self.catalog,
+            &names,
+            self.max_ahead,
+            asked,
+            &checkpoint,
+        )?;
         self.check_outdated(outdated, reset, &rebuilding)?;
-        Ok((state, change))
+        // A part that the state of views has got since has a section, too.
+        for state in [&mut state].into_iter().chain(&mut changed) {
+            sections(state, self.catalog);
+        }
+        Ok((state, changed))
     }
 
     /// The numbers of the views of which everything is read again. Where there are no
@@ -148,32 +169,15 @@ impl Sources<'_> {
     /// When there is no such view, or another one has changed.
     pub fn rebuilt(&self, taken: Option<&Taken>) -> Result<Vec<u16>, PlanError> {
         if let Some(taken) = taken {
-            return Ok(taken.newest().state.rebuilding.clone());
+            return Ok(numbers(&taken.newest().state, &self.names()));
         }
         let recorded = self.reader.standing()?.definitions;
         let reset = &self.asked(&recorded);
-        check_names(reset, self.catalog.saved(self.max_ahead).iter())?;
+        let known = self.catalog.saved(self.max_ahead);
+        check_names(reset, known.iter().map(|view| &view.name))?;
         self.check_outdated(self.outdated(recorded), reset, &BTreeSet::new())?;
         let views = (0..).zip(&self.catalog.definitions);
         let asked = views.filter(|(_, view)| reset.contains(view.name));
         Ok(asked.map(|(number, _)| number).collect())
     }
-}
-
-/// The checkpoint that follows one that was taken, with other views.
-fn changed(store: &Store, taken: &Manifest, change: Change) -> Result<Manifest, PlanError> {
-    let Change { numbering, state } = change;
-    let sequence = taken.sequence + 1;
-    let mut files = Vec::new();
-    if !taken.files.is_empty() {
-        let name = format!("{:08}-views-{sequence:08}", taken.generation);
-        let written = taken.state.finals_written;
-        files.push(renumber(store, &taken.files, &name, written, &numbering)?);
-    }
-    Ok(Manifest {
-        sequence,
-        state,
-        files,
-        ..taken.clone()
-    })
 }

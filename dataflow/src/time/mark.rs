@@ -8,11 +8,12 @@ use sinks::{LastRead, Limit};
 use std::fmt;
 
 /// Where a partition stands at the end of an epoch. It replaces what was said of
-/// the partition before.
+/// the partition before. `T` and `V` name a topic and a view: by their numbers while the program
+/// runs, by their names in the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Number of its topic.
-    pub topic: usize,
+pub struct Mark<T = usize, V = u16> {
+    /// Its topic.
+    pub topic: T,
     /// Its number.
     pub partition: i32,
     /// The worker that reads it.
@@ -35,7 +36,7 @@ pub struct Mark {
     #[serde(default)]
     pub limits: Vec<Limit>,
     /// One for each view of its topic.
-    pub views: Vec<ViewMark>,
+    pub views: Vec<ViewMark<V>>,
     /// The last message that was read of it, below `next`.
     #[serde(default)]
     pub last_read: Option<LastRead>,
@@ -46,9 +47,9 @@ pub struct Mark {
 
 /// How far a partition has come in the event time of one view, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ViewMark {
-    /// Number of the view.
-    pub view: u16,
+pub struct ViewMark<V = u16> {
+    /// The view.
+    pub view: V,
     /// The largest event time seen; [`NEVER`](super::NEVER) before the first.
     pub latest: i64,
     /// The partition's watermark; [`NEVER`](super::NEVER) before the first.
@@ -56,6 +57,51 @@ pub struct ViewMark {
     /// The windows that the watermark has passed since the last mark, where it
     /// matters when.
     pub passed: Vec<Passed>,
+}
+
+impl<V> ViewMark<V> {
+    /// Of a view that knows nothing of the partition yet.
+    pub fn none(view: V) -> ViewMark<V> {
+        ViewMark {
+            view,
+            latest: NEVER,
+            watermark: NEVER,
+            passed: Vec::new(),
+        }
+    }
+}
+
+impl<T, V> Mark<T, V> {
+    /// The same with its topic and views named otherwise, if `topic` knows the former; views that
+    /// `view` does not know are left out.
+    pub fn named<U, W>(
+        self,
+        topic: impl Fn(T) -> Option<U>,
+        view: impl Fn(V) -> Option<W>,
+    ) -> Option<Mark<U, W>> {
+        let of_view = |mark: ViewMark<V>| {
+            Some(ViewMark {
+                view: view(mark.view)?,
+                latest: mark.latest,
+                watermark: mark.watermark,
+                passed: mark.passed,
+            })
+        };
+        Some(Mark {
+            topic: topic(self.topic)?,
+            partition: self.partition,
+            worker: self.worker,
+            next: self.next,
+            holding: self.holding,
+            kafka: self.kafka,
+            least: self.least,
+            untimed: self.untimed,
+            limits: self.limits,
+            views: self.views.into_iter().filter_map(of_view).collect(),
+            last_read: self.last_read,
+            fingerprint: self.fingerprint,
+        })
+    }
 }
 
 /// Windows that a partition's watermark has passed by one message.

@@ -88,9 +88,10 @@ struct Again {
 }
 
 /// What a checkpoint keeps of a partition's event time: all that is not told by
-/// its marks already.
+/// its marks already. `V` names a view: by its number while the program runs, by its name in the
+/// checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedTime {
+pub struct SavedTime<V = u16> {
     /// The partition's clock, in milliseconds.
     pub kafka: i64,
     /// The timestamp of the last message that was believed, in milliseconds. A program that
@@ -104,15 +105,15 @@ pub struct SavedTime {
     #[serde(default)]
     pub limits: Option<Vec<Limit>>,
     /// One for each view of the topic.
-    pub views: Vec<SavedViewTime>,
+    pub views: Vec<SavedViewTime<V>>,
 }
 
 /// What a checkpoint keeps of a partition's event time in one view, in
 /// microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedViewTime {
-    /// Number of the view.
-    pub view: u16,
+pub struct SavedViewTime<V = u16> {
+    /// The view.
+    pub view: V,
     /// The smallest event time so far.
     pub earliest: i64,
     /// The largest event time so far.
@@ -142,6 +143,28 @@ pub struct ViewTime {
 
 /// 2000-01-01, in milliseconds: what a shop sends is younger.
 const YEAR_2000: i64 = 946_684_800_000;
+
+impl<V> SavedTime<V> {
+    /// The same with views named otherwise; those that `name` does not know are left out.
+    pub fn named<W>(self, name: impl Fn(V) -> Option<W>) -> SavedTime<W> {
+        let view = |view: SavedViewTime<V>| {
+            Some(SavedViewTime {
+                view: name(view.view)?,
+                earliest: view.earliest,
+                latest: view.latest,
+                watermark: view.watermark,
+                through: view.through,
+            })
+        };
+        SavedTime {
+            kafka: self.kafka,
+            last: self.last,
+            untimed: self.untimed,
+            limits: self.limits,
+            views: self.views.into_iter().filter_map(view).collect(),
+        }
+    }
+}
 
 impl PartitionTime {
     /// A partition of which nothing has been read, with `rules` in the order of

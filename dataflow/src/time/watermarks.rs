@@ -12,7 +12,7 @@
 //! its clock is. (A partition whose messages have no timestamps is not waited for.
 //! Where the view's own have none, its windows close with what is newest.)
 
-use super::{Advanced, Holding, Mark, Moment, NEVER, Passed};
+use super::{Advanced, Holding, Mark, Moment, NEVER, Passed, ViewMark};
 use crate::views::Catalog;
 use crate::views::window::Window;
 use serde::{Deserialize, Serialize};
@@ -48,11 +48,29 @@ pub struct Passing {
 
 /// What a checkpoint keeps of watermarks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedWatermarks {
-    /// By the number of the view.
-    pub views: Vec<SavedView>,
+pub struct SavedWatermarks<T = usize, V: Ord = u16> {
+    /// By view.
+    pub views: BTreeMap<V, SavedView>,
     /// The last mark of each partition.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<Mark<T, V>>,
+}
+
+impl<T, V: Ord> SavedWatermarks<T, V> {
+    /// The same with topics and views named otherwise; those that are not known are left out.
+    pub fn named<U, W: Ord>(
+        self,
+        topic: impl Fn(T) -> Option<U>,
+        view: impl Fn(V) -> Option<W>,
+    ) -> SavedWatermarks<U, W> {
+        let views = self.views.into_iter();
+        let marks = self.marks.into_iter();
+        SavedWatermarks {
+            views: views
+                .filter_map(|(of, saved)| Some((view(of)?, saved)))
+                .collect(),
+            marks: marks.filter_map(|mark| mark.named(&topic, &view)).collect(),
+        }
+    }
 }
 
 /// What a checkpoint keeps of a view's watermark.
@@ -128,7 +146,7 @@ impl Watermarks {
             mark
         };
         SavedWatermarks {
-            views: self.views.iter().map(view).collect(),
+            views: (0..).zip(self.views.iter().map(view)).collect(),
             marks: self.partitions.values().map(mark).collect(),
         }
     }
@@ -136,22 +154,32 @@ impl Watermarks {
     /// Goes on from what a checkpoint kept. Every partition holds the watermark
     /// until it is heard of again, so that nothing closes before all are there.
     pub fn restore(&mut self, saved: &SavedWatermarks) {
-        for (view, known) in self.views.iter_mut().zip(&saved.views) {
-            view.now = known.now;
-            view.passed = known.passed;
-            view.horizon = known.horizon;
+        for (number, view) in (0..).zip(&mut self.views) {
+            if let Some(known) = saved.views.get(&number) {
+                view.now = known.now;
+                view.passed = known.passed;
+                view.horizon = known.horizon;
+            }
         }
         for mark in &saved.marks {
+            let mut mark = mark.clone();
+            for (number, view) in (0..).zip(&self.views) {
+                let is_known = mark.views.iter().any(|known| known.view == number);
+                if view.topic == mark.topic && !is_known {
+                    mark.views.push(ViewMark::none(number));
+                }
+            }
             let passed = mark.views.iter().filter(|view| !view.passed.is_empty());
             let passed = passed.map(|view| (view.view, view.passed.iter().copied().collect()));
             let known = Partition {
                 passed: passed.collect(),
                 mark: Mark {
                     holding: Holding::Yes,
-                    ..mark.clone()
+                    ..mark
                 },
             };
-            self.partitions.insert((mark.topic, mark.partition), known);
+            let place = (known.mark.topic, known.mark.partition);
+            self.partitions.insert(place, known);
         }
     }
 

@@ -35,14 +35,10 @@ impl Slot {
     /// The least number of a window.
     pub const FIRST: i64 = -INDEX_BIAS;
 
-    /// The eight bytes of it, as a number that orders as slots do.
-    pub fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// The slot of which [`Slot::bits`] are these.
-    pub fn from_bits(bits: u64) -> Slot {
-        Slot(bits)
+    /// The same, if an index is in its bounds.
+    pub fn checked(view: u16, index: i64) -> Option<Slot> {
+        let bounds = -INDEX_BIAS..INDEX_BIAS;
+        bounds.contains(&index).then(|| Slot::new(view, index))
     }
 
     /// The view's number.

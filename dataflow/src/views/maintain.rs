@@ -13,9 +13,9 @@ use super::stored::Stored;
 use super::sums::Sums;
 use super::unique::unique;
 use crate::Epoch;
-use crate::checkpoint::Section;
+use crate::checkpoint::Part;
 use crate::checkpoint::load::Loaded;
-use crate::checkpoint::tap::{Run, Saving, tap};
+use crate::checkpoint::tap::{Of, Run, Saving, tap};
 use crate::time::Advanced;
 use differential_dataflow::Hashable;
 use differential_dataflow::difference::Semigroup;
@@ -109,6 +109,11 @@ pub fn maintain<'scope>(
         restored,
         gauge: gauge.clone(),
     };
+    let of = |part| Of {
+        part,
+        view: |key: &Key| key.slot.view(),
+    };
+    let saving = saving.as_ref();
     let mut runs = Vec::new();
     let (joined_sums, joined_members) = join(
         joined,
@@ -124,7 +129,7 @@ pub fn maintain<'scope>(
     let tapped = members.clone();
     let unique = unique(members, advanced.clone(), setting.clone());
     let retracted = unique.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Members, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::Members), saving)));
     unique.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
@@ -132,7 +137,7 @@ pub fn maintain<'scope>(
     let tapped = times.clone();
     let latest = latest(times, advanced.clone(), setting.clone());
     let retracted = latest.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Latest, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::Latest), saving)));
     latest.retracted.connect_loop(dropped);
 
     let sums = sums.concat(joined_sums);
@@ -146,7 +151,7 @@ pub fn maintain<'scope>(
     let tapped = changes.clone();
     let Outcome { made, retracted } = rows(changes, advanced, in_doubt, stored, setting);
     let again = retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, again, Section::Rows, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, again, of(Part::Rows), saving)));
     retracted.connect_loop(dropped);
     Maintained {
         rows: made,

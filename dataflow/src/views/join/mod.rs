@@ -38,8 +38,8 @@ use super::rounds::Setting;
 use super::sums::Sums;
 use super::window::Lateness;
 use crate::Epoch;
-use crate::checkpoint::Section;
-use crate::checkpoint::tap::{Run, Saving, tap};
+use crate::checkpoint::Part;
+use crate::checkpoint::tap::{Of, Run, Saving, tap};
 use crate::time::Advanced;
 use enrich::enrich;
 use events::Id;
@@ -75,7 +75,7 @@ pub(super) fn join<'scope>(
     advanced: StreamVec<'scope, Epoch, Advanced>,
     catalog: &Catalog,
     setting: &Setting,
-    saving: Option<Saving>,
+    saving: Option<&Saving>,
     runs: &mut Vec<StreamVec<'scope, Epoch, Run>>,
 ) -> (
     StreamVec<'scope, Epoch, SumsChange>,
@@ -87,18 +87,22 @@ pub(super) fn join<'scope>(
         products,
     } = joined;
     let scope = sales.scope();
-    let view = catalog
-        .definitions
-        .iter()
-        .find(|view| !view.joins.is_empty());
-    let forever = view.is_some_and(|view| view.lateness == Lateness::Forever);
+    let mut views = (0..).zip(&catalog.definitions);
+    let view = views.find(|(_, view)| !view.joins.is_empty());
+    let forever = view.is_some_and(|(_, view)| view.lateness == Lateness::Forever);
+    // Where no view joins, nothing comes.
+    let number = view.map_or(0, |(number, _)| number);
+    let of = |part| Of {
+        part,
+        view: move |_: &Id| number,
+    };
 
     let (dropped, again) = scope.feedback(1);
     let sales = arrange(scope.concatenate([sales, again]), "sales");
     let tapped = sales.clone();
     let sales = newest(sales, advanced.clone(), forever, setting.clone());
     let retracted = sales.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::Sales, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::Sales), saving)));
     sales.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
@@ -114,7 +118,7 @@ pub(super) fn join<'scope>(
         sold,
     );
     let retracted = bought.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::ByCustomer, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::ByCustomer), saving)));
     bought.retracted.connect_loop(dropped);
 
     let (dropped, again) = scope.feedback(1);
@@ -130,7 +134,7 @@ pub(super) fn join<'scope>(
         earned,
     );
     let retracted = sold.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, Section::ByProduct, saving)));
+    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::ByProduct), saving)));
     sold.retracted.connect_loop(dropped);
 
     let sums = sold.made.clone().flat_map(|change| match change {
