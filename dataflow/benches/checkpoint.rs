@@ -13,9 +13,7 @@ use cpu_time::ProcessTime;
 use events::Id;
 use std::collections::BTreeSet;
 use std::hint::black_box;
-use tidemark::checkpoint::{
-    FileEntry, Part, Section, SectionId, Store, decode, encode, merge, records,
-};
+use tidemark::checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use tidemark::views::key::{Key, Slot};
 
 #[global_allocator]
@@ -26,7 +24,7 @@ type Member = (Key, Id, isize);
 /// Members of one view.
 const MEMBERS: Section = Section {
     id: SectionId(1),
-    sums: Part::FORMS[Part::Members as usize].1,
+    sums: 1,
 };
 /// Records of an epoch: 100,000 a second.
 const EPOCH: usize = 10_000;

@@ -13,7 +13,6 @@
 use crate::Epoch;
 use crate::checkpoint::checkpoints::Committing;
 use crate::checkpoint::commit::{Saved, commit};
-use crate::checkpoint::finals::tell_apart;
 use crate::checkpoint::load::load;
 use crate::checkpoint::persist::{Persisted, Persisting, SaveError, persist};
 use crate::checkpoint::tap::Saving;
@@ -29,6 +28,7 @@ use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written}
 use crate::start::{Checkpointing, Start};
 use crate::tally::{Judging, Names, OverLimit, judge};
 use crate::time::{Trust, watermarks};
+use crate::views::finals::{split_final, unwritten};
 use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::{Catalog, Gauge};
 use sinks::Writer;
@@ -195,7 +195,8 @@ impl Pipeline {
             let (worker, peers) = (scope.index(), scope.peers());
             let loading = start.loading.clone();
             let loaded = loading.map(|loading| load(scope, loading, failed_save.clone()));
-            let loaded_finals = loaded.as_ref().map(|loaded| loaded.finals.clone());
+            let written = start.finals_written;
+            let unwritten = loaded.as_ref().map(|loaded| unwritten(loaded, written));
             let memory = Memory {
                 restored,
                 loaded,
@@ -206,11 +207,10 @@ impl Pipeline {
             let gauge = Gauge::new(Arc::clone(&board), worker);
             let Maintained { rows, runs } =
                 maintain(contributed, advanced, &catalog, &gauge, memory);
-            let saved = saving.as_ref().map(|saving| Arc::clone(&saving.sections));
-            let told = tell_apart(rows, saved);
-            let finals = match loaded_finals {
-                Some(loaded) => told.finals.concat(loaded),
-                None => told.finals,
+            let rows = split_final(rows, saving.as_ref());
+            let finals = match unwritten {
+                Some(unwritten) => rows.finals.concat(unwritten),
+                None => rows.finals,
             };
 
             let (committed, gate) = match &checkpointing {
@@ -218,7 +218,7 @@ impl Pipeline {
                 None => (None, None),
             };
             let mut changes = Changes {
-                rows: told.open,
+                rows: rows.open,
                 finals,
                 dead_letters,
                 marks: marks.clone(),
@@ -288,7 +288,7 @@ impl Pipeline {
                     patience: how.patience.clone(),
                     board: Arc::clone(&board),
                 };
-                let runs = runs.concat(told.runs);
+                let runs = runs.concat(rows.runs);
                 let Persisted { reports, kept } = persist(runs, persisting, failed_save.clone());
                 kept.probe_with(&passed);
                 let saved = Saved {

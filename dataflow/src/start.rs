@@ -15,12 +15,13 @@ use crate::checkpoint::Loading;
 use crate::checkpoint::Manifest;
 use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
-use crate::checkpoint::{Part, SavedPartition, Sections, State};
+use crate::checkpoint::{SavedPartition, Sections, State};
 use crate::rebuild::Again;
 use crate::sink::{Before, CatchUp, Left, Place, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
+use crate::views::parts;
 use crate::views::stored::Stored;
 use differential_dataflow::Hashable;
 use sinks::{LastRead, LetterCount, Limit, RowId, ViewProgress};
@@ -34,6 +35,8 @@ pub struct Start {
     pub first: Epoch,
     /// The files of the checkpoint.
     pub loading: Option<Loading>,
+    /// Final rows of windows that were closed by the end of this epoch are written.
+    pub finals_written: Epoch,
     /// The sections of its files and of those that follow.
     pub sections: Arc<Sections>,
     /// Where partitions stand.
@@ -73,6 +76,7 @@ impl Start {
         Start {
             first: 1,
             loading: None,
+            finals_written: 0,
             sections: Arc::default(),
             partitions: Arc::default(),
             again: Arc::default(),
@@ -201,5 +205,5 @@ pub fn nothing(catalog: &Catalog, max_ahead: i64) -> State {
 /// The sections that `state` has for the views of a catalog: new ones where it has none.
 pub fn sections(state: &mut State, catalog: &Catalog) -> Sections {
     let views = catalog.definitions.iter().map(|view| view.name);
-    Sections::of(state, views, &Part::FORMS)
+    Sections::of(state, views, &parts::all())
 }

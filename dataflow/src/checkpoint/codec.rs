@@ -1,7 +1,7 @@
 //! The bytes of a value, written by hand.
 //!
 //! What lies in a checkpoint is read by later versions of this program. So its form
-//! is decided here and in `shapes.rs`, and not by how a struct happens to be declared
+//! is decided here and where the traits are implemented, and not by how a struct happens to be declared
 //! elsewhere: a field that is added there does not compile until it is decided how it
 //! is written. And it is fast, since restarts wait for it.
 //!
@@ -154,9 +154,22 @@ impl Codec for Id {
     }
 }
 
+/// Two of the same kind, one after the other.
+impl<T: Codec> Codec for [T; 2] {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        self.iter().for_each(|one| one.put(into));
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<[T; 2]> {
+        Some([T::take(from)?, T::take(from)?])
+    }
+}
+
 /// The first byte, taken from the front.
 #[inline]
-pub(super) fn byte(from: &mut &[u8]) -> Option<u8> {
+pub fn byte(from: &mut &[u8]) -> Option<u8> {
     let (first, rest) = from.split_first()?;
     *from = rest;
     Some(*first)

@@ -2,7 +2,6 @@
 
 use super::error::CheckpointError;
 use super::file::{BLOCK, FileEntry};
-use super::parts::Part;
 use super::store::{FILES, Store};
 use super::testing::{Plain, any_plain, bytes_of, plain_of, read, section_of, write};
 use proptest::collection::vec;
@@ -28,8 +27,8 @@ fn sample(runs: &[Vec<Plain>], finals: &[Plain]) -> Sample {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path().to_str().unwrap()).unwrap();
     let mut writer = store.create("f", 2, 5).unwrap();
-    let members = runs.iter().map(|run| (Part::Members, &run[..]));
-    for (part, run) in members.chain([(Part::Finals, finals)]) {
+    let members = runs.iter().map(|run| ("members", &run[..]));
+    for (part, run) in members.chain([("finals", finals)]) {
         let records = run.len() as u64;
         writer
             .append(section_of(part), records, &bytes_of(run))
@@ -53,7 +52,7 @@ impl Sample {
         for block in self.store.blocks(&self.file)? {
             let payload = self.store.read(&self.file, &block)?;
             let records = plain_of(&payload, block.section);
-            match block.section == section_of(Part::Members) {
+            match block.section == section_of("members") {
                 true => members.extend(records),
                 false => finals.extend(records),
             }
@@ -72,7 +71,7 @@ proptest! {
         let FileEntry { name, lane, bytes, from, through, .. } = &sample.file;
         prop_assert_eq!((name.as_str(), *lane, *from, *through), ("f", 2, 5, 9));
         prop_assert_eq!(*bytes, sample.bytes.len() as u64);
-        let records = sample.file.records.get(&section_of(Part::Members).id).copied();
+        let records = sample.file.records.get(&section_of("members").id).copied();
         prop_assert_eq!(records.unwrap_or(0), members.len() as u64);
         prop_assert_eq!(sample.file.total_records(), (members.len() + finals.len()) as u64);
         prop_assert_eq!(sample.read().unwrap(), (members, finals));
@@ -132,7 +131,7 @@ fn another_file_under_the_same_name_is_found() {
     let replaced = write(
         &sample.store,
         "f",
-        section_of(Part::Members),
+        section_of("members"),
         &[vec![member("b")]],
     );
     assert_eq!(file.bytes, replaced.bytes);
@@ -151,7 +150,7 @@ fn a_long_run_is_cut_between_records_and_short_ones_share_blocks() {
     let mut writer = store.create("f", 0, 1).unwrap();
     let long = run(0..400_000);
     assert!(long.len() > 4 * BLOCK);
-    let section = section_of(Part::Latest);
+    let section = section_of("members");
     writer.append(section, 10, &run(0..10)).unwrap();
     writer.append(section, 400_000, &long).unwrap();
     writer.append(section, 20, &run(10..30)).unwrap();
@@ -174,7 +173,7 @@ fn a_long_run_is_cut_between_records_and_short_ones_share_blocks() {
 fn the_format_stays_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-    let section = section_of(Part::ByCustomer);
+    let section = section_of("by_customer");
     let record = (b"key".to_vec(), vec![300, -2]);
     write(&store, "f", section, &[vec![record]]);
     let written = fs::read(directory.path().join(FILES).join("f")).unwrap();

@@ -15,7 +15,6 @@
 
 use super::CheckpointError;
 use super::file::{BlockEntry, FileEntry};
-use super::parts::{Final, Part, decode};
 use super::persist::SaveError;
 use super::records::{RawRecord, records};
 use super::state::Sections;
@@ -23,13 +22,14 @@ use super::store::Store;
 use crate::Epoch;
 use crate::background::ThreadError;
 use crate::output::Output;
-use crate::views::changes::{LatestChange, MemberChange, SumsChange};
-use crate::views::join::{CustomerChange, ProductChange, SaleChange};
 use sinks::fail_point;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use timely::dataflow::operators::Capability;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::generic::operator::Operator as _;
 use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::SyncActivator;
 
@@ -48,8 +48,6 @@ pub struct Loading {
     pub files: Arc<[FileEntry]>,
     /// What the sections of the files are of. Others are not loaded.
     pub sections: Arc<Sections>,
-    /// Final rows of windows that were closed by the end of this epoch are written.
-    pub finals_written: Epoch,
     /// The first epoch for what is loaded.
     pub first: Epoch,
     /// The last epoch for it.
@@ -65,35 +63,66 @@ impl Loading {
     }
 }
 
-/// The contents of arrangements, and final rows that are not written yet.
+/// The blocks of a checkpoint, as they are loaded: see [`Loaded::decode`].
 pub(crate) struct Loaded<'scope> {
-    pub(crate) sums: StreamVec<'scope, Epoch, SumsChange>,
-    pub(crate) members: StreamVec<'scope, Epoch, MemberChange>,
-    pub(crate) latest: StreamVec<'scope, Epoch, LatestChange>,
-    pub(crate) sales: StreamVec<'scope, Epoch, SaleChange>,
-    pub(crate) customers: StreamVec<'scope, Epoch, CustomerChange>,
-    pub(crate) products: StreamVec<'scope, Epoch, ProductChange>,
-    pub(crate) finals: StreamVec<'scope, Epoch, Final>,
+    blocks: StreamVec<'scope, Epoch, Arc<Block>>,
+    sections: Arc<Sections>,
+    failed: Failed,
 }
 
-/// Sends the records of a block, as `update`s.
-fn send<D: Clone + 'static>(
-    output: &mut Output<D>,
-    capabilities: &[Capability<Epoch>],
-    block: &Block,
-    update: impl Fn(RawRecord<'_>) -> Result<D, CheckpointError>,
-) -> Result<(), CheckpointError> {
-    let mut outcome = Ok(());
-    let records = records(&block.payload, block.entry.section);
-    let updates = records.map_while(|record| match record.and_then(&update) {
-        Ok(update) => Some(update),
-        Err(error) => {
-            outcome = Err(error);
-            None
-        }
-    });
-    output.send(capabilities, updates);
-    outcome
+/// Called at most once, with the fatal error.
+type Failed = Rc<dyn Fn(SaveError)>;
+
+impl<'scope> Loaded<'scope> {
+    /// The updates of a part of views' state, by what `decode` makes of a record of a view.
+    pub(crate) fn decode<D, R>(
+        &self,
+        part: &'static str,
+        decode: impl Fn(RawRecord<'_>, u16) -> Result<(D, R), CheckpointError> + 'static,
+    ) -> StreamVec<'scope, Epoch, (D, Epoch, R)>
+    where
+        D: Clone + 'static,
+        R: Clone + 'static,
+    {
+        let (sections, failed) = (Arc::clone(&self.sections), Rc::clone(&self.failed));
+        let blocks = self.blocks.clone();
+        blocks.unary(Pipeline, &format!("Decode: {part}"), move |_, _| {
+            // What comes behind a block that cannot be decoded never becomes complete.
+            let mut stuck = None;
+            move |input, output| {
+                input.for_each(|capability, blocks| {
+                    let Some(capability) = capability.retain_least(0) else {
+                        return;
+                    };
+                    let at = *capability.time();
+                    for block in blocks.drain(..) {
+                        let section = block.entry.section;
+                        let Some((view, _)) = sections.find(section.id).filter(|of| of.1 == part)
+                        else {
+                            continue;
+                        };
+                        let mut outcome = Ok(());
+                        let updates = records(&block.payload, section).map_while(|record| {
+                            match record.and_then(|record| decode(record, view)) {
+                                Ok((data, diff)) => Some((data, at, diff)),
+                                Err(error) => {
+                                    outcome = Err(error);
+                                    None
+                                }
+                            }
+                        });
+                        output.session(&capability).give_iterator(updates);
+                        if let Err(error) = outcome
+                            && stuck.is_none()
+                        {
+                            stuck = Some(capability.clone());
+                            failed(error.into());
+                        }
+                    }
+                });
+            }
+        })
+    }
 }
 
 /// Loads a checkpoint, together with all other workers.
@@ -105,14 +134,16 @@ pub(crate) fn load<'scope>(
     loading: Loading,
     failed: impl Fn(SaveError) + 'static,
 ) -> Loaded<'scope> {
+    let sections = Arc::clone(&loading.sections);
+    let told = Cell::new(false);
+    let failed: Failed = Rc::new(move |error| {
+        if !told.replace(true) {
+            failed(error);
+        }
+    });
+    let failing = Rc::clone(&failed);
     let mut builder = OperatorBuilder::new("Load".to_owned(), scope);
-    let (mut sums, sums_stream) = Output::new(&mut builder);
-    let (mut members, members_stream) = Output::new(&mut builder);
-    let (mut latest, latest_stream) = Output::new(&mut builder);
-    let (mut sales, sales_stream) = Output::new(&mut builder);
-    let (mut customers, customers_stream) = Output::new(&mut builder);
-    let (mut products, products_stream) = Output::new(&mut builder);
-    let (mut finals, finals_stream) = Output::new(&mut builder);
+    let (mut blocks, stream) = Output::new(&mut builder);
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let (worker, peers) = (scope.index(), scope.peers());
@@ -124,68 +155,30 @@ pub(crate) fn load<'scope>(
         for capability in &mut capabilities {
             capability.downgrade(&first);
         }
-        let finals_written = loading.finals_written;
-        let sections = Arc::clone(&loading.sections);
         let reading = read(loading, worker, peers, wake);
-        let mut open = reading.map_err(&failed).ok();
+        let mut open = reading.map_err(|error| failing(error)).ok();
         let mut loaded = 0;
 
         move |_| {
-            // Where it failed, the capabilities stay: nothing may seem complete.
-            let Some(blocks) = &open else {
+            // Where it failed, the capability stays: nothing may seem complete.
+            let Some(coming) = &open else {
                 return;
             };
-            let mut take = |block: Block| {
-                let at = first + loaded / RECORDS_OF_AN_EPOCH;
-                debug_assert!(at < restored);
-                for capability in capabilities.iter_mut() {
-                    capability.downgrade(&at);
-                }
-                loaded += u64::from(block.entry.records);
-                let (to, block) = (&capabilities, &block);
-                let Some((view, part)) = sections.find(block.entry.section.id) else {
-                    return Ok(());
-                };
-                macro_rules! updates {
-                    ($output:ident) => {
-                        send(&mut $output, to, block, |record| {
-                            let (data, diff) = decode(record, view)?;
-                            Ok((data, at, diff))
-                        })
-                    };
-                }
-                match Part::ALL[part] {
-                    Part::Rows => updates!(sums),
-                    Part::Members => updates!(members),
-                    Part::Latest => updates!(latest),
-                    Part::Sales => updates!(sales),
-                    Part::ByCustomer => updates!(customers),
-                    Part::ByProduct => updates!(products),
-                    Part::Finals => {
-                        let mut rows = Vec::new();
-                        for record in records(&block.payload, block.entry.section) {
-                            let ((row, ()), ()) = decode::<Final, (), ()>(record?, view)?;
-                            if row.epoch > finals_written {
-                                rows.push(row);
-                            }
-                        }
-                        finals.send(to, rows.into_iter());
-                        Ok(())
-                    }
-                }
-            };
             loop {
-                match blocks.try_recv() {
+                match coming.try_recv() {
                     Ok(Ok(block)) => {
-                        if let Err(error) = take(block) {
-                            open = None;
-                            return failed(error.into());
+                        let at = first + loaded / RECORDS_OF_AN_EPOCH;
+                        debug_assert!(at < restored);
+                        for capability in capabilities.iter_mut() {
+                            capability.downgrade(&at);
                         }
+                        loaded += u64::from(block.entry.records);
+                        blocks.send(&capabilities, std::iter::once(Arc::new(block)));
                     }
                     Ok(Err(error)) => {
                         // The thread ends next, which is not the end of the blocks.
                         open = None;
-                        return failed(error.into());
+                        return failing(error.into());
                     }
                     Err(TryRecvError::Empty) => return,
                     Err(TryRecvError::Disconnected) => {
@@ -198,13 +191,9 @@ pub(crate) fn load<'scope>(
         }
     });
     Loaded {
-        sums: sums_stream,
-        members: members_stream,
-        latest: latest_stream,
-        sales: sales_stream,
-        customers: customers_stream,
-        products: products_stream,
-        finals: finals_stream,
+        blocks: stream,
+        sections,
+        failed,
     }
 }
 
@@ -278,7 +267,7 @@ fn read_share(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{section_of, write};
+    use super::super::testing::{PARTS, section_of, write};
     use super::*;
     use crate::checkpoint::Manifest;
     use crate::checkpoint::testing::manifest;
@@ -293,9 +282,9 @@ mod tests {
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         // Window number 1, and two empty ids.
         let run = vec![(vec![2, 0, 0], vec![1, 0, 0, 0])];
-        let entry = write(&store, "one", section_of(Part::Rows), &[run]);
+        let entry = write(&store, "one", section_of("rows"), &[run]);
         let Manifest { mut state, .. } = manifest(1, &[]);
-        let sections = Sections::of(&mut state, ["sales_analysis"].into_iter(), &Part::FORMS);
+        let sections = Sections::of(&mut state, ["sales_analysis"].into_iter(), &PARTS);
         if damaged {
             let block = store.blocks(&entry).unwrap()[0];
             let path = directory.path().join("files/one");
@@ -307,7 +296,6 @@ mod tests {
             store: Arc::new(store),
             files: Arc::from([entry]),
             sections: Arc::new(sections),
-            finals_written: 0,
             first: 1,
             restored: 3,
         };
@@ -316,7 +304,13 @@ mod tests {
             let probe = worker.dataflow(|scope| {
                 let failures = failures.clone();
                 let failed = move |error: SaveError| failures.borrow_mut().push(error.to_string());
-                load(scope, loading, failed).sums.probe().0
+                {
+                    let decode = |_: RawRecord<'_>, _| Ok(((), ()));
+                    load(scope, loading, failed)
+                        .decode("rows", decode)
+                        .probe()
+                        .0
+                }
             });
             let pause = Some(Duration::from_millis(10));
             while !probe.done() && failures.borrow().is_empty() {

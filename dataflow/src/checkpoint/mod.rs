@@ -40,19 +40,16 @@ mod error;
 mod file;
 #[cfg(test)]
 mod file_tests;
-pub(crate) mod finals;
 mod index;
 mod inspect;
 pub(crate) mod load;
 mod manifest;
 mod merge;
-mod parts;
 mod patience;
 pub mod persist;
 mod place;
 mod records;
 mod runs;
-mod shapes;
 mod state;
 mod store;
 #[cfg(test)]
@@ -60,22 +57,23 @@ mod store_tests;
 pub mod tap;
 #[cfg(test)]
 mod testing;
+mod update;
 mod upload;
 mod verify;
 
 pub use cadence::Cadence;
 pub use choose::choose;
-pub use codec::Codec;
+pub use codec::{Codec, byte};
 pub use error::CheckpointError;
 pub use file::{BlockEntry, FileEntry, FileWriter};
 pub use load::Loading;
 pub use manifest::Manifest;
 pub use merge::merge;
-pub use parts::{Final, OfView, Part, decode, encode};
 pub use patience::Patience;
 pub use records::{RawRecord, Section, SectionId, records};
 pub use state::{SavedDefinition, SavedPartition, SectionName, Sections, State};
 pub use store::Store;
+pub use update::{OfView, Part, ViewOf, decode, encode};
 
 use crate::config::CheckpointQuestion;
 

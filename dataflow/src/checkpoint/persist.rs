@@ -7,7 +7,6 @@
 //! for as long as two more checkpoints would take, and then stops reading.
 
 use super::file::FileEntry;
-use super::parts::Part;
 use super::store::Store;
 use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
@@ -243,11 +242,11 @@ impl Files {
         }))
     }
 
-    /// Notes of which view these final rows are, if they are.
+    /// Notes of which view these final rows are, if they are: they alone are kept once.
     fn note_finals(&mut self, run: &Run) {
         let of = self.persisting.saving.sections.find(run.section.id);
-        let finals = Part::Finals.number();
-        if let Some((view, _)) = of.filter(|(_, part)| *part == finals)
+        if run.section.sums == 0
+            && let Some((view, _)) = of
             && self.with_finals.insert(view)
         {
             self.finals.insert(view, run.epoch);

@@ -167,12 +167,11 @@ impl State {
     }
 }
 
-/// The sections of the views of a run: by the number of the view, one for each part of the state
-/// of any view.
+/// The sections of the views of a run, by number of the view and name of the part.
 #[derive(Clone, Debug, Default)]
 pub struct Sections {
-    by_view: Vec<Vec<Section>>,
-    by_id: BTreeMap<SectionId, (u16, usize)>,
+    by_view: Vec<BTreeMap<&'static str, Section>>,
+    by_id: BTreeMap<SectionId, (u16, &'static str)>,
 }
 
 impl Sections {
@@ -181,29 +180,29 @@ impl Sections {
     pub fn of<'a>(
         state: &mut State,
         views: impl Iterator<Item = &'a str>,
-        parts: &[(&str, u8)],
+        parts: &[(&'static str, u8)],
     ) -> Sections {
         let mut sections = Sections::default();
         for (view, name) in (0..).zip(views) {
-            let mut of_view = Vec::with_capacity(parts.len());
-            for (place, (part, sums)) in parts.iter().enumerate() {
+            let mut of_view = BTreeMap::new();
+            for (part, sums) in parts {
                 let id = state.section(name, part);
-                of_view.push(Section { id, sums: *sums });
-                sections.by_id.insert(id, (view, place));
+                of_view.insert(*part, Section { id, sums: *sums });
+                sections.by_id.insert(id, (view, *part));
             }
             sections.by_view.push(of_view);
         }
         sections
     }
 
-    /// That of a part of a view, by their numbers.
-    #[inline]
-    pub fn section(&self, view: u16, part: usize) -> Section {
-        self.by_view[usize::from(view)][part]
+    /// Those of a part, by number of the view.
+    pub fn of_part(&self, part: &str) -> Vec<Section> {
+        let of_view = |parts: &BTreeMap<&str, Section>| parts.get(part).copied();
+        self.by_view.iter().filter_map(of_view).collect()
     }
 
-    /// The view and the part of a section, by their numbers; none where nobody has it any more.
-    pub fn find(&self, id: SectionId) -> Option<(u16, usize)> {
+    /// The number of the view and the part that a section is of; none where it is nobody's.
+    pub fn find(&self, id: SectionId) -> Option<(u16, &'static str)> {
         self.by_id.get(&id).copied()
     }
 }

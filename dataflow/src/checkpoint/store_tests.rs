@@ -5,7 +5,6 @@ use super::error::CheckpointError;
 use super::file::FileEntry;
 use super::manifest;
 use super::merge::merge;
-use super::parts::Part;
 use super::store::{FILES, MANIFESTS, Store};
 use super::testing::{
     Plain, bytes_of as encoded, manifest as unwritten, manifest_of, read, section_of, write,
@@ -41,7 +40,7 @@ fn file(store: &Store, name: &str) -> FileEntry {
     write(
         store,
         name,
-        section_of(Part::Members),
+        section_of("members"),
         &[members(0, 10), members(5, 10)],
     )
 }
@@ -161,15 +160,13 @@ fn a_crash_before_the_manifest_leaves_the_checkpoint_before() {
     file(&store, "new");
     let mut writer = store.create("half", 0, 1).unwrap();
     let run = encoded(&members(0, 600_000));
-    writer
-        .append(section_of(Part::Members), 600_000, &run)
-        .unwrap();
+    writer.append(section_of("members"), 600_000, &run).unwrap();
     assert_eq!(there(directory.path(), FILES), ["half#1", "new", "old"]);
     std::mem::forget(writer);
     let store = Store::open(directory.path().to_str().unwrap()).unwrap();
     let newest = store.newest().unwrap().unwrap();
     assert_eq!(newest, manifest_of(1, vec![old.clone()]));
-    assert_eq!(read(&store, &old, section_of(Part::Members)).len(), 20);
+    assert_eq!(read(&store, &old, section_of("members")).len(), 20);
     // And the next one tidies up.
     let next = file(&store, "next");
     let next = manifest_of(2, vec![old, next]);
@@ -191,9 +188,7 @@ fn a_file_that_is_dropped_leaves_nothing() {
     let run = encoded(&members(0, 600_000));
     assert!(run.len() > 16 << 20, "several parts: {}", run.len());
     let mut writer = store.create("dropped", 0, 1).unwrap();
-    writer
-        .append(section_of(Part::Members), 600_000, &run)
-        .unwrap();
+    writer.append(section_of("members"), 600_000, &run).unwrap();
     drop(writer);
     // It is given up beside the caller. As long as it is there, it is not finished.
     loop {
@@ -296,7 +291,7 @@ fn a_full_disk_and_one_that_is_read_only_pass() {
     for count in [100_000, 600_000] {
         let run = encoded(&members(0, count));
         let mut writer = store.create("large", 0, 1).unwrap();
-        let written = writer.append(section_of(Part::Members), 1, &run);
+        let written = writer.append(section_of("members"), 1, &run);
         let error = written
             .and_then(|()| writer.finish(1).map(drop))
             .unwrap_err();
@@ -357,7 +352,7 @@ fn an_object_store_keeps_the_same_promises() {
     let run = encoded(&members(0, 1_000_000));
     let mut writer = store.create("large", 0, 1).unwrap();
     writer
-        .append(section_of(Part::Members), 1_000_000, &run)
+        .append(section_of("members"), 1_000_000, &run)
         .unwrap();
     let large = writer.finish(1).unwrap();
     assert!(large.bytes > 8 << 20, "several parts: {}", large.bytes);
@@ -391,7 +386,7 @@ fn an_object_store_keeps_the_same_promises() {
     expected[10..15]
         .iter_mut()
         .for_each(|member| member.1 = vec![2]);
-    assert!(read(&store, &merged, section_of(Part::Members)) == expected);
+    assert!(read(&store, &merged, section_of("members")) == expected);
     for sequence in 2..=4 {
         store
             .commit(&manifest_of(sequence, vec![merged.clone()]))

@@ -17,9 +17,9 @@
 
 use super::cadence::Cadence;
 use super::codec::Codec;
-use super::parts::{Part, encode};
 use super::records::Section;
 use super::state::Sections;
+use super::update::{Part, encode};
 use crate::Epoch;
 use differential_dataflow::difference::Abelian;
 use differential_dataflow::operators::arrange::Arranged;
@@ -74,21 +74,12 @@ pub struct Saving {
     pub sections: Arc<Sections>,
 }
 
-/// Which part of which view's state the updates of an arrangement are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Of<K> {
-    /// The part.
-    pub part: Part,
-    /// The number of the view, by the key of the update.
-    pub view: K,
-}
-
 /// All that `arranged` takes up after what was restored. `retracted` is what its
 /// operator drops.
 pub(crate) fn tap<'scope, Tr, K, V, R>(
     arranged: &Arranged<'scope, Tr>,
     retracted: StreamVec<'scope, Epoch, ((K, V), Epoch, R)>,
-    of: Of<impl Fn(&K) -> u16 + Clone + 'static>,
+    part: Part<K>,
     saving: &Saving,
 ) -> StreamVec<'scope, Epoch, Run>
 where
@@ -110,12 +101,9 @@ where
         sections,
     } = saving;
     let (cadence, restored) = (*cadence, *restored);
-    let Of { part, view } = of;
-    let section = {
-        let sections = Arc::clone(sections);
-        move |key: &K| sections.section(view(key), part.number())
-    };
-    let section_of_dropped = section.clone();
+    let by_view: Arc<[Section]> = sections.of_part(part.name).into();
+    let section = move |by_view: &[Section], key: &K| by_view[usize::from(part.view.number(key))];
+    let by_view_dropped = Arc::clone(&by_view);
     let spans = arranged.stream.clone();
     let taken_up = spans.unary(Pipeline, "Save: taken up", move |_, _| {
         move |input, output| {
@@ -124,7 +112,7 @@ where
                 for batch in spans.drain(..).filter_map(|span| span.inner) {
                     let mut cursor = batch.cursor();
                     while let Some(key) = cursor.get_key(&batch) {
-                        let section = section(key);
+                        let section = section(&by_view, key);
                         while let Some(value) = cursor.get_val(&batch) {
                             cursor.map_times(&batch, |epoch, diff| {
                                 if *epoch > restored {
@@ -152,7 +140,7 @@ where
                     // It is dropped an epoch before it comes back.
                     let due = epoch - 1;
                     if due > restored && cadence.is_due(due) {
-                        let section = section_of_dropped(&key);
+                        let section = section(&by_view_dropped, &key);
                         runs.of(section, due).push(&key, &value, &diff);
                         let mut opposite = diff;
                         opposite.negate();

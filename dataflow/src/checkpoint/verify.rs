@@ -182,7 +182,6 @@ fn bar(bytes: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::parts::Part;
     use crate::checkpoint::records::SectionId;
     use crate::checkpoint::testing::{manifest_of, section_of, write};
     use std::cell::Cell;
@@ -195,7 +194,7 @@ mod tests {
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         let files = ["a", "b"].map(|name| {
             let record = (name.as_bytes().to_vec(), vec![1]);
-            write(&store, name, section_of(Part::Latest), &[vec![record]])
+            write(&store, name, section_of("members"), &[vec![record]])
         });
         store.commit(&manifest_of(1, files[..1].to_vec())).unwrap();
         let newest = manifest_of(2, files.to_vec());
@@ -220,7 +219,7 @@ mod tests {
         assert_eq!(verified.text(), whole);
         verify(directory.path().to_str().unwrap()).unwrap();
         let record = (b"left".to_vec(), vec![1]);
-        write(&store, "left", section_of(Part::Latest), &[vec![record]]);
+        write(&store, "left", section_of("members"), &[vec![record]]);
         let left = said(&store, &newest);
         assert!(left.starts_with(&whole), "{left}");
         assert!(
@@ -246,7 +245,7 @@ mod tests {
         assert_eq!(lines.len(), 3, "{said}");
         assert!(
             lines[0].ends_with(
-                "/files/a is damaged: the block of section 2 at byte 12 has another checksum"
+                "/files/a is damaged: the block of section 1 at byte 12 has another checksum"
             ),
             "{said}"
         );
@@ -268,7 +267,7 @@ mod tests {
     #[test]
     fn records_that_the_manifest_does_not_know_are_damage() {
         let (_directory, store, mut newest) = two();
-        newest.files[0].records.insert(SectionId(2), 2);
+        newest.files[0].records.insert(SectionId(1), 2);
         let said = said(&store, &newest);
         assert!(
             said.contains("files/a is damaged: it does not have the records"),

@@ -142,6 +142,7 @@ impl Sources<'_> {
             ..Start::fresh()
         };
         if let Some(manifest) = manifest {
+            start.finals_written = manifest.state.finals_written;
             start.sections = Arc::new(sections(&mut manifest.state.clone(), self.catalog));
         }
         start.first = match manifest.zip(self.store) {
@@ -150,7 +151,6 @@ impl Sources<'_> {
                     sections: Arc::clone(&start.sections),
                     store: Arc::clone(store),
                     files: manifest.files.clone().into(),
-                    finals_written: manifest.state.finals_written,
                     first: last + 1,
                     restored: Loading::last_epoch(&manifest.files, last + 1),
                 };

@@ -9,11 +9,11 @@
 use super::catch_up::CatchUp;
 use super::newest::Newest;
 use crate::Epoch;
-use crate::checkpoint::Final;
 use crate::epochs::take_before;
 use crate::time::Mark;
 use crate::views::definition::Definition;
 use crate::views::key::{Key, Slot};
+use crate::views::parts::Final;
 use crate::views::row::{row, row_id};
 use crate::views::rows::Became;
 use differential_dataflow::difference::IsZero;

@@ -85,6 +85,17 @@ pub(super) struct Outcome<'scope, D: Clone + 'static, R: Clone + 'static> {
     pub(super) retracted: StreamVec<'scope, Epoch, R>,
 }
 
+/// What an epoch of an arrangement with batches `B` comes to: it gives `D`s, and retractions `R`.
+pub(super) trait Logic<B, D, R>:
+    FnMut(&Round<'_, B>, &mut dyn FnMut(D), &mut dyn FnMut(R)) + 'static
+{
+}
+
+impl<B, D, R, F> Logic<B, D, R> for F where
+    F: FnMut(&Round<'_, B>, &mut dyn FnMut(D), &mut dyn FnMut(R)) + 'static
+{
+}
+
 /// What is still to be done of an epoch.
 struct Work<B> {
     capabilities: [Capability<Epoch>; 2],
@@ -109,7 +120,7 @@ pub(super) fn rounds<'scope, Tr, D, R>(
     advanced: StreamVec<'scope, Epoch, Advanced>,
     name: &'static str,
     setting: Setting,
-    mut each: impl FnMut(&Round<'_, Tr::Batch>, &mut dyn FnMut(D), &mut dyn FnMut(R)) + 'static,
+    mut each: impl Logic<Tr::Batch, D, R>,
 ) -> Outcome<'scope, D, R>
 where
     Tr: TraceReader<Time = Epoch, Batch: Footprint> + 'static,

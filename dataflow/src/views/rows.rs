@@ -13,27 +13,20 @@
 
 use super::changes::SumsChange;
 use super::key::Key;
-use super::rounds::{Outcome, Round, Setting, cursors, rounds};
+use super::rounds::{Logic, Round, cursors};
+use super::stateful::KeysBatch;
 use super::stored::Stored;
 use super::sums::Sums;
 use super::windows::closing_values;
 use crate::Epoch;
-use crate::time::Advanced;
 use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
-use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
-use differential_dataflow::trace::implementations::KeySpine;
 use serde::{Deserialize, Serialize};
 use sinks::Expect;
 use std::sync::Arc;
-use timely::dataflow::StreamVec;
 
-/// Changes of rows' sums, by row.
-pub(super) type Changes = TraceAgent<KeySpine<Key, Epoch, Sums>>;
-
-/// A batch of them.
-type RowsBatch = <Changes as TraceReader>::Batch;
+/// A batch of changes of rows' sums, by row.
+type RowsBatch = KeysBatch<Key, Sums>;
 
 /// What a row became.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,84 +49,75 @@ pub struct Became {
 ///
 /// A row that changes in the epoch in which its window closes is told twice: as it
 /// became, and then that it is final.
-pub(super) fn rows<'scope>(
-    changes: Arranged<'scope, Changes>,
-    advanced: StreamVec<'scope, Epoch, Advanced>,
+pub(super) fn rows(
     mut in_doubt: Vec<Key>,
     mut stored: Option<Arc<Stored>>,
-    setting: Setting,
-) -> Outcome<'scope, Became, SumsChange> {
-    rounds(
-        changes,
-        advanced,
-        "rows",
-        setting,
-        move |round, give, retract| {
-            let epoch = round.epoch;
-            if round.restored {
-                let mut all = cursors(round);
-                let in_doubt = std::mem::take(&mut in_doubt);
-                for key in in_doubt.iter().cloned() {
-                    let mut sums = Sums::default();
-                    for (cursor, batch) in &mut all {
-                        cursor.seek_key(batch, &key);
-                        if cursor.get_key(batch) == Some(&key) {
-                            cursor.map_times(batch, |_, change| sums.plus_equals(change));
-                        }
+) -> impl Logic<RowsBatch, Became, SumsChange> {
+    move |round, give, retract| {
+        let epoch = round.epoch;
+        if round.restored {
+            let mut all = cursors(round);
+            let in_doubt = std::mem::take(&mut in_doubt);
+            for key in in_doubt.iter().cloned() {
+                let mut sums = Sums::default();
+                for (cursor, batch) in &mut all {
+                    cursor.seek_key(batch, &key);
+                    if cursor.get_key(batch) == Some(&key) {
+                        cursor.map_times(batch, |_, change| sums.plus_equals(change));
                     }
-                    give(Became {
-                        key,
-                        epoch,
-                        sums,
-                        is_final: false,
-                        expect: Expect::Either,
-                    });
                 }
-                if let Some(stored) = &stored {
-                    missing(round, stored, &in_doubt, give);
-                }
-                stored = None;
+                give(Became {
+                    key,
+                    epoch,
+                    sums,
+                    is_final: false,
+                    expect: Expect::Either,
+                });
             }
-            let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
-            let (mut new, storage) = cursor_list(round.new.to_vec());
-            while let Some(key) = new.get_key(&storage) {
-                if !round.closed.has(key.slot) {
-                    let mut sums = Sums::default();
-                    for (cursor, batch) in &mut before {
-                        cursor.seek_key(batch, key);
-                        if cursor.get_key(batch) == Some(key) {
-                            cursor.map_times(batch, |_, change| sums.plus_equals(change));
-                        }
+            if let Some(stored) = &stored {
+                missing(round, stored, &in_doubt, give);
+            }
+            stored = None;
+        }
+        let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+        let (mut new, storage) = cursor_list(round.new.to_vec());
+        while let Some(key) = new.get_key(&storage) {
+            if !round.closed.has(key.slot) {
+                let mut sums = Sums::default();
+                for (cursor, batch) in &mut before {
+                    cursor.seek_key(batch, key);
+                    if cursor.get_key(batch) == Some(key) {
+                        cursor.map_times(batch, |_, change| sums.plus_equals(change));
                     }
-                    let expect = match sums.is_zero() {
-                        true => Expect::Absent,
-                        false => Expect::Present,
-                    };
-                    new.map_times(&storage, |_, change| sums.plus_equals(change));
-                    give(Became {
-                        key: key.clone(),
-                        epoch,
-                        sums,
-                        is_final: false,
-                        expect,
-                    });
                 }
-                new.step_key(&storage);
-            }
-            closing_values(round, |key, (), sums: Sums| {
-                let mut dropped = sums;
-                dropped.negate();
-                retract(((key.clone(), ()), epoch + 1, dropped));
+                let expect = match sums.is_zero() {
+                    true => Expect::Absent,
+                    false => Expect::Present,
+                };
+                new.map_times(&storage, |_, change| sums.plus_equals(change));
                 give(Became {
                     key: key.clone(),
                     epoch,
                     sums,
-                    is_final: true,
-                    expect: Expect::Present,
+                    is_final: false,
+                    expect,
                 });
+            }
+            new.step_key(&storage);
+        }
+        closing_values(round, |key, (), sums: Sums| {
+            let mut dropped = sums;
+            dropped.negate();
+            retract(((key.clone(), ()), epoch + 1, dropped));
+            give(Became {
+                key: key.clone(),
+                epoch,
+                sums,
+                is_final: true,
+                expect: Expect::Present,
             });
-        },
-    )
+        });
+    }
 }
 
 /// Gives the rows that were restored and are not in the database, but for those that are

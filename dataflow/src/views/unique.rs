@@ -10,65 +10,50 @@
 
 use super::changes::{MemberChange, SumsChange};
 use super::key::Key;
-use super::rounds::{Outcome, Setting, rounds};
+use super::rounds::Logic;
+use super::stateful::{Values, ValuesBatch};
 use super::sums::Sums;
 use super::windows::closing_values;
-use crate::Epoch;
-use crate::time::Advanced;
-use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{BatchCursor, Cursor, Navigable, cursor_list};
-use differential_dataflow::trace::implementations::ValSpine;
 use events::Id;
-use timely::dataflow::StreamVec;
 
 /// Members of rows, by row.
-pub(super) type Members = TraceAgent<ValSpine<Key, Id, Epoch, isize>>;
-type MembersBatch = <Members as TraceReader>::Batch;
+type Members = Values<Key, Id, isize>;
+type MembersBatch = ValuesBatch<Key, Id, isize>;
 
 /// Changes of the number of distinct members of each row.
-pub(super) fn unique<'scope>(
-    members: Arranged<'scope, Members>,
-    advanced: StreamVec<'scope, Epoch, Advanced>,
-    setting: Setting,
-) -> Outcome<'scope, SumsChange, MemberChange> {
-    rounds(
-        members,
-        advanced,
-        "members",
-        setting,
-        |round, give, retract| {
-            let mut before: Vec<_> = round.before.iter().map(Seen::new).collect();
-            let (mut new, storage) = cursor_list(round.new.to_vec());
-            while let Some(key) = new.get_key(&storage) {
-                if round.closed.has(key.slot) {
-                    // Its members are on their way out, and its row is final.
-                    new.step_key(&storage);
-                    continue;
-                }
-                let mut unique = 0;
-                before.iter_mut().for_each(|seen| seen.seek_key(key));
-                while let Some(member) = new.get_val(&storage) {
-                    let before: isize = before.iter_mut().map(|seen| seen.weight(member)).sum();
-                    let mut after = before;
-                    new.map_times(&storage, |_, diff| after += diff);
-                    unique += i64::from(after > 0) - i64::from(before > 0);
-                    new.step_val(&storage);
-                }
-                if unique != 0 {
-                    let sums = Sums {
-                        unique,
-                        ..Sums::default()
-                    };
-                    give(((key.clone(), ()), round.epoch, sums));
-                }
+pub(super) fn unique() -> impl Logic<MembersBatch, SumsChange, MemberChange> {
+    |round, give, retract| {
+        let mut before: Vec<_> = round.before.iter().map(Seen::new).collect();
+        let (mut new, storage) = cursor_list(round.new.to_vec());
+        while let Some(key) = new.get_key(&storage) {
+            if round.closed.has(key.slot) {
+                // Its members are on their way out, and its row is final.
                 new.step_key(&storage);
+                continue;
             }
-            closing_values(round, |key, member, weight: isize| {
-                retract(((key.clone(), member.clone()), round.epoch + 1, -weight));
-            });
-        },
-    )
+            let mut unique = 0;
+            before.iter_mut().for_each(|seen| seen.seek_key(key));
+            while let Some(member) = new.get_val(&storage) {
+                let before: isize = before.iter_mut().map(|seen| seen.weight(member)).sum();
+                let mut after = before;
+                new.map_times(&storage, |_, diff| after += diff);
+                unique += i64::from(after > 0) - i64::from(before > 0);
+                new.step_val(&storage);
+            }
+            if unique != 0 {
+                let sums = Sums {
+                    unique,
+                    ..Sums::default()
+                };
+                give(((key.clone(), ()), round.epoch, sums));
+            }
+            new.step_key(&storage);
+        }
+        closing_values(round, |key, member, weight: isize| {
+            retract(((key.clone(), member.clone()), round.epoch + 1, -weight));
+        });
+    }
 }
 
 /// A batch of members seen before, searched forwards.

@@ -4,17 +4,13 @@ use super::Pieces;
 use super::entries::Entry;
 use super::versions::{Index, Superseded};
 use crate::Epoch;
-use crate::time::Advanced;
-use crate::views::footprint::Footprint;
-use crate::views::rounds::{Outcome, Round, Setting, cursors, rounds};
+use crate::views::rounds::{Logic, Round, cursors};
+use crate::views::stateful::ValuesBatch;
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::difference::{IsZero, Semigroup};
-use differential_dataflow::operators::arrange::Arranged;
-use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use events::Id;
 use std::mem::discriminant;
-use timely::dataflow::StreamVec;
 
 /// An entry of an id, in an epoch, so many times.
 type Change<E> = ((Id, E), Epoch, Pieces);
@@ -26,99 +22,86 @@ type Change<E> = ((Id, E), Epoch, Pieces);
 /// its id's entries came to before, as far as it makes a difference to them. When a
 /// window closes, its entries are told as of its moment for good, and dropped.
 /// (`forever`: no window will close.)
-pub(super) fn enrich<'scope, Tr, E, D>(
-    arranged: Arranged<'scope, Tr>,
-    advanced: StreamVec<'scope, Epoch, Advanced>,
-    name: &'static str,
+pub(super) fn enrich<E, D>(
     forever: bool,
-    setting: Setting,
     tell: impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)) + 'static,
-) -> Outcome<'scope, D, Change<E>>
+) -> impl Logic<ValuesBatch<Id, E, Pieces>, D, Change<E>>
 where
-    Tr: TraceReader<Time = Epoch, Batch: Footprint + Navigable> + 'static,
-    <Tr::Batch as Navigable>::Cursor:
-        for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
     E: Entry,
     D: Clone + 'static,
 {
     let mut index = Index::default();
     let mut superseded = Superseded::new();
-    rounds(
-        arranged,
-        advanced,
-        name,
-        setting,
-        move |round, give, retract| {
-            if round.restored {
-                restore(round, &mut index, &mut superseded);
+    move |round, give, retract| {
+        if round.restored {
+            restore(round, &mut index, &mut superseded);
+        }
+        let epoch = round.epoch;
+        let mut old: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+        let (mut new, storage) = cursor_list(round.new.to_vec());
+        while let Some(id) = new.get_key(&storage) {
+            let mut before = Vec::new();
+            for (cursor, batch) in &mut old {
+                cursor.seek_key(batch, id);
+                if cursor.get_key(batch) == Some(id) {
+                    read_versions(cursor, batch, &mut before);
+                }
             }
-            let epoch = round.epoch;
-            let mut old: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
-            let (mut new, storage) = cursor_list(round.new.to_vec());
-            while let Some(id) = new.get_key(&storage) {
-                let mut before = Vec::new();
+            let mut after = before.clone();
+            read_versions(&mut new, &storage, &mut after);
+            let was = newest(&before);
+            let is = newest(&after);
+            if was != is {
+                // What stood there before is behind the versions of each batch.
                 for (cursor, batch) in &mut old {
-                    cursor.seek_key(batch, id);
-                    if cursor.get_key(batch) == Some(id) {
-                        read_versions(cursor, batch, &mut before);
-                    }
-                }
-                let mut after = before.clone();
-                read_versions(&mut new, &storage, &mut after);
-                let was = newest(&before);
-                let is = newest(&after);
-                if was != is {
-                    // What stood there before is behind the versions of each batch.
-                    for (cursor, batch) in &mut old {
-                        while cursor.get_key(batch) == Some(id)
-                            && let Some(entry) = cursor.get_val(batch)
-                        {
-                            let closed = entry.slot().is_none_or(|slot| round.closed.has(slot));
-                            if !closed && !entry.is_same(was, is) {
-                                cursor.map_times(batch, |_, pieces| {
-                                    tell(id, entry, was, pieces.negated(), epoch, give);
-                                    tell(id, entry, is, *pieces, epoch, give);
-                                });
-                            }
-                            cursor.step_val(batch);
+                    while cursor.get_key(batch) == Some(id)
+                        && let Some(entry) = cursor.get_val(batch)
+                    {
+                        let closed = entry.slot().is_none_or(|slot| round.closed.has(slot));
+                        if !closed && !entry.is_same(was, is) {
+                            cursor.map_times(batch, |_, pieces| {
+                                tell(id, entry, was, pieces.negated(), epoch, give);
+                                tell(id, entry, is, *pieces, epoch, give);
+                            });
                         }
+                        cursor.step_val(batch);
                     }
-                }
-                if after != before {
-                    supersede::<E>(id, &after, &mut superseded);
-                }
-                while let Some(entry) = new.get_val(&storage) {
-                    if let Some(slot) = entry.slot().filter(|slot| !round.closed.has(*slot)) {
-                        index.add(slot, id);
-                        new.map_times(&storage, |_, pieces| {
-                            tell(id, entry, is, *pieces, epoch, give)
-                        });
-                    }
-                    new.step_val(&storage);
-                }
-                new.step_key(&storage);
-            }
-
-            close(round, &mut index, &tell, give, retract);
-
-            let horizon = if forever { i64::MAX } else { round.horizon };
-            let mut all = cursors(round);
-            for (id, version) in superseded.take(horizon) {
-                let mut found = Vec::new();
-                let entry = E::of(version);
-                for (cursor, batch) in &mut all {
-                    cursor.seek_key(batch, &id);
-                    if cursor.get_key(batch) == Some(&id) {
-                        read_entries(cursor, batch, &entry, &mut found, |other| *other == entry);
-                    }
-                }
-                consolidate(&mut found);
-                for (entry, pieces) in found {
-                    retract(((id.clone(), entry), epoch + 1, pieces.negated()));
                 }
             }
-        },
-    )
+            if after != before {
+                supersede::<E>(id, &after, &mut superseded);
+            }
+            while let Some(entry) = new.get_val(&storage) {
+                if let Some(slot) = entry.slot().filter(|slot| !round.closed.has(*slot)) {
+                    index.add(slot, id);
+                    new.map_times(&storage, |_, pieces| {
+                        tell(id, entry, is, *pieces, epoch, give)
+                    });
+                }
+                new.step_val(&storage);
+            }
+            new.step_key(&storage);
+        }
+
+        close(round, &mut index, &tell, give, retract);
+
+        let horizon = if forever { i64::MAX } else { round.horizon };
+        let mut all = cursors(round);
+        for (id, version) in superseded.take(horizon) {
+            let mut found = Vec::new();
+            let entry = E::of(version);
+            for (cursor, batch) in &mut all {
+                cursor.seek_key(batch, &id);
+                if cursor.get_key(batch) == Some(&id) {
+                    read_entries(cursor, batch, &entry, &mut found, |other| *other == entry);
+                }
+            }
+            consolidate(&mut found);
+            for (entry, pieces) in found {
+                retract(((id.clone(), entry), epoch + 1, pieces.negated()));
+            }
+        }
+    }
 }
 
 /// Finds in what was restored which ids a window has, and which versions a newer

@@ -33,20 +33,16 @@ pub use pieces::Pieces;
 use super::Catalog;
 use super::changes::{MemberChange, SumsChange};
 use super::key::{Key, pack};
-use super::maintain::arrange;
-use super::rounds::Setting;
+use super::parts;
+use super::stateful::States;
 use super::sums::Sums;
 use super::window::Lateness;
 use crate::Epoch;
-use crate::checkpoint::Part;
-use crate::checkpoint::tap::{Of, Run, Saving, tap};
-use crate::time::Advanced;
 use enrich::enrich;
 use events::Id;
 use newest::newest;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 
 /// A version of a sale, by its transaction's id.
 pub type SaleChange = ((Id, Sale), Epoch, isize);
@@ -69,14 +65,11 @@ pub struct Joined<'scope> {
 const UNKNOWN: &str = "unknown";
 
 /// What sales add to the rows of `revenue_analysis`, and the customers they have
-/// seen. What is to be saved goes to `runs`.
+/// seen.
 pub(super) fn join<'scope>(
     joined: Joined<'scope>,
-    advanced: StreamVec<'scope, Epoch, Advanced>,
     catalog: &Catalog,
-    setting: &Setting,
-    saving: Option<&Saving>,
-    runs: &mut Vec<StreamVec<'scope, Epoch, Run>>,
+    states: &mut States<'scope>,
 ) -> (
     StreamVec<'scope, Epoch, SumsChange>,
     StreamVec<'scope, Epoch, MemberChange>,
@@ -86,62 +79,22 @@ pub(super) fn join<'scope>(
         customers,
         products,
     } = joined;
-    let scope = sales.scope();
     let mut views = (0..).zip(&catalog.definitions);
     let view = views.find(|(_, view)| !view.joins.is_empty());
     let forever = view.is_some_and(|(_, view)| view.lateness == Lateness::Forever);
     // Where no view joins, nothing comes.
-    let number = view.map_or(0, |(number, _)| number);
-    let of = |part| Of {
-        part,
-        view: move |_: &Id| number,
-    };
+    let view = view.map_or(0, |(number, _)| number);
 
-    let (dropped, again) = scope.feedback(1);
-    let sales = arrange(scope.concatenate([sales, again]), "sales");
-    let tapped = sales.clone();
-    let sales = newest(sales, advanced.clone(), forever, setting.clone());
-    let retracted = sales.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::Sales), saving)));
-    sales.retracted.connect_loop(dropped);
-
-    let (dropped, again) = scope.feedback(1);
-    let all = scope.concatenate([customers, sales.made, again]);
-    let by_customer = arrange(all, "by customer");
-    let tapped = by_customer.clone();
-    let bought = enrich(
-        by_customer,
-        advanced.clone(),
-        "by customer",
-        forever,
-        setting.clone(),
-        sold,
-    );
-    let retracted = bought.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::ByCustomer), saving)));
-    bought.retracted.connect_loop(dropped);
-
-    let (dropped, again) = scope.feedback(1);
-    let all = scope.concatenate([products, bought.made, again]);
-    let by_product = arrange(all, "by product");
-    let tapped = by_product.clone();
-    let sold = enrich(
-        by_product,
-        advanced,
-        "by product",
-        forever,
-        setting.clone(),
-        earned,
-    );
-    let retracted = sold.retracted.clone();
-    runs.extend(saving.map(|saving| tap(&tapped, retracted, of(Part::ByProduct), saving)));
-    sold.retracted.connect_loop(dropped);
-
-    let sums = sold.made.clone().flat_map(|change| match change {
+    let sales = states.keep_values(parts::sales(view), vec![sales], newest(forever));
+    let bought = vec![customers, sales];
+    let bought = states.keep_values(parts::by_customer(view), bought, enrich(forever, sold));
+    let sold = vec![products, bought];
+    let earned = states.keep_values(parts::by_product(view), sold, enrich(forever, earned));
+    let sums = earned.clone().flat_map(|change| match change {
         Change::Sums(change) => Some(change),
         Change::Member(_) => None,
     });
-    let members = sold.made.flat_map(|change| match change {
+    let members = earned.flat_map(|change| match change {
         Change::Sums(_) => None,
         Change::Member(change) => Some(change),
     });

@@ -4,95 +4,82 @@ use super::entries::{Bought, ByCustomer, Sale};
 use super::versions::{Index, Superseded};
 use super::{CustomerChange, Pieces, SaleChange};
 use crate::Epoch;
-use crate::time::{Advanced, Moment};
-use crate::views::rounds::{Outcome, Round, Setting, cursors, rounds};
-use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
+use crate::time::Moment;
+use crate::views::rounds::{Logic, Round, cursors};
+use crate::views::stateful::ValuesBatch;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
-use differential_dataflow::trace::implementations::ValSpine;
 use events::Id;
 use std::collections::{BTreeMap, BTreeSet};
-use timely::dataflow::StreamVec;
 
-/// Versions of sales, by transaction.
-pub(super) type Sales = TraceAgent<ValSpine<Id, Sale, Epoch, isize>>;
+/// A batch of versions of sales, by transaction.
+type Sales = ValuesBatch<Id, Sale, isize>;
 
 /// Changes of what has been bought, by customer: a newer version of a sale takes
 /// the place of an older one.
 ///
 /// An older one stays as long as a window may close as of a moment at which it was
 /// the newest. (`forever`: no window will close.)
-pub(super) fn newest<'scope>(
-    sales: Arranged<'scope, Sales>,
-    advanced: StreamVec<'scope, Epoch, Advanced>,
-    forever: bool,
-    setting: Setting,
-) -> Outcome<'scope, CustomerChange, SaleChange> {
+pub(super) fn newest(forever: bool) -> impl Logic<Sales, CustomerChange, SaleChange> {
     let mut index = Index::default();
     let mut superseded = Superseded::new();
-    rounds(
-        sales,
-        advanced,
-        "sales",
-        setting,
-        move |round, give, retract| {
-            if round.restored {
-                restore(round, &mut index, &mut superseded);
+    move |round, give, retract| {
+        if round.restored {
+            restore(round, &mut index, &mut superseded);
+        }
+        let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
+        let (mut new, storage) = cursor_list(round.new.to_vec());
+        while let Some(id) = new.get_key(&storage) {
+            let mut versions = Versions::default();
+            for (cursor, batch) in &mut before {
+                versions.read(cursor, batch, id);
             }
-            let mut before: Vec<_> = round.before.iter().map(|b| (b.cursor(), b)).collect();
-            let (mut new, storage) = cursor_list(round.new.to_vec());
-            while let Some(id) = new.get_key(&storage) {
-                let mut versions = Versions::default();
-                for (cursor, batch) in &mut before {
-                    versions.read(cursor, batch, id);
+            let was = versions.newest().cloned();
+            let mut has_come = false;
+            while let Some(sale) = new.get_val(&storage) {
+                let mut come = 0;
+                new.map_times(&storage, |_, weight| come += weight);
+                versions.add(sale, come);
+                if come > 0 {
+                    index.add(sale.slot, id);
+                    has_come = true;
                 }
-                let was = versions.newest().cloned();
-                let mut has_come = false;
-                while let Some(sale) = new.get_val(&storage) {
-                    let mut come = 0;
-                    new.map_times(&storage, |_, weight| come += weight);
-                    versions.add(sale, come);
-                    if come > 0 {
-                        index.add(sale.slot, id);
-                        has_come = true;
-                    }
-                    new.step_val(&storage);
-                }
-                let is = versions.newest();
-                if was.as_ref() != is {
-                    // What a closed window has, it keeps.
-                    let open = |sale: &&Sale| !round.closed.has(sale.slot);
-                    if let Some(was) = was.as_ref().filter(open) {
-                        give(bought(was, round.epoch, -1));
-                    }
-                    if let Some(is) = is.filter(open) {
-                        give(bought(is, round.epoch, 1));
-                    }
-                }
-                if has_come {
-                    let live: Vec<_> = versions.live().collect();
-                    superseded.note(id, &live, |sale| sale.stamp);
-                }
-                new.step_key(&storage);
+                new.step_val(&storage);
             }
+            let is = versions.newest();
+            if was.as_ref() != is {
+                // What a closed window has, it keeps.
+                let open = |sale: &&Sale| !round.closed.has(sale.slot);
+                if let Some(was) = was.as_ref().filter(open) {
+                    give(bought(was, round.epoch, -1));
+                }
+                if let Some(is) = is.filter(open) {
+                    give(bought(is, round.epoch, 1));
+                }
+            }
+            if has_come {
+                let live: Vec<_> = versions.live().collect();
+                superseded.note(id, &live, |sale| sale.stamp);
+            }
+            new.step_key(&storage);
+        }
 
-            let mut dropped = close(round, &mut index, give);
-            let horizon = if forever { i64::MAX } else { round.horizon };
-            let mut all: Vec<_> = cursors(round);
-            for (id, sale) in superseded.take(horizon) {
-                // It may have gone with its window.
-                let mut versions = Versions::default();
-                for (cursor, batch) in &mut all {
-                    versions.read(cursor, batch, &id);
-                }
-                if versions.live().any(|live| *live == sale) {
-                    dropped.insert((id, sale));
-                }
+        let mut dropped = close(round, &mut index, give);
+        let horizon = if forever { i64::MAX } else { round.horizon };
+        let mut all: Vec<_> = cursors(round);
+        for (id, sale) in superseded.take(horizon) {
+            // It may have gone with its window.
+            let mut versions = Versions::default();
+            for (cursor, batch) in &mut all {
+                versions.read(cursor, batch, &id);
             }
-            for sale in dropped {
-                retract((sale, round.epoch + 1, -1));
+            if versions.live().any(|live| *live == sale) {
+                dropped.insert((id, sale));
             }
-        },
-    )
+        }
+        for sale in dropped {
+            retract((sale, round.epoch + 1, -1));
+        }
+    }
 }
 
 /// Finds in what was restored which ids a window has, and which versions a newer

@@ -3,12 +3,12 @@
 //! Each struct is taken apart whole, so that a field that is added to it does not
 //! compile until it has a place here, and the format of files another number.
 
-use super::codec::{Codec, byte};
+use super::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
+use super::join::{Price, Sale, Sold, Stamp};
+use super::key::{Key, Slot};
 use super::parts::Final;
-use crate::views::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
-use crate::views::join::{Price, Sale, Sold, Stamp};
-use crate::views::key::{Key, Slot};
-use crate::views::sums::Sums;
+use super::sums::Sums;
+use crate::checkpoint::{Codec, byte};
 
 /// A struct is its fields, in this order.
 macro_rules! fields {
@@ -168,18 +168,5 @@ impl Codec for Stamp {
             offset,
             seen,
         })
-    }
-}
-
-/// Two of the same kind, one after the other.
-impl<T: Codec> Codec for [T; 2] {
-    #[inline]
-    fn put(&self, into: &mut Vec<u8>) {
-        self.iter().for_each(|one| one.put(into));
-    }
-
-    #[inline]
-    fn take(from: &mut &[u8]) -> Option<[T; 2]> {
-        Some([T::take(from)?, T::take(from)?])
     }
 }

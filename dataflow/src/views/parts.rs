@@ -1,4 +1,4 @@
-//! The parts of a view's state, and how their updates become records.
+//! The parts of a view's state.
 //!
 //! | part | key of a record | its sums |
 //! | --- | --- | --- |
@@ -10,65 +10,64 @@
 //! | by_customer | id, [`ByCustomer`] | [`Pieces`](crate::views::join::Pieces) |
 //! | by_product | id, [`ByProduct`] | `Pieces` |
 //!
-//! A section is of one view, so that no record says of which view it is: [`OfView`] gives it the
-//! number that the view has now.
+//! A section is of one view, so that no record says of which view it is.
 
-use super::codec::Codec;
-use super::error::CheckpointError;
-use super::records::{RawRecord, no_record, put};
+use super::join::{ByCustomer, ByProduct, Sale};
+use super::key::{Key, Slot};
+use super::sums::Sums;
 use crate::Epoch;
-use crate::views::join::{ByCustomer, ByProduct, Sale};
-use crate::views::key::{Key, Slot};
-use crate::views::sums::Sums;
+use crate::checkpoint::{OfView, Part, ViewOf};
 use events::Id;
 use serde::{Deserialize, Serialize};
 
-/// A part of a view's state.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Part {
-    /// What rows add up to.
-    Rows,
-    /// Members of rows.
-    Members,
-    /// Latest times of rows.
-    Latest,
-    /// Rows whose windows have closed, until their documents are known to be final.
-    Finals,
-    /// Sales by transaction.
-    Sales,
-    /// What is known by customer.
-    ByCustomer,
-    /// What is known by product.
-    ByProduct,
+/// What rows add up to.
+pub(super) const ROWS: Part<Key> = by_row("rows", 4);
+/// Members of rows.
+pub(super) const MEMBERS: Part<Key> = by_row("members", 1);
+/// Latest times of rows.
+pub(super) const LATEST: Part<Key> = by_row("latest", 1);
+/// Rows whose windows have closed, until their documents are known to be final.
+pub(super) const FINALS: Part<Final> = Part {
+    name: "finals",
+    sums: 0,
+    view: ViewOf::Key(|row| row.key.slot.view()),
+};
+
+/// Sales by transaction, of the view that joins them.
+pub(super) fn sales(view: u16) -> Part<Id> {
+    by_id("sales", 1, view)
 }
 
-impl Part {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Part; 7] = [
-        Part::Rows,
-        Part::Members,
-        Part::Latest,
-        Part::Finals,
-        Part::Sales,
-        Part::ByCustomer,
-        Part::ByProduct,
-    ];
+/// What is known by customer, for the view that joins it.
+pub(super) fn by_customer(view: u16) -> Part<Id> {
+    by_id("by_customer", 2, view)
+}
 
-    /// What each is called, and how many sums its records have.
-    pub const FORMS: [(&'static str, u8); 7] = [
-        ("rows", 4),
-        ("members", 1),
-        ("latest", 1),
-        ("finals", 0),
-        ("sales", 1),
-        ("by_customer", 2),
-        ("by_product", 2),
-    ];
+/// What is known by product, for the view that joins it.
+pub(super) fn by_product(view: u16) -> Part<Id> {
+    by_id("by_product", 2, view)
+}
 
-    /// Its number.
-    pub fn number(self) -> usize {
-        self as usize
+/// What all of them are called, and how many sums their records have.
+pub fn all() -> Vec<(&'static str, u8)> {
+    let by_id = [sales(0), by_customer(0), by_product(0)];
+    let by_id = by_id.map(|part| (part.name, part.sums));
+    let by_row = [ROWS, MEMBERS, LATEST].map(|part| (part.name, part.sums));
+    let finals = [(FINALS.name, FINALS.sums)];
+    by_row.into_iter().chain(finals).chain(by_id).collect()
+}
+
+const fn by_row(name: &'static str, sums: u8) -> Part<Key> {
+    Part {
+        name,
+        sums,
+        view: ViewOf::Key(|key| key.slot.view()),
     }
+}
+
+fn by_id(name: &'static str, sums: u8, view: u16) -> Part<Id> {
+    let view = ViewOf::All(view);
+    Part { name, sums, view }
 }
 
 /// A row whose window has closed, kept until its document is known to be final.
@@ -82,12 +81,6 @@ pub struct Final {
     pub sums: Sums,
     /// When that was, in milliseconds since the UNIX epoch.
     pub closed_at: i64,
-}
-
-/// What may say of which view it is.
-pub trait OfView {
-    /// The same of view number `view`.
-    fn set_view(&mut self, view: u16);
 }
 
 impl OfView for Slot {
@@ -145,51 +138,18 @@ impl OfView for () {
     fn set_view(&mut self, _view: u16) {}
 }
 
-/// Appends an update as a record.
-#[inline]
-pub fn encode(key: &impl Codec, value: &impl Codec, diff: &impl Codec, into: &mut Vec<u8>) {
-    let key = |into: &mut Vec<u8>| {
-        key.put(into);
-        value.put(into);
-    };
-    put(into, key, |into| diff.put(into));
-}
-
-/// The update of view number `view` that a record is.
-///
-/// # Errors
-/// When it is none of these types.
-#[inline]
-pub fn decode<K, V, R>(record: RawRecord<'_>, view: u16) -> Result<((K, V), R), CheckpointError>
-where
-    K: Codec + OfView,
-    V: Codec + OfView,
-    R: Codec,
-{
-    let RawRecord { mut key, mut sums } = record;
-    let found = (|| Some((K::take(&mut key)?, V::take(&mut key)?, R::take(&mut sums)?)))();
-    match found {
-        Some((mut one, mut other, diff)) if key.is_empty() && sums.is_empty() => {
-            one.set_view(view);
-            other.set_view(view);
-            Ok(((one, other), diff))
-        }
-        _ => Err(no_record(0)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::records::{Section, SectionId, records};
+    use super::super::testing::{any_customer, any_final, any_member, any_product, any_sale};
     use super::*;
-    use crate::checkpoint::testing::{any_customer, any_final, any_member, any_product, any_sale};
+    use crate::checkpoint::{Codec, RawRecord, Section, SectionId, decode, encode, records};
     use crate::views::join::Pieces;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::fmt::Debug;
 
     /// Updates come back from the records of a part as those of view number 2.
-    fn come_back<K, V, R>(part: Part, updates: &[(K, V, R)]) -> Result<(), TestCaseError>
+    fn come_back<K, V, R>(sums: u8, updates: &[(K, V, R)]) -> Result<(), TestCaseError>
     where
         K: Codec + OfView + PartialEq + Debug + Clone,
         V: Codec + OfView + PartialEq + Debug + Clone,
@@ -199,7 +159,6 @@ mod tests {
         for (key, value, diff) in updates {
             encode(key, value, diff, &mut bytes);
         }
-        let (_, sums) = Part::FORMS[part.number()];
         let id = SectionId(9);
         let records = records(&bytes, Section { id, sums });
         let found = records.map(|record| decode::<K, V, R>(record.unwrap(), 2).unwrap());
@@ -215,20 +174,20 @@ mod tests {
     proptest! {
         #[test]
         fn updates_of_all_parts_come_back(
-            members in vec(any_member(), 0..9), sales in vec(any_sale(), 0..9),
+            members in vec(any_member(), 0..9), versions in vec(any_sale(), 0..9),
             customers in vec(any_customer(), 0..9), products in vec(any_product(), 0..9),
             finals in vec(any_final(), 0..9),
         ) {
-            come_back(Part::Members, &members)?;
-            come_back(Part::Sales, &sales)?;
-            come_back(Part::ByCustomer, &customers)?;
-            come_back(Part::ByProduct, &products)?;
+            come_back(MEMBERS.sums, &members)?;
+            come_back(sales(0).sums, &versions)?;
+            come_back(by_customer(0).sums, &customers)?;
+            come_back(by_product(0).sums, &products)?;
             let rows: Vec<_> = finals.iter().map(|row| (row.key.clone(), (), row.sums)).collect();
-            come_back(Part::Rows, &rows)?;
+            come_back(ROWS.sums, &rows)?;
             let latest: Vec<_> = finals.iter().map(|row| (row.key.clone(), row.closed_at, 1isize)).collect();
-            come_back(Part::Latest, &latest)?;
+            come_back(LATEST.sums, &latest)?;
             let finals: Vec<_> = finals.into_iter().map(|row| (row, (), ())).collect();
-            come_back(Part::Finals, &finals)?;
+            come_back(FINALS.sums, &finals)?;
         }
 
         #[test]

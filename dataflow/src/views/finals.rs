@@ -5,22 +5,23 @@
 //! window has closed. Until then it waits, and the checkpoint holds it: whoever
 //! goes on from there writes it, the same to the last bit.
 
-use super::parts::{Final, Part};
-use super::state::Sections;
-use super::tap::Run;
+use super::parts::{FINALS, Final};
+use super::rows::Became;
 use crate::Epoch;
+use crate::checkpoint::decode;
+use crate::checkpoint::load::Loaded;
+use crate::checkpoint::tap::{Run, Saving};
 use crate::output::Sender;
-use crate::views::rows::Became;
 use sinks::fail_point;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::vec::Map;
 
-/// Rows, told apart.
-pub(crate) struct Told<'scope> {
+/// Rows, by whether they are final.
+pub(crate) struct SplitRows<'scope> {
     /// Those that may change again, as they became.
     pub(crate) open: StreamVec<'scope, Epoch, Became>,
     /// Those that are final.
@@ -29,11 +30,12 @@ pub(crate) struct Told<'scope> {
     pub(crate) runs: StreamVec<'scope, Epoch, Run>,
 }
 
-/// Tells final rows from others. `saved`: the sections of views, if there are checkpoints.
-pub(crate) fn tell_apart<'scope>(
+/// Splits final rows from others. They are saved if there is a `saving`.
+pub(crate) fn split_final<'scope>(
     rows: StreamVec<'scope, Epoch, Became>,
-    saved: Option<Arc<Sections>>,
-) -> Told<'scope> {
+    saving: Option<&Saving>,
+) -> SplitRows<'scope> {
+    let saved = saving.map(|saving| saving.sections.of_part(FINALS.name));
     let mut builder = OperatorBuilder::new("Finals".to_owned(), rows.scope());
     let mut rows = builder.new_input(rows, Pipeline);
     let (open, open_stream) = builder.new_output::<Vec<Became>>();
@@ -68,10 +70,8 @@ pub(crate) fn tell_apart<'scope>(
                     if let Some(sections) = &saved {
                         let view = row.key.slot.view();
                         // All of a message are of one epoch.
-                        let run = to_save.entry(view).or_insert_with(|| {
-                            let section = sections.section(view, Part::Finals.number());
-                            Run::new(section, row.epoch)
-                        });
+                        let new = || Run::new(sections[usize::from(view)], row.epoch);
+                        let run = to_save.entry(view).or_insert_with(new);
                         run.push(&row, &(), &());
                     }
                     finals.give(row);
@@ -84,9 +84,19 @@ pub(crate) fn tell_apart<'scope>(
             });
         }
     });
-    Told {
+    SplitRows {
         open: open_stream,
         finals: finals_stream,
         runs: runs_stream,
     }
+}
+
+/// The final rows of a checkpoint that are not written yet: those of windows that were closed after
+/// the epoch `written`.
+pub(crate) fn unwritten<'scope>(
+    loaded: &Loaded<'scope>,
+    written: Epoch,
+) -> StreamVec<'scope, Epoch, Final> {
+    let rows = loaded.decode(FINALS.name, decode::<Final, (), ()>);
+    rows.flat_map(move |((row, ()), _, ())| (row.epoch > written).then_some(row))
 }
