@@ -208,7 +208,7 @@ fn a_view_that_comes_or_goes_touches_nothing_of_the_others() {
     // It goes: its rows stay. Back again, it has rows already.
     let rows = scene.documents("own_sales").len();
     scene.produce(&passing(62, 50, (10, 12)));
-    scene.run_and_check(&plain.workers(2));
+    plain.workers(2).until_caught_up().run();
     assert_eq!(scene.documents("own_sales").len(), rows);
     let way_out = "--reset-view own_sales";
     refused(&with_own, &["own_sales", "(not there)", way_out]);
