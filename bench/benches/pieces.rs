@@ -17,7 +17,7 @@ use std::hint::black_box;
 use tidemark::views::changes::SumsChange;
 use tidemark::views::key::{Key, Slot};
 use tidemark::views::row::row;
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 use tidemark::views::sums::Sums;
 use tidemark::views::window::Window;
 
@@ -129,7 +129,7 @@ fn rows(criterion: &mut Criterion) {
     let catalog = tidemark::views::catalog(&BTreeMap::new()).expect("the views as they are");
     let became: Vec<_> = changes(1_000)
         .into_iter()
-        .map(|((key, ()), epoch, sums)| Became {
+        .map(|((key, ()), epoch, sums)| RowChange {
             key,
             epoch,
             sums,

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::replay::{Outcome, Replay, board};
+use tidemark::replay::{Outcome, Replay, telemetry};
 use tidemark::views::key::Key;
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 use tidemark::views::{Catalog, catalog};
 
 #[global_allocator]
@@ -85,10 +85,10 @@ fn measure(sales: u64, changes: u64) -> (f64, f64) {
         turn: 1,
         max_ahead: i64::MAX,
     };
-    let board = board(1, &catalog);
+    let telemetry = telemetry(1, &catalog);
     seen.view.store(joined(&catalog), Ordering::Relaxed);
     replay
-        .run_sources(&catalog, source, &board, &seen)
+        .run_sources(&catalog, source, &telemetry, &seen)
         .expect("memory does not fail");
     let took = *took.lock().expect("no worker panics");
     let changed = seen.changed.load(Ordering::Relaxed) as f64;
@@ -117,7 +117,7 @@ struct Seen {
 }
 
 impl Outcome for Seen {
-    fn row(&self, row: &Became) {
+    fn row(&self, row: &RowChange) {
         if u64::from(row.key.slot.view()) != self.view.load(Ordering::Relaxed) || row.is_final {
             return;
         }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog_of};
 
@@ -120,7 +120,7 @@ fn log(catalog: &Catalog, groups: u64, events: u64) -> Vec<Partition> {
 struct Count(AtomicU64);
 
 impl Outcome for Count {
-    fn row(&self, _row: &Became) {
+    fn row(&self, _row: &RowChange) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

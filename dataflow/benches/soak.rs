@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Board;
-use tidemark::replay::{Outcome, Replay, board};
-use tidemark::views::rows::Became;
+use tidemark::observe::Telemetry;
+use tidemark::replay::{Outcome, Replay, telemetry};
+use tidemark::views::rows::RowChange;
 use tidemark::views::{Catalog, catalog};
 
 #[global_allocator]
@@ -51,15 +51,15 @@ fn main() {
     let events = numbers.next().unwrap_or(20_000_000);
     let workers = usize::try_from(numbers.next().unwrap_or(2)).unwrap_or(2);
     let catalog = Arc::new(catalog(&Default::default()).expect("the views as they are"));
-    let board = board(workers, &catalog);
-    let samples = Arc::new(Mutex::new(vec![Sample::now(&board)]));
+    let telemetry = telemetry(workers, &catalog);
+    let samples = Arc::new(Mutex::new(vec![Sample::now(&telemetry)]));
     let closed = Arc::<Closed>::default();
 
     let hours = events / AN_HOUR;
     println!("{events} events, {hours} hours of event time, {workers} workers\n");
     let (of, at, to) = (
         Arc::clone(&catalog),
-        Arc::clone(&board),
+        Arc::clone(&telemetry),
         Arc::clone(&samples),
     );
     let source = move |worker, peers| -> Box<dyn Source> {
@@ -77,7 +77,7 @@ fn main() {
     };
     let started = Instant::now();
     replay
-        .run_sources(&catalog, source, &board, &closed)
+        .run_sources(&catalog, source, &telemetry, &closed)
         .expect("memory does not fail");
     let seconds = started.elapsed().as_secs_f64();
     // With what was still under way when the last event was read: a good part of a short
@@ -109,8 +109,8 @@ struct Sample {
 }
 
 impl Sample {
-    fn now(board: &Board) -> Sample {
-        let snapshot = board.snapshot();
+    fn now(telemetry: &Telemetry) -> Sample {
+        let snapshot = telemetry.snapshot();
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
         let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
         Sample {
@@ -193,7 +193,7 @@ struct Closed {
 }
 
 impl Outcome for Closed {
-    fn row(&self, row: &Became) {
+    fn row(&self, row: &RowChange) {
         self.rows.fetch_add(1, Ordering::Relaxed);
         if row.is_final {
             self.finals.fetch_add(1, Ordering::Relaxed);
@@ -240,7 +240,7 @@ impl Share {
     }
 }
 
-type Sampler = (Arc<Board>, Arc<Mutex<Vec<Sample>>>);
+type Sampler = (Arc<Telemetry>, Arc<Mutex<Vec<Sample>>>);
 
 /// Events made while they are read.
 struct Stream {
@@ -360,10 +360,10 @@ impl Source for Stream {
             self.made += 1;
             self.turn = (self.turn + 1) % self.share.partitions.len();
             if self.made.is_multiple_of(self.share.events / PARTS)
-                && let Some((board, samples)) = &self.sampler
+                && let Some((telemetry, samples)) = &self.sampler
             {
                 let mut samples = samples.lock().expect("no worker panics");
-                samples.push(Sample::now(board));
+                samples.push(Sample::now(telemetry));
             }
         }
         Ok(Turn::More)

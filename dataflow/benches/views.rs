@@ -24,7 +24,7 @@ use tidemark::Epoch;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 use tidemark::views::sums::Sums;
 use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog_of};
@@ -191,7 +191,7 @@ fn generate(catalog: &Catalog, events: usize) -> Vec<Partition> {
 struct Count(AtomicU64);
 
 impl Outcome for Count {
-    fn row(&self, _row: &Became) {
+    fn row(&self, _row: &RowChange) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -201,8 +201,8 @@ impl Outcome for Count {
 struct Keep(Mutex<HashMap<Key, (Epoch, Sums)>>);
 
 impl Outcome for Keep {
-    fn row(&self, row: &Became) {
-        let Became {
+    fn row(&self, row: &RowChange) {
+        let RowChange {
             key, epoch, sums, ..
         } = row;
         let mut rows = self.0.lock().expect("no worker panics");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ingest::in_process::{InProcessConfig, InProcessSource};
 use crate::ingest::source::{Source as _, Taken, Turn};
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use std::collections::BTreeMap;
 
 #[test]
@@ -13,7 +13,7 @@ fn the_history_is_two_days_in_order_and_ends_now() {
     let config = InProcessConfig {
         log: Arc::clone(shop.log()),
         idle_timeout: Duration::from_secs(30),
-        board: Arc::new(Board::new(1, &topics, &[])),
+        telemetry: Arc::new(Telemetry::new(1, &topics, &[])),
     };
     let mut source = InProcessSource::new(config, 0, 1);
     let begun = now().as_micros() / 1_000;
@@ -37,7 +37,7 @@ fn the_history_is_two_days_in_order_and_ends_now() {
                 .entry((message.topic, (at - begun).div_euclid(3_600_000)))
                 .or_default() += 1;
             events += 1;
-            Taken::Weighing(1)
+            Taken::Accepted { cost: 1 }
         });
         if turn == Ok(Turn::Idle) {
             std::thread::yield_now();

@@ -21,11 +21,11 @@ use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
-use crate::names::CatalogNames;
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::observe::Times;
+use crate::recovery::names::CatalogNames;
+use crate::recovery::start::{Checkpointing, Start};
 use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written};
-use crate::start::{Checkpointing, Start};
 use crate::tally::{Judging, Names, OverLimit, judge};
 use crate::time::{Trust, watermarks};
 use crate::views::finals::{split_final, unwritten};
@@ -56,7 +56,7 @@ pub struct Parts<S> {
     /// Confirms that the log is still the one that was read.
     pub identity: Arc<dyn IdentityCheck>,
     /// Where counts are kept.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
     /// What the run goes on from.
     pub start: Start,
     /// How checkpoints are taken, if they are.
@@ -113,7 +113,7 @@ pub struct Pipeline {
     written: probe::Handle<Epoch>,
     published: probe::Handle<Epoch>,
     stop: Stop,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Pipeline {
@@ -129,7 +129,7 @@ impl Pipeline {
             source,
             writers,
             identity,
-            board,
+            telemetry,
             start,
             checkpointing,
             tick,
@@ -164,7 +164,7 @@ impl Pipeline {
                 written: passed.clone(),
                 max_in_flight,
                 trust,
-                board: Arc::clone(&board),
+                telemetry: Arc::clone(&telemetry),
                 restored,
                 partitions: Arc::clone(&start.partitions),
                 again: Arc::clone(&start.again),
@@ -184,7 +184,7 @@ impl Pipeline {
             let marks = marks.broadcast();
             let known = start.known(&catalog);
             let looked_at = Arc::new(Mutex::new(known.clone()));
-            board.watch(Times {
+            telemetry.watch(Times {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
                 known: Arc::clone(&looked_at),
@@ -204,7 +204,7 @@ impl Pipeline {
                 stored: start.stored.clone(),
                 saving: saving.clone(),
             };
-            let gauge = Gauge::new(Arc::clone(&board), worker);
+            let gauge = Gauge::new(Arc::clone(&telemetry), worker);
             let Maintained { rows, runs } =
                 maintain(contributed, advanced, &catalog, &gauge, memory);
             let rows = split_final(rows, saving.as_ref());
@@ -273,7 +273,7 @@ impl Pipeline {
                 restored: start.restored_rows.clone(),
                 progress: (as_one && worker == 0).then(reached),
             };
-            let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&board));
+            let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&telemetry));
             let written = sink::write(changes, gates, views, writing, sinking, failed.clone());
             let written = Written {
                 open: written.open.probe_with(&passed).probe_with(&written_open),
@@ -286,7 +286,7 @@ impl Pipeline {
                     saving: saving.clone(),
                     generation: how.last.generation,
                     patience: how.patience.clone(),
-                    board: Arc::clone(&board),
+                    telemetry: Arc::clone(&telemetry),
                 };
                 let runs = runs.concat(rows.runs);
                 let Persisted { reports, kept } = persist(runs, persisting, failed_save.clone());
@@ -304,7 +304,7 @@ impl Pipeline {
                     targets: start.catch_up(),
                     saving,
                     patience: how.patience,
-                    board: Arc::clone(&board),
+                    telemetry: Arc::clone(&telemetry),
                     identity: Arc::clone(&identity),
                     names: Arc::new(CatalogNames::of(&catalog, &topics)),
                 };
@@ -322,7 +322,7 @@ impl Pipeline {
             written: written_open,
             published,
             stop,
-            board,
+            telemetry,
         }
     }
 
@@ -332,10 +332,10 @@ impl Pipeline {
             self.clock.close();
         }
         if let Some(epoch) = self.clock.open_epoch() {
-            self.board.epoch_open(epoch);
+            self.telemetry.epoch_open(epoch);
         }
         if let Some(next) = self.written.with_frontier(|next| next.first().copied()) {
-            self.board.epoch_written(next.saturating_sub(1));
+            self.telemetry.epoch_written(next.saturating_sub(1));
         }
         self.clock.tick()
     }

@@ -7,10 +7,10 @@ use crate::ingest::clock::Clock;
 use crate::ingest::memory::{MemorySource, Partition};
 use crate::ingest::operator::{Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::time::{Trust, WallClock, Watermarks, watermarks};
 use crate::views::maintain::{Maintained, Memory, maintain};
-use crate::views::rows::Became;
+use crate::views::rows::RowChange;
 use crate::views::{Catalog, Gauge};
 use sinks::DeadLetter;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +41,7 @@ pub struct Replay {
 /// What comes out of a replay. Called by all workers, in any order between them.
 pub trait Outcome: Send + Sync + 'static {
     /// What a row became; with sums of zero it is no more.
-    fn row(&self, row: &Became);
+    fn row(&self, row: &RowChange);
 
     /// An event could not be used.
     fn dead_letter(&self, _letter: &DeadLetter) {}
@@ -66,7 +66,7 @@ impl Replay {
             let mine = log.iter().skip(worker).step_by(peers);
             Box::new(MemorySource::new(mine.cloned().collect(), self.turn))
         };
-        self.run_sources(catalog, source, &board(self.workers, catalog), outcome)
+        self.run_sources(catalog, source, &telemetry(self.workers, catalog), outcome)
     }
 
     /// Runs what `source` makes for each worker, given its number and how many there
@@ -78,11 +78,14 @@ impl Replay {
         self,
         catalog: &Arc<Catalog>,
         source: impl Fn(usize, usize) -> Box<dyn Source> + Send + Sync + 'static,
-        board: &Arc<Board>,
+        telemetry: &Arc<Telemetry>,
         outcome: &Arc<impl Outcome>,
     ) -> Result<(), String> {
-        let (catalog, board, outcome) =
-            (Arc::clone(catalog), Arc::clone(board), Arc::clone(outcome));
+        let (catalog, telemetry, outcome) = (
+            Arc::clone(catalog),
+            Arc::clone(telemetry),
+            Arc::clone(outcome),
+        );
         let mut config = timely::Config::process(self.workers);
         compaction::when_idle(&mut config.worker);
         let guards = timely::execute(config, move |worker| {
@@ -101,7 +104,7 @@ impl Replay {
                         clock: WallClock::of(|| LATER),
                         max_ahead: self.max_ahead,
                     },
-                    board: Arc::clone(&board),
+                    telemetry: Arc::clone(&telemetry),
                     restored: Epoch::MIN,
                     partitions: Arc::default(),
                     again: Arc::default(),
@@ -117,7 +120,7 @@ impl Replay {
                 let advanced =
                     watermarks(ingested.marks.broadcast(), Arc::clone(&known), Epoch::MIN);
                 advanced.clone().connect_loop(heard);
-                let gauge = Gauge::new(Arc::clone(&board), index);
+                let gauge = Gauge::new(Arc::clone(&telemetry), index);
                 ingested
                     .dead_letters
                     .inspect(move |letter| letters.dead_letter(letter));
@@ -142,9 +145,9 @@ impl Replay {
     }
 }
 
-/// A board for a replay with so many workers.
-pub fn board(workers: usize, catalog: &Catalog) -> Arc<Board> {
-    Arc::new(Board::new(workers, &topics(catalog), &[]))
+/// A telemetry for a replay with so many workers.
+pub fn telemetry(workers: usize, catalog: &Catalog) -> Arc<Telemetry> {
+    Arc::new(Telemetry::new(workers, &topics(catalog), &[]))
 }
 
 fn topics(catalog: &Catalog) -> Arc<[String]> {

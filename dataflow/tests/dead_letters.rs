@@ -23,10 +23,10 @@ use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{Kept, MemorySource, Partition};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Board;
+use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
-use tidemark::plan::Sources;
-use tidemark::start::Checkpointing;
+use tidemark::recovery::Sources;
+use tidemark::recovery::start::Checkpointing;
 use tidemark::tally::{Judging, Limit, OverLimit};
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
@@ -188,7 +188,7 @@ impl World {
                     failed: Arc::new(|| {}),
                 },
             });
-        let board = Arc::new(Board::new(run.workers, &self.topics, &[]));
+        let telemetry = Arc::new(Telemetry::new(run.workers, &self.topics, &[]));
         let (catalog, topics) = (Arc::clone(&self.catalog), Arc::clone(&self.topics));
         let log = self.log.clone();
         let told: Arc<Mutex<Option<OverLimit>>> = Arc::default();
@@ -206,7 +206,7 @@ impl World {
                 source: |_| -> Box<dyn Source> { Box::new(source) },
                 writers: ways.writers(),
                 identity: Arc::new(Unchanging),
-                board: Arc::clone(&board),
+                telemetry: Arc::clone(&telemetry),
                 start: start.clone(),
                 checkpointing: checkpointing.clone(),
                 tick: Duration::ZERO,

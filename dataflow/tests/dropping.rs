@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidemark::ingest::memory::{Kept, MemorySource, Partition};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Board;
-use tidemark::replay::{Outcome, Replay, board};
-use tidemark::views::rows::Became;
+use tidemark::observe::Telemetry;
+use tidemark::replay::{Outcome, Replay, telemetry};
+use tidemark::views::rows::RowChange;
 use tidemark::views::{Catalog, catalog};
 
 const HOUR: i64 = 3_600_000;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Nothing;
 
 impl Outcome for Nothing {
-    fn row(&self, _row: &Became) {}
+    fn row(&self, _row: &RowChange) {}
 }
 
 /// A partition of a topic.
@@ -75,7 +75,7 @@ fn kept(timestamp: i64, value: &serde_json::Value) -> Kept {
 /// be, or patience is over.
 struct Silent {
     source: MemorySource,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     since: Option<Instant>,
 }
 
@@ -94,7 +94,7 @@ impl Source for Silent {
             return Ok(turn);
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        let dropped = held(&self.board)
+        let dropped = held(&self.telemetry)
             .iter()
             .all(|(name, records)| *records <= limit(name));
         Ok(match dropped || since.elapsed() > PATIENCE {
@@ -113,9 +113,9 @@ impl Source for Silent {
 }
 
 /// Updates that arrangements hold, over all workers.
-fn held(board: &Board) -> BTreeMap<&'static str, u64> {
+fn held(telemetry: &Telemetry) -> BTreeMap<&'static str, u64> {
     let mut held = BTreeMap::new();
-    for arrangement in board.snapshot().arrangements {
+    for arrangement in telemetry.snapshot().arrangements {
         *held.entry(arrangement.name).or_default() += arrangement.records;
     }
     held
@@ -134,7 +134,7 @@ fn limit(name: &str) -> u64 {
 fn what_closed_windows_had_is_dropped_while_nothing_comes() {
     let catalog = Arc::new(catalog(&BTreeMap::new()).unwrap());
     for workers in [1, 3] {
-        let board = board(workers, &catalog);
+        let telemetry = telemetry(workers, &catalog);
         let late = START + 40 * HOUR;
         let log = [0, 1].map(|number| {
             let hours = (0..20).flat_map(|hour| (0..500).map(move |n| (n * 2 + number, hour)));
@@ -164,19 +164,19 @@ fn what_closed_windows_had_is_dropped_while_nothing_comes() {
             turn: 64,
             max_ahead: i64::MAX,
         };
-        let at = Arc::clone(&board);
+        let at = Arc::clone(&telemetry);
         let source = move |worker, peers| -> Box<dyn Source> {
             let mine = log.iter().skip(worker).step_by(peers).cloned().collect();
             Box::new(Silent {
                 source: MemorySource::new(mine, 64),
-                board: Arc::clone(&at),
+                telemetry: Arc::clone(&at),
                 since: None,
             })
         };
         replay
-            .run_sources(&catalog, source, &board, &Arc::new(Nothing))
+            .run_sources(&catalog, source, &telemetry, &Arc::new(Nothing))
             .unwrap();
-        for (name, records) in held(&board) {
+        for (name, records) in held(&telemetry) {
             assert!(
                 records <= limit(name),
                 "{workers} workers: {name} holds {records}"

@@ -29,11 +29,11 @@ use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{MemorySource, Partition};
 use tidemark::ingest::source::Source;
-use tidemark::observe::Board;
+use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
-use tidemark::plan::Sources;
-use tidemark::rebuild;
-use tidemark::start::Checkpointing;
+use tidemark::recovery::Sources;
+use tidemark::recovery::rebuild;
+use tidemark::recovery::start::Checkpointing;
 use tidemark::tally::Judging;
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
@@ -209,7 +209,7 @@ impl World {
                 },
             }
         });
-        let board = Arc::new(Board::new(run.workers, &self.topics, &[]));
+        let telemetry = Arc::new(Telemetry::new(run.workers, &self.topics, &[]));
         let steps = Arc::new(AtomicU64::new(0));
         let (catalog, topics) = (Arc::clone(views), Arc::clone(&self.topics));
         let (partitions, run) = (self.log.clone(), run.clone());
@@ -233,7 +233,7 @@ impl World {
                 source: |_| -> Box<dyn Source> { Box::new(source) },
                 writers: ways.writers(),
                 identity: Arc::new(Unchanging),
-                board: Arc::clone(&board),
+                telemetry: Arc::clone(&telemetry),
                 start: start.clone(),
                 checkpointing: checkpointing.clone(),
                 tick: Duration::from_millis(run.tick),

@@ -15,7 +15,7 @@ use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
 use tidemark::views::row::row;
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog};
 
@@ -134,12 +134,12 @@ fn naive(events: &[Event]) -> Rows {
 /// What every row became last, and how many dead letters there were.
 #[derive(Default)]
 struct Seen {
-    rows: Mutex<BTreeMap<Key, Became>>,
+    rows: Mutex<BTreeMap<Key, RowChange>>,
     letters: Mutex<usize>,
 }
 
 impl Outcome for Seen {
-    fn row(&self, row: &Became) {
+    fn row(&self, row: &RowChange) {
         let mut rows = self.rows.lock().unwrap();
         let before = rows.insert(row.key.clone(), row.clone());
         // Its windows stay open.

@@ -18,18 +18,18 @@ use tidemark::replay::{Outcome, Replay};
 use tidemark::time::{Frontier, NEVER, Watermarks};
 use tidemark::views::key::Key;
 use tidemark::views::row::row;
-use tidemark::views::rows::Became;
+use tidemark::views::rows::RowChange;
 
 /// What has come out.
 #[derive(Default)]
 struct Seen {
-    rows: Mutex<BTreeMap<Key, Became>>,
+    rows: Mutex<BTreeMap<Key, RowChange>>,
     letters: Mutex<Vec<(String, &'static str, String)>>,
     watermarks: Mutex<Vec<Vec<Frontier>>>,
 }
 
 impl Outcome for Seen {
-    fn row(&self, row: &Became) {
+    fn row(&self, row: &RowChange) {
         let mut rows = self.rows.lock().unwrap();
         if let Some(before) = rows.insert(row.key.clone(), row.clone()) {
             // A row lives on one worker, and its epochs come in order.

@@ -170,7 +170,7 @@ pub struct Progress {
     /// not there.
     pub views: BTreeMap<String, ViewProgress>,
     /// By which timestamps were believed, where rows and progress are written
-    /// [as one](crate::Storage::writes_as_one); else [`Reaching`](crate::Reaching) has it.
+    /// [as one](crate::Storage::writes_as_one); else [`WriteIntent`](crate::WriteIntent) has it.
     pub limits: Option<Limits>,
     /// When it was written, in milliseconds since the UNIX epoch.
     pub updated_at: i64,

@@ -94,7 +94,7 @@ pub type Limits = BTreeMap<String, BTreeMap<i32, Vec<Limit>>>;
 /// What may be in the database already: the effect of offsets below these, and rows
 /// of epochs through this one. Written before the rows are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reaching {
+pub struct WriteIntent {
     /// Rows may be of epochs through this one.
     pub epoch: u64,
     /// Topic → partition → the offset before which events may have had an effect.
@@ -106,9 +106,9 @@ pub struct Reaching {
     pub log: Log,
 }
 
-impl Reaching {
+impl WriteIntent {
     /// Fails unless this has been said already, by what stands in the database.
-    pub(crate) fn check_said(&self, stands: &Reaching, database: &str) -> Result<(), SinkError> {
+    pub(crate) fn check_said(&self, stands: &WriteIntent, database: &str) -> Result<(), SinkError> {
         match self == stands {
             true => Ok(()),
             false => Err(SinkError::refused(
@@ -129,7 +129,7 @@ pub struct Standing {
     /// How far it is complete; `None` before anything has been published.
     pub progress: Option<Progress>,
     /// What may be there beyond that.
-    pub reaching: Reaching,
+    pub reaching: WriteIntent,
     /// View → the definition of its rows, as text. Views whose definition was never
     /// recorded are not there.
     pub definitions: BTreeMap<String, String>,
@@ -152,7 +152,7 @@ pub struct LetterCount {
 }
 
 impl Standing {
-    /// By which the timestamps of the messages below [`Reaching::offsets`] and
+    /// By which the timestamps of the messages below [`WriteIntent::offsets`] and
     /// [`Progress::offsets`] were believed. `None` where a program has written that believed
     /// all of them.
     pub fn limits(&self) -> Option<&Limits> {

@@ -35,7 +35,7 @@ mod totals;
 pub use batch::{Batch, DeadLetter, Expect, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use fail_points::fail_point;
-pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Reaching, Standing};
+pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Standing, WriteIntent};
 pub use letters::LetterQuery;
 pub use log::{LastRead, Log, LogIdentity};
 pub use table::{Column, Kind, Role, Table, Value};
@@ -158,7 +158,7 @@ pub trait Writer: Send {
     ///
     /// Epochs only grow, also over generations: a second call for an epoch must say
     /// the same.
-    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError>;
+    fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError>;
 
     /// Says in the one document `{_id: "tidemark"}` of `progress` how far everything
     /// is complete. To be called when everything through `progress.epoch` has been

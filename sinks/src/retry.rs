@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Batch, Progress, Reaching, SinkError, Writer};
+use crate::{Batch, Progress, SinkError, WriteIntent, Writer};
 
 /// Told of each failed attempt, and its number within the outage, from 1 on.
 pub type Observer = Arc<dyn Fn(&SinkError, u32) + Send + Sync>;
@@ -117,7 +117,7 @@ impl Writer for Retrying {
         self.persist(|writer| writer.write(batch))
     }
 
-    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+    fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
         self.persist(|writer| writer.reach(reaching))
     }
 
@@ -215,7 +215,7 @@ mod tests {
             })
         }
 
-        fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
             self.write(&batch(reaching.epoch))
         }
 

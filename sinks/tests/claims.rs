@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::server::Database;
 use common::{claim, customers, log, offsets, puts, tables};
-use sinks::{Claim, Holder, LetterCount, Log, Progress, Reaching, SinkError, Standing, Storage};
+use sinks::{Claim, Holder, LetterCount, Log, Progress, SinkError, Standing, Storage, WriteIntent};
 
 /// Opens the database of a test, as one more process.
 type Open<'a> = &'a (dyn Fn() -> Box<dyn Storage> + Sync);
@@ -148,9 +148,9 @@ fn one_that_does_not_answer_loses_it() {
         let batch = puts(vec![customers(0, "x", 2), customers(1, "x", 2)]);
         is_replaced(writer.write(&batch), &new);
         is_replaced(writer.publish(&Progress::default()), &new);
-        let reaching = Reaching {
+        let reaching = WriteIntent {
             epoch: 9,
-            ..Reaching::default()
+            ..WriteIntent::default()
         };
         is_replaced(writer.reach(&reaching), &new);
         let before = standing(&*second);
@@ -172,7 +172,7 @@ fn one_that_has_ended_is_not_asked() {
         first.define(&definitions("1h")).unwrap();
         first.define(&definitions("2h")).unwrap();
         let mut writer = first.writer().unwrap();
-        let reaching = Reaching {
+        let reaching = WriteIntent {
             limits: None,
             epoch: 3,
             offsets: offsets(),
@@ -347,7 +347,7 @@ fn what_may_be_there_only_grows() {
         let storage = open();
         storage.claim(&claim("a")).unwrap();
         let mut writer = storage.writer().unwrap();
-        let reaching = |epoch| Reaching {
+        let reaching = |epoch| WriteIntent {
             limits: None,
             epoch,
             offsets: offsets(),
@@ -359,12 +359,12 @@ fn what_may_be_there_only_grows() {
         }
         let error = writer.reach(&reaching(8)).unwrap_err();
         assert!(error.to_string().contains("through 9"), "{error}");
-        let other = Reaching {
+        let other = WriteIntent {
             epoch: 9,
-            ..Reaching::default()
+            ..WriteIntent::default()
         };
         assert!(writer.reach(&other).is_err(), "9 said something else");
-        let elsewhere = Reaching {
+        let elsewhere = WriteIntent {
             log: Log::default(),
             ..reaching(9)
         };

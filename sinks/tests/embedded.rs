@@ -10,7 +10,7 @@ use common::{
 use rusqlite::Connection;
 use rusqlite::types::Value as Sql;
 use sinks::embedded::Embedded;
-use sinks::{Batch, Limit, Log, Progress, Query, Reaching, SinkError, Storage, Totals, Value};
+use sinks::{Batch, Limit, Log, Progress, Query, SinkError, Storage, Totals, Value, WriteIntent};
 use std::collections::BTreeMap;
 
 struct File {
@@ -340,7 +340,7 @@ fn a_file_of_an_earlier_version_gets_the_columns_that_it_lacks() {
         ..progress.clone()
     };
     assert_eq!(standing.progress, Some(bare));
-    assert_eq!(standing.reaching, Reaching::default());
+    assert_eq!(standing.reaching, WriteIntent::default());
     storage.writer().unwrap().publish(&progress).unwrap();
     let stored = storage.reader().unwrap().progress().unwrap();
     assert_eq!(stored, Some(progress));

@@ -12,7 +12,7 @@ use common::server::{Database, Server};
 use common::{START, claim, interactions, letter, offsets, puts, tables};
 use mongodb::bson::{Document, doc};
 use sinks::mongodb::MongoDb;
-use sinks::{Batch, Claim, Holder, Progress, Reaching, SinkError, Storage, Writer};
+use sinks::{Batch, Claim, Holder, Progress, SinkError, Storage, WriteIntent, Writer};
 
 const REPLICATED: [&str; 2] = ["--replSet", "own"];
 
@@ -231,10 +231,10 @@ fn nothing_is_published_after_a_takeover() {
 fn nothing_is_reached_after_a_takeover() {
     let server = Server::start_with(&REPLICATED);
     let (scene, mut writer) = Scene::new(&server, "fence_reach");
-    let reaching = Reaching {
+    let reaching = WriteIntent {
         epoch: 6,
         offsets: offsets(),
-        ..Reaching::default()
+        ..WriteIntent::default()
     };
     scene.proxy.pause("update", "progress");
     scene.replace_during(|| writer.reach(&reaching));
@@ -288,10 +288,10 @@ fn what_is_said_of_epochs_never_goes_back() {
         epoch,
         ..Progress::default()
     };
-    let reaching = |epoch| Reaching {
+    let reaching = |epoch| WriteIntent {
         epoch,
         offsets: offsets(),
-        ..Reaching::default()
+        ..WriteIntent::default()
     };
     for epoch in [7, 8] {
         scene.proxy.hold("update", "progress");

@@ -14,8 +14,8 @@ use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
-use crate::names::CatalogNames;
-use crate::observe::Board;
+use crate::observe::Telemetry;
+use crate::recovery::names::CatalogNames;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
 use sinks::fail_point;
@@ -39,7 +39,7 @@ pub(crate) struct Committing {
     /// How a store that is away is waited for.
     pub patience: Patience,
     /// Where it is told.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
     /// Which log is read.
     pub identity: Arc<dyn IdentityCheck>,
     /// How topics and views are named.
@@ -54,7 +54,7 @@ const KEPT: u64 = 8;
 pub(super) struct Checkpoints {
     saving: Saving,
     targets: CatchUp,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     identity: Arc<dyn IdentityCheck>,
     names: Arc<CatalogNames>,
     /// Files of checkpoints that are not committed yet.
@@ -115,7 +115,7 @@ impl Checkpoints {
             targets,
             saving,
             patience,
-            board,
+            telemetry,
             identity,
             names,
         } = committing;
@@ -164,7 +164,7 @@ impl Checkpoints {
         Ok(Checkpoints {
             saving,
             targets,
-            board,
+            telemetry,
             identity,
             names,
             coming: Vec::new(),
@@ -300,7 +300,7 @@ impl Checkpoints {
 
     fn is_committed(&mut self, committed: Committed) {
         let Committed { manifest, took } = committed;
-        self.board.checkpoint_committed(&manifest, took);
+        self.telemetry.checkpoint_committed(&manifest, took);
         self.through = manifest.epoch;
         self.last = manifest;
     }
@@ -351,7 +351,7 @@ mod tests {
     use crate::checkpoint::cadence::Cadence;
     use crate::checkpoint::testing::{file, manifest};
     use crate::ingest::identity::Unchanging;
-    use crate::start::nothing;
+    use crate::recovery::start::nothing;
     use crate::views::catalog;
     use std::num::NonZeroU64;
     use std::sync::atomic::AtomicBool;
@@ -390,7 +390,7 @@ mod tests {
                 abandoned: Arc::new(AtomicBool::new(false)),
                 failed: Arc::new(|| {}),
             },
-            board: Arc::new(Board::new(1, &[], &[])),
+            telemetry: Arc::new(Telemetry::new(1, &[], &[])),
             identity: Arc::new(Unchanging),
             names: Arc::new(CatalogNames::of(&catalog, &[])),
             last,

@@ -12,7 +12,7 @@ use super::tap::{Run, Saving};
 use super::{CheckpointError, Patience};
 use crate::Epoch;
 use crate::background::{Background, Held, State, ThreadError};
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::output::Sender;
 use crate::sink::earliest;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct Persisting {
     /// How a store that is away is waited for.
     pub patience: Patience,
     /// Where is told what arrangements hold.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// What comes of it.
@@ -237,7 +237,7 @@ impl Files {
             checkpoint,
             files,
             worker: self.lane,
-            held: self.persisting.board.held(self.lane),
+            held: self.persisting.telemetry.held(self.lane),
             finals: std::mem::take(&mut self.finals),
         }))
     }

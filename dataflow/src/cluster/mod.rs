@@ -20,8 +20,8 @@ mod greet;
 mod hello;
 mod link;
 mod listen;
-mod meeting;
 mod panics;
+mod rendezvous;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -32,7 +32,7 @@ pub use panics::DataConnections;
 use frame::{Frame, Goodbye};
 use hello::Hello;
 use link::Out;
-use meeting::Meeting;
+use rendezvous::Rendezvous;
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -134,14 +134,14 @@ impl Cluster {
             terms,
         };
         let (tell, mut news) = unbounded_channel();
-        let meeting = Meeting::hold(
+        let rendezvous = Rendezvous::hold(
             place.clone(),
             us,
             patience,
             &stopping,
             (tell.clone(), &mut news),
         );
-        let mut peers = match runtime.block_on(meeting) {
+        let mut peers = match runtime.block_on(rendezvous) {
             Ok(peers) => peers,
             Err(error) => {
                 // A name that is being resolved is not waited for.
@@ -153,7 +153,7 @@ impl Cluster {
         connections.tell(tell);
 
         let (planned, plan) = mpsc::channel();
-        let take = |peer: &mut Option<meeting::Peer>| peer.as_mut()?.data.take();
+        let take = |peer: &mut Option<rendezvous::Peer>| peer.as_mut()?.data.take();
         let data = peers.iter_mut().map(take).collect();
         let early = peers
             .iter_mut()

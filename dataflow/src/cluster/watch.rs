@@ -8,7 +8,7 @@
 use super::error::{How, Lost};
 use super::frame::Goodbye;
 use super::link::{News, What};
-use super::meeting::Peer;
+use super::rendezvous::Peer;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;

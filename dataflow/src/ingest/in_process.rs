@@ -16,7 +16,7 @@ use super::discovery::{Found, owner};
 use super::identity::{IdentityCheck, IdentityError};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use crate::lock;
-use crate::observe::{Board, Offsets};
+use crate::observe::{Offsets, Telemetry};
 use sinks::LogIdentity;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -228,7 +228,7 @@ pub struct InProcessConfig {
     /// How long a partition is silent before it is idle.
     pub idle_timeout: Duration,
     /// Where positions are kept for people to see.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// Reads a worker's partitions of a log within the process.
@@ -318,7 +318,7 @@ impl Partition {
                 key: entry.key.map(|_| key),
                 value: Some(&rest[..value_length]),
             });
-            let Taken::Weighing(weight) = taken else {
+            let Taken::Accepted { cost: weight } = taken else {
                 break;
             };
             read += weight;
@@ -381,7 +381,7 @@ impl Source for InProcessSource {
         let InProcessConfig {
             log,
             idle_timeout,
-            board,
+            telemetry,
         } = &self.config;
         for partition in &self.partitions {
             let Partition {
@@ -393,7 +393,7 @@ impl Source for InProcessSource {
             } = *partition;
             let end = lock(&log.queues[log.place(topic, number)]).end;
             let offsets = Offsets::stable(next, end);
-            board.partition(
+            telemetry.partition(
                 &log.topics[topic],
                 number,
                 self.worker,

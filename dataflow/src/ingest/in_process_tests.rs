@@ -18,7 +18,7 @@ fn source(log: &Arc<InProcessLog>, worker: usize, peers: usize) -> InProcessSour
     let config = InProcessConfig {
         log: Arc::clone(log),
         idle_timeout: Duration::ZERO,
-        board: Arc::new(Board::new(peers, &topics(), &[])),
+        telemetry: Arc::new(Telemetry::new(peers, &topics(), &[])),
     };
     InProcessSource::new(config, worker, peers)
 }
@@ -38,7 +38,7 @@ fn read_all(source: &mut InProcessSource) -> BTreeMap<(usize, i32), Vec<Seen>> {
     let mut each = |message: Message<'_>| {
         let place = (message.topic, message.partition);
         all.entry(place).or_default().push(seen(&message));
-        Taken::Weighing(1)
+        Taken::Accepted { cost: 1 }
     };
     while source.read(4, &mut each) == Ok(Turn::More) {}
     all
@@ -133,7 +133,7 @@ fn a_message_that_may_not_be_taken_up_yet_comes_again() {
         offered.push(message.offset);
         match message.offset {
             3 => Taken::Later,
-            _ => Taken::Weighing(1),
+            _ => Taken::Accepted { cost: 1 },
         }
     });
     assert_eq!((turn, offered), (Ok(Turn::Idle), vec![0, 1, 2, 3]));
@@ -144,7 +144,7 @@ fn a_message_that_may_not_be_taken_up_yet_comes_again() {
     let idle = (0, true);
     assert_eq!(positions, [idle, idle, idle, idle, idle, (3, false)]);
     // A heavy one is a turn of its own.
-    let turn = source.read(100, &mut |_| Taken::Weighing(100));
+    let turn = source.read(100, &mut |_| Taken::Accepted { cost: 100 });
     assert_eq!(turn, Ok(Turn::More));
     let all = read_all(&mut source);
     assert_eq!(all.into_values().flatten().count(), 1);

@@ -19,7 +19,7 @@ use super::last_read;
 use super::partition::Partition;
 use super::queue::{Fetched, Queue, leader_epoch};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
-use crate::observe::{Board, Offsets};
+use crate::observe::{Offsets, Telemetry};
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -52,7 +52,7 @@ pub enum OnExpired {
 
 /// What a worker's source needs to know.
 #[derive(Clone)]
-pub struct Share {
+pub struct KafkaSourceConfig {
     /// How to reach Kafka.
     pub connection: Connection,
     /// Full names of the topics, by number.
@@ -78,10 +78,10 @@ pub struct Share {
     /// How long a partition is silent before it is idle.
     pub idle_timeout: Duration,
     /// Where positions are kept for people to see.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
 }
 
-impl Share {
+impl KafkaSourceConfig {
     /// Whether this worker is the one that reads a partition.
     fn has(&self, found: &Found) -> bool {
         owner(found.topic, found.partition, self.peers) == self.worker
@@ -90,7 +90,7 @@ impl Share {
 
 /// Reads a worker's partitions.
 pub struct KafkaSource {
-    share: Share,
+    share: KafkaSourceConfig,
     // Before the consumer, so that the queues are dropped first.
     partitions: Vec<Partition>,
     consumer: Arc<BaseConsumer<Context>>,
@@ -107,7 +107,7 @@ impl KafkaSource {
     ///
     /// # Errors
     /// When the client does not take its configuration.
-    pub fn new(share: Share) -> Result<KafkaSource, SourceError> {
+    pub fn new(share: KafkaSourceConfig) -> Result<KafkaSource, SourceError> {
         let found = share.discovery.found();
         let partitions = found.iter().filter(|found| share.has(found)).count();
         let consumer = share
@@ -381,9 +381,9 @@ impl Source for KafkaSource {
     }
 
     fn positions(&mut self, each: &mut dyn FnMut(Position)) {
-        let Share {
+        let KafkaSourceConfig {
             topics,
-            board,
+            telemetry,
             worker,
             idle_timeout,
             until_caught_up,
@@ -409,7 +409,7 @@ impl Source for KafkaSource {
                 stable,
                 end: end.max(next),
             };
-            board.partition(name, number, *worker, offsets, self.paused);
+            telemetry.partition(name, number, *worker, offsets, self.paused);
             let may_be_idle = !self.paused && !until_caught_up;
             each(Position {
                 topic,

@@ -92,7 +92,7 @@ impl Source for MemorySource {
                     key: kept.key.as_deref(),
                     value: kept.value.as_deref(),
                 });
-                let Taken::Weighing(weight) = taken else {
+                let Taken::Accepted { cost: weight } = taken else {
                     break;
                 };
                 read += weight;

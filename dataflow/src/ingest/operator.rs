@@ -29,8 +29,8 @@ use super::source::{Source, SourceError, Taken, Turn};
 use crate::Epoch;
 use crate::checkpoint::Cadence;
 use crate::checkpoint::SavedPartition;
-use crate::observe::Board;
-use crate::rebuild::Again;
+use crate::observe::Telemetry;
+use crate::recovery::rebuild::ReplayPlan;
 use crate::tally::{Counting, Tally};
 use crate::time::{Advanced, Mark, NEVER, Recorded, Trust};
 use crate::views::Catalog;
@@ -81,13 +81,13 @@ pub struct Setup {
     /// How far ahead messages and events may be.
     pub trust: Trust,
     /// Where counts are kept.
-    pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
     /// The epoch before the first: in it, partitions that are there are announced.
     pub restored: Epoch,
     /// Where partitions stood then.
     pub partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
-    pub again: Arc<Again>,
+    pub again: Arc<ReplayPlan>,
     /// Which timestamps earlier runs have believed.
     pub recorded: Arc<Recorded>,
     /// When checkpoints are due, if there are any.
@@ -128,7 +128,7 @@ pub fn ingest<'scope>(
             written,
             max_in_flight,
             trust,
-            board,
+            telemetry,
             restored,
             partitions,
             again,
@@ -145,7 +145,13 @@ pub fn ingest<'scope>(
         let partitions = Partitions::new(Arc::clone(&catalog), worker, trust, stood);
         let names = catalog.routes.iter().map(|route| route.topic());
         let counting = Counting::new(names, committed);
-        let mut reading = Reading::new(catalog, topics, Arc::clone(&board), partitions, counting);
+        let mut reading = Reading::new(
+            catalog,
+            topics,
+            Arc::clone(&telemetry),
+            partitions,
+            counting,
+        );
         let mut flight = Flight::new(written, max_in_flight);
         let mut open = Open {
             capabilities,
@@ -184,7 +190,7 @@ pub fn ingest<'scope>(
                 match clock {
                     Some(next) => now.advance(next),
                     None => {
-                        board.set_stopping();
+                        telemetry.set_stopping();
                         open = None;
                     }
                 }
@@ -199,13 +205,13 @@ pub fn ingest<'scope>(
             let full = flight.is_full();
             reading.counting.full(full);
             source.pause(full);
-            board.in_flight(worker, flight.events());
+            telemetry.in_flight(worker, flight.events());
             let budget = if full { 0 } else { BUDGET.min(flight.room()) };
             let mut weight = 0;
             let mut oldest = None;
             let turn = source.read(budget, &mut |message| {
                 let taken = reading.take(&message, now.epoch);
-                if let Taken::Weighing(weighs) = taken {
+                if let Taken::Accepted { cost: weighs } = taken {
                     weight += weighs;
                     // Where a message has no timestamp, it is 0.
                     let known = Some(message.timestamp).filter(|timestamp| *timestamp > 0);
@@ -215,7 +221,7 @@ pub fn ingest<'scope>(
             });
             flight.add(now.epoch, weight as u64);
             if let Some(oldest) = oldest {
-                board.oldest_read(now.epoch, worker, oldest);
+                telemetry.oldest_read(now.epoch, worker, oldest);
             }
             reading.report();
             outputs.send_letters(now, &mut reading);

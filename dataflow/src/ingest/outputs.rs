@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::tally::Tally;
 use crate::time::Mark;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};
-use crate::views::join::{CustomerChange, Pieces, ProductChange, SaleChange};
+use crate::views::join::{CustomerChange, OrderDiff, ProductChange, SaleChange};
 use sinks::DeadLetter;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Capability;
@@ -146,10 +146,10 @@ impl Outputs {
         self.sales
             .send(capabilities, sales.map(|sale| (sale, epoch, 1)));
         let customers = contributions.take_customers();
-        let customers = customers.map(|version| (version, epoch, Pieces::ONE));
+        let customers = customers.map(|version| (version, epoch, OrderDiff::ONE));
         self.customers.send(capabilities, customers);
         let products = contributions.take_products();
-        let products = products.map(|version| (version, epoch, Pieces::ONE));
+        let products = products.map(|version| (version, epoch, OrderDiff::ONE));
         self.products.send(capabilities, products);
     }
 

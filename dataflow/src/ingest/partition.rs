@@ -147,7 +147,7 @@ impl Partition {
             let count = queue.take(budget - read, |next| match next {
                 _ if ends(&fault) => {}
                 Next::Message(message) => match self.take(&message, each) {
-                    Ok(Taken::Weighing(weight)) => read += weight,
+                    Ok(Taken::Accepted { cost: weight }) => read += weight,
                     Ok(Taken::Later) => {}
                     Err(backwards) => fault = Some(backwards),
                 },
@@ -246,7 +246,7 @@ impl Partition {
             && let Some(message) = self.waiting.pop_front()
         {
             match self.offer(&message.fetched(), each) {
-                Taken::Weighing(weight) => read += weight,
+                Taken::Accepted { cost: weight } => read += weight,
                 Taken::Later => {
                     self.waiting.push_front(message);
                     break;
@@ -272,7 +272,7 @@ impl Partition {
         } = *message;
         if self.started && offset < self.next {
             // Fetched twice, around a new assignment.
-            return Taken::Weighing(0);
+            return Taken::Accepted { cost: 0 };
         }
         let taken = each(Message {
             topic: self.topic,
@@ -282,7 +282,7 @@ impl Partition {
             key,
             value,
         });
-        if let Taken::Weighing(_) = taken {
+        if let Taken::Accepted { .. } = taken {
             self.next = offset + 1;
             self.started = true;
             self.last_read = Some(LastRead {
@@ -363,7 +363,7 @@ mod tests {
         let mut taken = Vec::new();
         partition.take_waiting(10, &mut |message| {
             taken.push(message.offset);
-            Taken::Weighing(1)
+            Taken::Accepted { cost: 1 }
         });
         assert_eq!((taken, partition.next), (vec![17], 18));
         // What follows are markers.
@@ -395,7 +395,7 @@ mod tests {
         partition.pass_to(20);
         partition.take_waiting(10, &mut |_| Taken::Later);
         assert_eq!(partition.next, 17);
-        partition.take_waiting(10, &mut |_| Taken::Weighing(1));
+        partition.take_waiting(10, &mut |_| Taken::Accepted { cost: 1 });
         assert_eq!(partition.next, 20);
     }
 
@@ -416,15 +416,21 @@ mod tests {
                 key: None,
                 value: None,
             };
-            partition.take(&message, &mut |_| Taken::Weighing(1))
+            partition.take(&message, &mut |_| Taken::Accepted { cost: 1 })
         };
         for offset in [3, 4, 9] {
-            assert_eq!(come(&mut partition, offset), Ok(Taken::Weighing(1)));
+            assert_eq!(
+                come(&mut partition, offset),
+                Ok(Taken::Accepted { cost: 1 })
+            );
         }
         // What was fetched for the assignment before may come first, then all of it again.
         partition.is_assigned();
         for (offset, weight) in [(10, 1), (11, 1), (10, 0), (11, 0), (12, 1)] {
-            assert_eq!(come(&mut partition, offset), Ok(Taken::Weighing(weight)));
+            assert_eq!(
+                come(&mut partition, offset),
+                Ok(Taken::Accepted { cost: weight })
+            );
         }
         assert_eq!(
             come(&mut partition, 11),

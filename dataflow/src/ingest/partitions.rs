@@ -19,7 +19,7 @@ use super::answers::Fingerprint;
 use super::source::Position;
 use crate::Epoch;
 use crate::checkpoint::SavedPartition;
-use crate::rebuild::Again;
+use crate::recovery::rebuild::ReplayPlan;
 use crate::time::{Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;
 use sinks::LastRead;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub(super) struct Restored {
     pub(super) partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
-    pub(super) again: Arc<Again>,
+    pub(super) again: Arc<ReplayPlan>,
     /// Which timestamps were believed.
     pub(super) recorded: Arc<Recorded>,
 }

@@ -3,7 +3,7 @@
 use super::partitions::Partitions;
 use super::source::{Message, Taken};
 use crate::Epoch;
-use crate::observe::{Board, Judged};
+use crate::observe::{Judged, Telemetry};
 use crate::tally::{Counting, ViewTally};
 use crate::time::Sent;
 use crate::views::catalog::{self, Catalog, Refused};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct Reading {
     catalog: Arc<Catalog>,
     topics: Arc<[String]>,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     counts: Vec<Counts>,
     refusals: Vec<Refusals>,
     /// The partitions that are read.
@@ -53,7 +53,7 @@ impl Reading {
     pub(super) fn new(
         catalog: Arc<Catalog>,
         topics: Arc<[String]>,
-        board: Arc<Board>,
+        telemetry: Arc<Telemetry>,
         partitions: Partitions,
         counting: Counting,
     ) -> Reading {
@@ -63,7 +63,7 @@ impl Reading {
             refusals: refusals.collect(),
             catalog,
             topics,
-            board,
+            telemetry,
             counts,
             partitions,
             contributions: Contributions::default(),
@@ -82,7 +82,7 @@ impl Reading {
             partitions,
             contributions,
             letters,
-            board,
+            telemetry,
             counting,
             ..
         } = self;
@@ -96,7 +96,7 @@ impl Reading {
         counts.events += u64::from(!is_again);
         let Some(value) = message.value else {
             counts.tombstones += u64::from(!is_again);
-            return Taken::Weighing(1);
+            return Taken::Accepted { cost: 1 };
         };
         if !is_again {
             counts.bytes += value.len() as u64;
@@ -127,11 +127,11 @@ impl Reading {
                 let what = format!("its Kafka timestamp looks like {unit}");
                 letter(Reason::Malformed, of_unit(number, unit), None, &what);
             }
-            if board.other_unit(message.topic) {
+            if telemetry.other_unit(message.topic) {
                 let topic = &topics[message.topic];
                 tracing::warn!("{}", unit_warning(topic, message, unit));
             }
-            return Taken::Weighing(weight);
+            return Taken::Accepted { cost: weight };
         }
         let taken = catalog::Taken {
             value,
@@ -164,10 +164,10 @@ impl Reading {
                 letter(Reason::Malformed, malformed.to_string(), None, &what);
             }
         }
-        Taken::Weighing(weight)
+        Taken::Accepted { cost: weight }
     }
 
-    /// Tells the board what has been read since it was last told.
+    /// Tells the telemetry what has been read since it was last told.
     pub(super) fn report(&mut self) {
         for topic in 0..self.counts.len() {
             let Counts {
@@ -178,13 +178,13 @@ impl Reading {
                 again,
             } = std::mem::take(&mut self.counts[topic]);
             if events > 0 {
-                self.board.events_read(topic, events, bytes);
+                self.telemetry.events_read(topic, events, bytes);
             }
             if tombstones > 0 {
-                self.board.tombstones(topic, tombstones);
+                self.telemetry.tombstones(topic, tombstones);
             }
             if malformed > 0 {
-                self.board.malformed(topic, malformed);
+                self.telemetry.malformed(topic, malformed);
             }
             let well_formed = events - tombstones - malformed;
             if well_formed + again > 0 {
@@ -207,8 +207,8 @@ impl Reading {
             let rebuilt = self.partitions.is_rebuilt(rule.view);
             let all = events + if rebuilt { again } else { 0 };
             let judged = all - from_the_future - malformed;
-            let board = &self.board;
-            board.judged(
+            let telemetry = &self.telemetry;
+            telemetry.judged(
                 view,
                 Judged {
                     taken: judged - late,
@@ -279,10 +279,10 @@ mod tests {
     const HOUR: i64 = 3_600_000;
     const DAY: i64 = 24 * HOUR;
 
-    /// All views, a board for them, and two workers that each read a partition of
+    /// All views, a telemetry for them, and two workers that each read a partition of
     /// the topic `system_logs`.
     struct Workers {
-        board: Arc<Board>,
+        telemetry: Arc<Telemetry>,
         topic: usize,
         view: usize,
         workers: [Reading; 2],
@@ -301,7 +301,7 @@ mod tests {
             let tables = catalog.definitions.iter().map(|view| view.table.clone());
             let tables: Vec<_> = tables.collect();
             let view = tables.iter().position(|table| table.name == "log_analysis");
-            let board = Arc::new(Board::new(2, &topics, &tables));
+            let telemetry = Arc::new(Telemetry::new(2, &topics, &tables));
             let workers = [0, 1].map(|worker| {
                 let trust = Trust {
                     clock: WallClock::of(|| 40_000 * DAY),
@@ -311,13 +311,19 @@ mod tests {
                     Partitions::new(Arc::clone(&catalog), worker, trust, Restored::default());
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
-                let (topics, board) = (Arc::clone(&topics), Arc::clone(&board));
+                let (topics, telemetry) = (Arc::clone(&topics), Arc::clone(&telemetry));
                 let names = catalog.routes.iter().map(|route| route.topic());
                 let counting = Counting::new(names, Arc::default());
-                Reading::new(Arc::clone(&catalog), topics, board, partitions, counting)
+                Reading::new(
+                    Arc::clone(&catalog),
+                    topics,
+                    telemetry,
+                    partitions,
+                    counting,
+                )
             });
             Workers {
-                board,
+                telemetry,
                 topic,
                 view: view.unwrap(),
                 workers,
@@ -336,7 +342,7 @@ mod tests {
                 value,
             };
             let taken = self.workers[worker].take(&message, 1);
-            assert!(matches!(taken, Taken::Weighing(_)));
+            assert!(matches!(taken, Taken::Accepted { .. }));
         }
 
         /// A worker reads an event of this time.
@@ -348,7 +354,7 @@ mod tests {
 
         fn snapshot(&mut self) -> Snapshot {
             self.workers.iter_mut().for_each(Reading::report);
-            self.board.snapshot()
+            self.telemetry.snapshot()
         }
     }
 

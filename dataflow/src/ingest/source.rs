@@ -25,8 +25,11 @@ pub struct Message<'a> {
 /// What was made of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Taken {
-    /// It was taken up. Most messages weigh 1.
-    Weighing(usize),
+    /// It was accepted.
+    Accepted {
+        /// How much of a turn it costs: 1 for most messages.
+        cost: usize,
+    },
     /// Its partition may not be read yet: the message is to be offered again.
     Later,
 }

@@ -6,7 +6,7 @@
 
 use super::client::Connection;
 use super::context::Context;
-use crate::observe::{Blocked, Board, PartitionSnapshot};
+use crate::observe::{Blocked, PartitionSnapshot, Telemetry};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -36,13 +36,13 @@ type Place = (String, i32, i64);
 ///
 /// # Errors
 /// When the system has no thread for it.
-pub fn watch(connection: Connection, board: Arc<Board>) -> std::io::Result<()> {
+pub fn watch(connection: Connection, telemetry: Arc<Telemetry>) -> std::io::Result<()> {
     let mut reporter = Reporter::default();
     let watch = move || loop {
         std::thread::sleep(LOOK);
         let now = jiff::Timestamp::now().as_millisecond();
         let old = |blocked: &Blocked| now.saturating_sub(blocked.seen) >= EVERYDAY;
-        let snapshot = board.snapshot();
+        let snapshot = telemetry.snapshot();
         let blocked = snapshot.blocked().filter(|(_, blocked)| old(blocked));
         let blocked: Vec<_> = blocked
             .map(|(read, blocked)| (place(read), *blocked))
@@ -54,7 +54,7 @@ pub fn watch(connection: Connection, board: Arc<Board>) -> std::io::Result<()> {
             );
         }
         if reporter.is_due(&blocked, Instant::now()) {
-            report(&connection, &board);
+            report(&connection, &telemetry);
         }
     };
     std::thread::Builder::new()
@@ -65,9 +65,9 @@ pub fn watch(connection: Connection, board: Arc<Board>) -> std::io::Result<()> {
 
 /// Logs a warning for each partition of this process that an open transaction blocks now.
 /// Returns them as clauses.
-pub fn report(connection: &Connection, board: &Board) -> Vec<String> {
-    look_up(connection, board);
-    let snapshot = board.snapshot();
+pub fn report(connection: &Connection, telemetry: &Telemetry) -> Vec<String> {
+    look_up(connection, telemetry);
+    let snapshot = telemetry.snapshot();
     let mut clauses = Vec::new();
     for (
         PartitionSnapshot {
@@ -152,10 +152,10 @@ impl Reporter {
     }
 }
 
-/// Tells the board since when transactions are open, where it does not know yet. What
+/// Tells the telemetry since when transactions are open, where it does not know yet. What
 /// cannot be read stays as it is: then they are as old as they were first seen.
-fn look_up(connection: &Connection, board: &Board) {
-    let snapshot = board.snapshot();
+fn look_up(connection: &Connection, telemetry: &Telemetry) {
+    let snapshot = telemetry.snapshot();
     let unknown = snapshot
         .blocked()
         .filter(|(_, blocked)| blocked.began.is_none());
@@ -166,7 +166,7 @@ fn look_up(connection: &Connection, board: &Board) {
         return;
     }
     let began = |(topic, partition, offset): &Place, time| {
-        board.transaction_began(topic, *partition, *offset, time);
+        telemetry.transaction_began(topic, *partition, *offset, time);
     };
     if let Err(error) = first_messages(connection, &mut unknown, began) {
         tracing::debug!("since when transactions are open: {error}");

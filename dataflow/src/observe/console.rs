@@ -14,7 +14,7 @@ use console::Term;
 use tracing::{info, warn};
 
 use super::{
-    Board, Screen, Snapshot, StoreState,
+    Screen, Snapshot, StoreState, Telemetry,
     rates::{Meter, Rates},
     status,
 };
@@ -33,14 +33,14 @@ pub struct Console {
 }
 
 impl Console {
-    /// Starts telling what is on `board`.
-    pub fn start(board: Arc<Board>, screen: Arc<Screen>) -> Self {
+    /// Starts telling what is on `telemetry`.
+    pub fn start(telemetry: Arc<Telemetry>, screen: Arc<Screen>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let telling = move || {
             if screen.is_live() {
-                draw(&board, &screen, &stopped);
+                draw(&telemetry, &screen, &stopped);
             } else {
-                log(&board, &stopped);
+                log(&telemetry, &stopped);
             }
         };
         let thread = thread::Builder::new().name("console".to_owned());
@@ -76,11 +76,11 @@ fn wait(stopped: &mpsc::Receiver<()>, time: Duration) -> bool {
     stopped.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
 }
 
-fn draw(board: &Board, screen: &Screen, stopped: &mpsc::Receiver<()>) {
+fn draw(telemetry: &Telemetry, screen: &Screen, stopped: &mpsc::Receiver<()>) {
     let mut meter = Meter::default();
     loop {
         let last = wait(stopped, REDRAW);
-        let now = board.snapshot();
+        let now = telemetry.snapshot();
         let rates = meter.rates(&now);
         let (height, width) = Term::stdout().size();
         // The last column and line stay free, since a terminal scrolls when
@@ -101,14 +101,14 @@ fn draw(board: &Board, screen: &Screen, stopped: &mpsc::Receiver<()>) {
     }
 }
 
-fn log(board: &Board, stopped: &mpsc::Receiver<()>) {
+fn log(telemetry: &Telemetry, stopped: &mpsc::Receiver<()>) {
     let mut meter = Meter::default();
-    let mut said = board.snapshot();
+    let mut said = telemetry.snapshot();
     let mut said_at = Instant::now();
     meter.rates(&said);
     loop {
         let last = wait(stopped, BUSY);
-        let now = board.snapshot();
+        let now = telemetry.snapshot();
         let rates = meter.rates(&now);
         if last || happened(&said, &now) || said_at.elapsed() >= IDLE {
             say(&now, rates);
@@ -153,21 +153,25 @@ mod tests {
 
     #[test]
     fn the_last_status_is_drawn_and_stays() {
-        let board = Arc::new(Board::new(1, &["sales".to_owned()], &[testing::table()]));
+        let telemetry = Arc::new(Telemetry::new(
+            1,
+            &["sales".to_owned()],
+            &[testing::table()],
+        ));
         let (screen, kept) = screen(true);
-        let console = Console::start(Arc::clone(&board), screen);
-        board.rows_written(0, 1_234, 0);
+        let console = Console::start(Arc::clone(&telemetry), screen);
+        telemetry.rows_written(0, 1_234, 0);
         console.stop();
         assert!(kept.text().contains("rows 1,234 "), "{}", kept.text());
     }
 
     #[test]
     fn something_happens_when_a_count_changes() {
-        let board = Board::new(1, &["sales".to_owned()], &[testing::table()]);
-        let then = board.snapshot();
-        board.epoch_open(9);
-        assert!(!happened(&then, &board.snapshot()));
-        board.write_failed();
-        assert!(happened(&then, &board.snapshot()));
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &[testing::table()]);
+        let then = telemetry.snapshot();
+        telemetry.epoch_open(9);
+        assert!(!happened(&then, &telemetry.snapshot()));
+        telemetry.write_failed();
+        assert!(happened(&then, &telemetry.snapshot()));
     }
 }

@@ -1,4 +1,4 @@
-//! What a board counts of a topic and of a view.
+//! What a telemetry counts of a topic and of a view.
 
 use super::{
     busiest::Busiest,

@@ -1,6 +1,6 @@
 //! What Prometheus scrapes.
 //!
-//! Counts are kept on the board and copied into a recorder of our own when they
+//! Counts are kept on the telemetry and copied into a recorder of our own when they
 //! are asked for; those of the process (`process_*`, Prometheus' standard ones) are asked of
 //! the system. Only times are recorded as they happen, since a histogram cannot be told
 //! afterwards.
@@ -372,15 +372,15 @@ fn labels(partition: &PartitionSnapshot) -> Vec<Label> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, Judged, Offsets, testing, testing::table};
+    use super::super::{Judged, Offsets, Telemetry, testing, testing::table};
     use crate::time::Holding;
 
     #[test]
     fn the_board_is_rendered_by_prometheus_conventions() {
-        let board = Board::new(1, &["sales".to_owned()], &[table()]);
-        board.events_read(0, 3, 30);
-        board.malformed(0, 1);
-        board.judged(
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &[table()]);
+        telemetry.events_read(0, 3, 30);
+        telemetry.malformed(0, 1);
+        telemetry.judged(
             0,
             Judged {
                 taken: 1,
@@ -389,23 +389,23 @@ mod tests {
                 ..Judged::default()
             },
         );
-        board.arrangement("sums", 3, 40, 1_600);
-        board.partition("sales", 2, 0, Offsets::stable(3, 10), true);
+        telemetry.arrangement("sums", 3, 40, 1_600);
+        telemetry.partition("sales", 2, 0, Offsets::stable(3, 10), true);
         let blocked = Offsets {
             position: 40,
             stable: 40,
             end: 63,
         };
-        board.partition("sales", 3, 0, blocked, false);
-        board.rows_written(0, 5, 1);
-        board.batch_written(0.02, 6);
-        board.write_failed();
-        board.epoch_open(7);
-        board.in_flight(0, 4);
-        board.set_ready();
-        let _ = board.prometheus();
-        board.events_read(0, 1, 10);
-        let text = board.prometheus();
+        telemetry.partition("sales", 3, 0, blocked, false);
+        telemetry.rows_written(0, 5, 1);
+        telemetry.batch_written(0.02, 6);
+        telemetry.write_failed();
+        telemetry.epoch_open(7);
+        telemetry.in_flight(0, 4);
+        telemetry.set_ready();
+        let _ = telemetry.prometheus();
+        telemetry.events_read(0, 1, 10);
+        let text = telemetry.prometheus();
         for line in [
             "# TYPE tidemark_events_read_total counter",
             "tidemark_events_read_total{topic=\"sales\"} 4",
@@ -461,10 +461,10 @@ mod tests {
     #[test]
     fn all_that_is_exported_is_documented_and_nothing_else() {
         let documented = documented();
-        let board = Board::new(1, &["sales".to_owned()], &[table()]);
-        board.rows_written(0, 5, 1);
-        board.batch_written(0.02, 6);
-        let text = board.prometheus();
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &[table()]);
+        telemetry.rows_written(0, 5, 1);
+        telemetry.batch_written(0.02, 6);
+        let text = telemetry.prometheus();
         let exported = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
@@ -488,14 +488,14 @@ mod tests {
 
     #[test]
     fn times_are_counted_in_their_own_buckets() {
-        let board = Board::new(1, &["sales".to_owned()], &[table()]);
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &[table()]);
         let now = jiff::Timestamp::now().as_millisecond();
-        board.oldest_read(3, 0, now - 45_000);
-        board.epoch_written(2);
-        let none = board.prometheus();
+        telemetry.oldest_read(3, 0, now - 45_000);
+        telemetry.epoch_written(2);
+        let none = telemetry.prometheus();
         assert!(none.contains("tidemark_latency_seconds_count 0") || !none.contains("latency"));
-        board.epoch_written(3);
-        let text = board.prometheus();
+        telemetry.epoch_written(3);
+        let text = telemetry.prometheus();
         for line in [
             "tidemark_latency_seconds_bucket{le=\"30\"} 0",
             "tidemark_latency_seconds_bucket{le=\"60\"} 1",
@@ -517,10 +517,10 @@ mod tests {
             mark(0, Some(DAY), Holding::Yes),
             mark(1, Some(0), Holding::Idle),
         ];
-        let board = Board::new(1, &["system_logs".to_owned()], &[]);
-        board.watch(testing::times(&catalog, marks));
-        board.partition("system_logs", 1, 0, Offsets::stable(3, 10), false);
-        let text = board.prometheus();
+        let telemetry = Telemetry::new(1, &["system_logs".to_owned()], &[]);
+        telemetry.watch(testing::times(&catalog, marks));
+        telemetry.partition("system_logs", 1, 0, Offsets::stable(3, 10), false);
+        let text = telemetry.prometheus();
         for line in [
             "tidemark_view_watermark_seconds{view=\"log_analysis\"} 79200",
             "tidemark_partition_idle{topic=\"system_logs\",partition=\"1\"} 1",

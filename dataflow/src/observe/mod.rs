@@ -1,16 +1,15 @@
 //! What a process knows about itself, and how it tells.
 //!
 //! ```text
-//!   worker threads ──▶ Board ──▶ Snapshot ─┬─▶ console: live status, or a line from time to time
+//!   worker threads ──▶ Telemetry ──▶ Snapshot ─┬─▶ console: live status, or a line from time to time
 //!                   (atomics)              ├─▶ metrics: Prometheus
 //!                                          └─▶ serve: health, readiness
 //! ```
 //!
-//! Workers only ever write to the [`Board`]; whoever tells reads a [`Snapshot`]
+//! Workers only ever write to the [`Telemetry`]; whoever tells reads a [`Snapshot`]
 //! of it. So what is told agrees with itself, and telling costs workers nothing.
 
 mod blocked;
-mod board;
 mod busiest;
 mod checkpoints;
 mod console;
@@ -27,6 +26,7 @@ mod screen;
 mod snapshot;
 mod stage;
 mod status;
+mod telemetry;
 #[cfg(test)]
 pub(crate) mod testing;
 mod times;
@@ -34,7 +34,6 @@ mod views;
 mod why;
 
 pub use blocked::{Blocked, Blocking, Offsets};
-pub use board::{Board, Judged};
 pub use checkpoints::CheckpointSnapshot;
 pub use console::Console;
 pub use database::away;
@@ -45,6 +44,7 @@ pub use snapshot::{
     ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
 };
 pub use stage::Stage;
+pub use telemetry::{Judged, Telemetry};
 pub use times::{PartitionTime, Times, ViewTime};
 pub use views::{ViewInfo, print_views};
 pub use why::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};

@@ -285,10 +285,10 @@ mod tests {
     #[test]
     fn a_worker_tells_of_its_dataflow() {
         use timely::dataflow::operators::{Inspect, ToStream};
-        let board = Arc::new(crate::observe::Board::new(1, &[], &[]));
-        let seen = Arc::clone(&board);
+        let telemetry = Arc::new(crate::observe::Telemetry::new(1, &[], &[]));
+        let seen = Arc::clone(&telemetry);
         timely::execute_directly(move |worker| {
-            board.follow(worker);
+            telemetry.follow(worker);
             worker.dataflow::<u64, _, _>(|scope| {
                 (0..10)
                     .to_stream(scope)

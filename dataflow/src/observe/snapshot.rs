@@ -1,4 +1,4 @@
-//! What a board says at one moment.
+//! What a telemetry says at one moment.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Snapshot {
     }
 }
 
-/// Everything on a [`Board`](super::Board) at one moment. Counts are of this
+/// Everything on a [`Telemetry`](super::Telemetry) at one moment. Counts are of this
 /// process, since its start.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -30,9 +30,9 @@ pub struct Snapshot {
     pub uptime: Duration,
     /// How far it has come.
     pub stage: Stage,
-    /// One for each topic, in the order the board was made with.
+    /// One for each topic, in the order the telemetry was made with.
     pub topics: Vec<TopicSnapshot>,
-    /// One for each table, in the order the board was made with.
+    /// One for each table, in the order the telemetry was made with.
     pub tables: Vec<TableSnapshot>,
     /// The partitions this process reads, by topic and number.
     pub partitions: Vec<PartitionSnapshot>,

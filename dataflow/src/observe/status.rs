@@ -134,23 +134,23 @@ fn view(table: &TableSnapshot, width: usize, height: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Board, Offsets, testing};
+    use super::super::{Offsets, Telemetry, testing};
     use super::*;
     use crate::observe::Judged;
 
     fn snapshot(tables: usize) -> Snapshot {
         let tables = vec![testing::table(); tables];
-        let board = Board::new(1, &["sales".to_owned()], &tables);
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &tables);
         for table in 0..tables.len() {
             for (group, total) in [("a", 12), ("a longer name", 1_200), ("c", 5)] {
-                board.busiest(table, &testing::row(3_600_000, group, total));
+                telemetry.busiest(table, &testing::row(3_600_000, group, total));
             }
         }
-        board.epoch_open(3);
-        board.epoch_written(2);
-        board.in_flight(0, 1_000);
-        board.set_ready();
-        board.snapshot()
+        telemetry.epoch_open(3);
+        telemetry.epoch_written(2);
+        telemetry.in_flight(0, 1_000);
+        telemetry.set_ready();
+        telemetry.snapshot()
     }
 
     const RATES: Rates = Rates {
@@ -188,11 +188,11 @@ mod tests {
             name: "another".to_owned(),
             ..last
         });
-        let board = Board::new(1, &[], std::slice::from_ref(&table));
+        let telemetry = Telemetry::new(1, &[], std::slice::from_ref(&table));
         let mut row = testing::row(3_600_000, "a", 12);
         row.values.push(Value::Long(34));
-        board.busiest(0, &row);
-        let now = board.snapshot();
+        telemetry.busiest(0, &row);
+        let now = telemetry.snapshot();
         let shown = |width| plain(&now, width, 24).split_off(2);
         let whole = shown(100);
         assert!(whole[0].ends_with("total  another"), "{whole:?}");
@@ -217,8 +217,8 @@ mod tests {
 
     #[test]
     fn late_events_are_mentioned_when_there_are_any() {
-        let board = Board::new(1, &[], &[testing::table()]);
-        board.judged(
+        let telemetry = Telemetry::new(1, &[], &[testing::table()]);
+        telemetry.judged(
             0,
             Judged {
                 taken: 10,
@@ -227,32 +227,32 @@ mod tests {
                 ..Judged::default()
             },
         );
-        board.dead_letters_written(1_300);
-        let lines = plain(&board.snapshot(), 100, 24);
+        telemetry.dead_letters_written(1_300);
+        let lines = plain(&telemetry.snapshot(), 100, 24);
         let said = "dead letters 1,300 (1,234 late) · in flight";
         assert!(lines[1].contains(said), "{}", lines[1]);
     }
 
     #[test]
     fn what_open_transactions_block_is_no_lag() {
-        let board = Board::new(1, &[], &[testing::table()]);
+        let telemetry = Telemetry::new(1, &[], &[testing::table()]);
         let blocked = Offsets {
             position: 40,
             stable: 40,
             end: 1_063,
         };
-        board.partition("sales", 0, 0, blocked, false);
-        board.set_ready();
-        let lines = plain(&board.snapshot(), 120, 24);
+        telemetry.partition("sales", 0, 0, blocked, false);
+        telemetry.set_ready();
+        let lines = plain(&telemetry.snapshot(), 120, 24);
         let said = "lag 0 (1,023 blocked by open transactions) · no epoch";
         assert!(lines[0].contains(said), "{}", lines[0]);
     }
 
     #[test]
     fn a_view_without_rows_says_so() {
-        let board = Board::new(1, &[], &[testing::table()]);
-        board.set_waiting("Kafka is\naway");
-        let lines = plain(&board.snapshot(), 100, 24);
+        let telemetry = Telemetry::new(1, &[], &[testing::table()]);
+        telemetry.set_waiting("Kafka is\naway");
+        let lines = plain(&telemetry.snapshot(), 100, 24);
         assert!(lines[0].starts_with("tidemark starting (Kafka is away) 00:00:00"));
         assert_eq!(lines[2], "sales no rows yet");
     }

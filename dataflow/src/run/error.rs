@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::ingest::identity::IdentityError;
 use crate::ingest::problem::DiscoveryError;
 use crate::pipeline::PipelineError;
-use crate::plan::PlanError;
+use crate::recovery::PlanError;
 use crate::serve::ServeError;
 use crate::supervise::SuperviseError;
 use crate::views::ViewError;

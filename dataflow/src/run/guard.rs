@@ -4,7 +4,7 @@
 //! sends. One that sends nothing, because nothing comes, has to look.
 
 use super::{Ending, RunError};
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use sinks::{SinkError, Storage};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,19 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks, on a thread of its own, until the run has been replaced: that is how it
 /// ends then. `answers`: whoever asks whether the run is alive is told so.
-/// `board` hears of each answer of the database.
+/// `telemetry` hears of each answer of the database.
 ///
 /// # Errors
 /// When the system has no thread for it.
 pub(super) fn start(
     storage: &Arc<dyn Storage>,
     answers: bool,
-    board: &Arc<Board>,
+    telemetry: &Arc<Telemetry>,
     ending: &Ending,
 ) -> Result<(), RunError> {
-    let (storage, board) = (Arc::clone(storage), Arc::clone(board));
+    let (storage, telemetry) = (Arc::clone(storage), Arc::clone(telemetry));
     let ending = ending.clone();
-    board.database_answered();
+    telemetry.database_answered();
     let look = move || {
         loop {
             match storage.watch(answers) {
@@ -35,7 +35,7 @@ pub(super) fn start(
                 }
                 // It is away, or asked too much of: those who write tell.
                 Err(error) => tracing::debug!("who writes could not be looked up: {error}"),
-                Ok(()) => board.database_answered(),
+                Ok(()) => telemetry.database_answered(),
             }
             std::thread::sleep(EVERY);
         }

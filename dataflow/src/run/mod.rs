@@ -3,7 +3,7 @@
 //! ```text
 //!   settings ─▶ views ─▶ database ─▶ Kafka ─▶ other processes ─▶ workers ─▶ done, or failed
 //!                           │                                      │
-//!                           └──────────▶ HTTP, status ◀────────────┘ (board)
+//!                           └──────────▶ HTTP, status ◀────────────┘ (telemetry)
 //! ```
 
 mod database;
@@ -22,12 +22,12 @@ use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings};
 use crate::ingest::identity::{IdentityError, Readers};
-use crate::observe::{Board, Console, Screen, logging, print_views};
-use crate::plan::{Plan, PlanError, Sources};
+use crate::observe::{Console, Screen, Telemetry, logging, print_views};
 use crate::print;
+use crate::recovery::start::Checkpointing;
+use crate::recovery::{Plan, PlanError, Sources};
 use crate::serve;
 use crate::sink::Restored;
-use crate::start::Checkpointing;
 use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
 use ending::Ending;
@@ -90,12 +90,12 @@ fn operate(
         .iter()
         .map(|view| view.table.clone())
         .collect();
-    let board = Arc::new(Board::new(settings.workers, &topics, &tables));
+    let telemetry = Arc::new(Telemetry::new(settings.workers, &topics, &tables));
 
     let (ending, outcomes) = Ending::new();
     let connections = DataConnections::default();
     ending.on_panic(Arc::clone(&screen), connections.clone());
-    let stopping = Arc::clone(&board);
+    let stopping = Arc::clone(&telemetry);
     ending
         .listen(settings.supervised, move || stopping.set_stopping())
         .map_err(|source| RunError::System {
@@ -113,14 +113,14 @@ fn operate(
     let server = serve::start(
         settings.http,
         &settings.http_access,
-        Arc::clone(&board),
+        Arc::clone(&telemetry),
         Arc::clone(&reader),
         Arc::clone(&infos),
         product_names.clone(),
         settings.place(),
     )?;
     rebuilding::announce(&storage, &*reader, &catalog, &settings.reset_views);
-    board.set_waiting(storage.describe());
+    telemetry.set_waiting(storage.describe());
     let stopping = ending.stopping();
     let prepared = wait_for(|| storage.prepare(), settings.connect_timeout, &stopping);
     if let Err(error) = prepared {
@@ -128,7 +128,7 @@ fn operate(
     }
     tracing::info!("writing to {}", storage.describe());
 
-    board.set_waiting(origin.describe());
+    telemetry.set_waiting(origin.describe());
     if let Err(error) = origin.find(settings.connect_timeout, &stopping) {
         return ending.unless_stopping(error.into());
     }
@@ -141,7 +141,7 @@ fn operate(
     let products = format!("{}{}", settings.topic_prefix, Products::NAME);
     origin.has_names(&product_names, products);
 
-    board.set_waiting("other processes".to_owned());
+    telemetry.set_waiting("other processes".to_owned());
     let lost = ending.clone();
     let connected = Cluster::connect(
         settings.place(),
@@ -180,7 +180,7 @@ fn operate(
         timeout: settings.connect_timeout,
         stopping: &stopping,
     };
-    board.set_waiting(format!("the right to write to {}", storage.describe()));
+    telemetry.set_waiting(format!("the right to write to {}", storage.describe()));
     let plan = match settings.process {
         0 => {
             // Where topics have been read, `settle` says more of it.
@@ -194,7 +194,7 @@ fn operate(
                 Ok(holder) => holder,
                 Err(error) => return ending.unless_stopping(at.error(error).into()),
             };
-            guard::start(&storage, true, &board, &ending)?;
+            guard::start(&storage, true, &telemetry, &ending)?;
             let dropped = match asking.settle(&mut sources) {
                 Ok(dropped) => dropped,
                 Err(error) => return ending.unless_stopping(error),
@@ -213,7 +213,7 @@ fn operate(
                 &storage,
                 taken.as_ref(),
                 &dropped,
-                &board,
+                &telemetry,
                 &ending,
                 settings.connect_timeout,
             );
@@ -244,7 +244,7 @@ fn operate(
             return ending.unless_stopping(at.error(error).into());
         }
         fail_point("start.entered");
-        guard::start(&storage, false, &board, &ending)?;
+        guard::start(&storage, false, &telemetry, &ending)?;
         if let Err(error) = asking.agree(&mut sources, &plan.log) {
             return ending.unless_stopping(error);
         }
@@ -276,28 +276,28 @@ fn operate(
         fail_point("start.defined");
     }
     fail_point("start.planned");
-    let reads = origin.reads(settings, &topics, &board, &start);
+    let reads = origin.reads(settings, &topics, &telemetry, &start);
     let identity = origin.check(ending.stopping(), ending.abandoned());
     let other_log = ending.clone();
     let failed = move |error: IdentityError| other_log.end(Err(error.into()));
-    let mut followed = origin.follow(settings, &board, product_names, failed)?;
+    let mut followed = origin.follow(settings, &telemetry, product_names, failed)?;
     let judging = setup::judging(settings, &start);
     let checkpointing = store.zip(last).map(|(store, last)| Checkpointing {
         store,
         last,
         cadence: Cadence::of(settings.checkpoint_interval, settings.epoch),
-        patience: setup::patience(&ending, &board),
+        patience: setup::patience(&ending, &telemetry),
     });
     if !ending.begin() {
         return Ok(());
     }
-    board.set_waiting("the workers of all processes".to_owned());
+    telemetry.set_waiting("the workers of all processes".to_owned());
     workers::start(
         cluster,
         timely::WorkerConfig::default(),
         workers::Shared {
             catalog,
-            board: Arc::clone(&board),
+            telemetry: Arc::clone(&telemetry),
             storage: Arc::clone(&storage),
             topics,
             reads,
@@ -318,12 +318,12 @@ fn operate(
         what: "starting the workers",
         source,
     })?;
-    let console = Console::start(Arc::clone(&board), screen);
+    let console = Console::start(Arc::clone(&telemetry), screen);
 
     let outcome = outcomes.recv().unwrap_or(Ok(()));
     let outcome = outcome.map_err(|error| guard::cause(error, &*storage));
     if let Err(error) = &outcome {
-        board.set_failed(error.to_string());
+        telemetry.set_failed(error.to_string());
         setup::keep_count(error, settings, &*storage);
     }
     followed.stop();
@@ -338,8 +338,8 @@ fn operate(
             fail_point("release.after");
         }
         storage.finish()?;
-        let blocked = followed.blocked(&board);
-        farewell(&board, started, &missing, &blocked);
+        let blocked = followed.blocked(&telemetry);
+        farewell(&telemetry, started, &missing, &blocked);
     }
     outcome
 }
@@ -366,7 +366,7 @@ fn checkpoints(settings: &Settings) -> Result<Option<Arc<Store>>, PlanError> {
 }
 
 /// Says what has been done, which topics were `missing`, and which partitions `blocked`.
-fn farewell(board: &Board, started: Instant, missing: &[String], blocked: &[String]) {
+fn farewell(telemetry: &Telemetry, started: Instant, missing: &[String], blocked: &[String]) {
     if !missing.is_empty() {
         tracing::warn!(
             "nothing was read of {}: there is no such topic. If that is as it should be, \
@@ -374,7 +374,7 @@ fn farewell(board: &Board, started: Instant, missing: &[String], blocked: &[Stri
             missing.join(", ")
         );
     }
-    let done = board.snapshot();
+    let done = telemetry.snapshot();
     let blocked: String = blocked.iter().map(|clause| format!("; {clause}")).collect();
     tracing::info!(
         "done: {} events read, {} rows written, {} dead letters, in {:.1} s{blocked}",

@@ -9,17 +9,17 @@ use crate::ingest::discovery::{Discovery, Found, Prober};
 use crate::ingest::gate::Gate;
 use crate::ingest::identity::{IdentityCheck, IdentityError, Readers};
 use crate::ingest::in_process::{InProcessConfig, InProcessLog, InProcessSource};
-use crate::ingest::kafka::{KafkaSource, Share};
+use crate::ingest::kafka::{KafkaSource, KafkaSourceConfig};
 use crate::ingest::last_read::{Partition, look_up};
 use crate::ingest::problem::DiscoveryError;
 use crate::ingest::source::{Source as LogSource, SourceError};
 use crate::ingest::transactions;
 use crate::ingest::watch::Watching;
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::pipeline::PipelineError;
-use crate::plan::Messages;
+use crate::recovery::Messages;
+use crate::recovery::start::Start;
 use crate::serve::Names;
-use crate::start::Start;
 use client::PropertyError;
 use sinks::{LastRead, LogIdentity};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub(super) struct Kafka {
 /// What a worker reads, but for the worker's own place.
 #[derive(Clone)]
 pub(super) enum Reads {
-    Kafka(Share),
+    Kafka(KafkaSourceConfig),
     InProcess(InProcessConfig),
 }
 
@@ -184,16 +184,16 @@ impl Origin {
         }
     }
 
-    /// What workers read from `start` on. `settings`, `topics` and `board` are the run's.
+    /// What workers read from `start` on. `settings`, `topics` and `telemetry` are the run's.
     pub(super) fn reads(
         &self,
         settings: &Settings,
         topics: &Arc<[String]>,
-        board: &Arc<Board>,
+        telemetry: &Arc<Telemetry>,
         start: &Start,
     ) -> Reads {
         match self {
-            Origin::Kafka(kafka) => Reads::Kafka(Share {
+            Origin::Kafka(kafka) => Reads::Kafka(KafkaSourceConfig {
                 connection: kafka.connection.clone(),
                 topics: Arc::clone(topics),
                 discovery: Arc::clone(&kafka.discovery),
@@ -206,12 +206,12 @@ impl Origin {
                 positions: start.positions(),
                 last_read: start.last_read(),
                 inquiry: Arc::clone(kafka.prober.inquiry()),
-                board: Arc::clone(board),
+                telemetry: Arc::clone(telemetry),
             }),
             Origin::Shop(shop) => Reads::InProcess(InProcessConfig {
                 log: Arc::clone(shop.log()),
                 idle_timeout: settings.idle_timeout,
-                board: Arc::clone(board),
+                telemetry: Arc::clone(telemetry),
             }),
         }
     }
@@ -240,7 +240,7 @@ impl Origin {
     pub(super) fn follow(
         self,
         settings: &Settings,
-        board: &Arc<Board>,
+        telemetry: &Arc<Telemetry>,
         names: Names,
         failed: impl Fn(IdentityError) + Send + 'static,
     ) -> Result<Followed, RunError> {
@@ -261,7 +261,7 @@ impl Origin {
                 let watched = prober.watch(discovery, watching);
                 watched.map_err(system("looking for partitions"))?;
                 if runs_on {
-                    let watched = transactions::watch(connection.clone(), Arc::clone(board));
+                    let watched = transactions::watch(connection.clone(), Arc::clone(telemetry));
                     watched.map_err(system("looking for open transactions"))?;
                 }
                 Ok(Followed::Kafka(connection))
@@ -296,9 +296,9 @@ impl Followed {
     }
 
     /// Which partitions open transactions block, as clauses.
-    pub(super) fn blocked(&self, board: &Board) -> Vec<String> {
+    pub(super) fn blocked(&self, telemetry: &Telemetry) -> Vec<String> {
         match self {
-            Followed::Kafka(connection) => transactions::report(connection, board),
+            Followed::Kafka(connection) => transactions::report(connection, telemetry),
             Followed::Shop(_) => Vec::new(),
         }
     }
@@ -316,7 +316,7 @@ impl Reads {
     ) -> Result<impl FnOnce(SyncActivator) -> Box<dyn LogSource> + use<>, SourceError> {
         let source = match self {
             Reads::Kafka(share) => {
-                let share = Share {
+                let share = KafkaSourceConfig {
                     worker,
                     peers,
                     ..share.clone()

@@ -1,9 +1,9 @@
 //! What is rebuilt is deleted first.
 
 use super::{Ending, RunError};
-use crate::observe::Board;
-use crate::plan::{Sources, Taken};
-use crate::rebuild;
+use crate::observe::Telemetry;
+use crate::recovery::rebuild;
+use crate::recovery::{Sources, Taken};
 use crate::views::Catalog;
 use sinks::retry::{Retrying, wait_for};
 use sinks::{Reader, Storage, fail_point};
@@ -43,13 +43,13 @@ pub(super) fn clear(
     storage: &Arc<dyn Storage>,
     taken: Option<&Taken>,
     dropped: &BTreeSet<usize>,
-    board: &Board,
+    telemetry: &Telemetry,
     ending: &Ending,
     timeout: Duration,
 ) -> Result<(), RunError> {
     let views = sources.rebuilt(taken)?;
     if !views.is_empty() || !dropped.is_empty() {
-        board.set_waiting(format!(
+        telemetry.set_waiting(format!(
             "what {} holds of the views to rebuild",
             storage.describe()
         ));

@@ -5,9 +5,9 @@ use crate::checkpoint::Patience;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
-use crate::observe::{Board, ViewInfo};
+use crate::observe::{Telemetry, ViewInfo};
 use crate::pipeline::PipelineError;
-use crate::start::Start;
+use crate::recovery::start::Start;
 use crate::tally::Judging;
 use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};
@@ -99,11 +99,11 @@ pub(super) fn claim(settings: &Settings) -> Claim {
 }
 
 /// How a store of checkpoints that is away is waited for.
-pub(super) fn patience(ending: &Ending, board: &Arc<Board>) -> Patience {
-    let board = Arc::clone(board);
+pub(super) fn patience(ending: &Ending, telemetry: &Arc<Telemetry>) -> Patience {
+    let telemetry = Arc::clone(telemetry);
     Patience {
         abandoned: ending.abandoned(),
-        failed: Arc::new(move || board.checkpoint_failed()),
+        failed: Arc::new(move || telemetry.checkpoint_failed()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::ingest::difference::Difference;
 use crate::ingest::gate::LASTING;
 use crate::ingest::last_read::Partition;
 use crate::ingest::problem::DiscoveryError;
-use crate::plan::{Messages, PlanError, Sources};
+use crate::recovery::{Messages, PlanError, Sources};
 use sinks::{LastRead, LogIdentity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;

@@ -5,9 +5,9 @@ use super::{Ending, RunError};
 use crate::cluster::Cluster;
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
-use crate::start::{Checkpointing, Start};
+use crate::recovery::start::{Checkpointing, Start};
 use crate::tally::Judging;
 use crate::time::Trust;
 use crate::views::Catalog;
@@ -24,7 +24,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 /// What all workers of this process share.
 pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
-    pub(super) board: Arc<Board>,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) storage: Arc<dyn Storage>,
     /// Full names of the topics, by number.
     pub(super) topics: Arc<[String]>,
@@ -73,7 +73,7 @@ pub(super) fn start(
 
 /// One worker: builds the dataflow, steps it until all is written.
 fn work(worker: &mut Worker, shared: &Shared) {
-    shared.board.follow(worker);
+    shared.telemetry.follow(worker);
     let writers = match writers(shared) {
         Ok(writers) => writers,
         Err(error) => return shared.ending.end(Err(error.into())),
@@ -90,7 +90,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
         source,
         writers,
         identity: Arc::clone(&shared.identity),
-        board: Arc::clone(&shared.board),
+        telemetry: Arc::clone(&shared.telemetry),
         start: shared.start.clone(),
         checkpointing: shared.checkpointing.clone(),
         tick: shared.tick,
@@ -101,7 +101,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
     };
     let mut pipeline = Pipeline::build(worker, parts);
     // All processes are there: the workers wait for each other before this.
-    shared.board.set_ready();
+    shared.telemetry.set_ready();
     while !pipeline.is_done() {
         if shared.ending.is_stopping() {
             pipeline.stop();
@@ -127,8 +127,8 @@ fn writers(shared: &Shared) -> Result<Writers, SinkError> {
 
 /// A patient way into the database, whose failures are counted.
 fn writer(shared: &Shared) -> Result<Box<dyn Writer>, SinkError> {
-    let board = Arc::clone(&shared.board);
-    let observer = Arc::new(move |_: &SinkError, _| board.write_failed());
+    let telemetry = Arc::clone(&shared.telemetry);
+    let observer = Arc::new(move |_: &SinkError, _| telemetry.write_failed());
     let abandon = shared.ending.abandoned();
     Ok(Box::new(Retrying::new(
         shared.storage.writer()?,

@@ -8,7 +8,7 @@ use crate::observe::{Stage, away};
 
 /// Lives until it has failed.
 pub(super) async fn alive(State(app): State<App>) -> (StatusCode, Json<Value>) {
-    answer(match app.board.stage() {
+    answer(match app.telemetry.stage() {
         Stage::Starting(_) | Stage::Ready | Stage::Stopping => Ok("alive"),
         Stage::Failed(reason) => Err(format!("it failed: {reason}")),
     })
@@ -17,8 +17,8 @@ pub(super) async fn alive(State(app): State<App>) -> (StatusCode, Json<Value>) {
 /// Does its work from the moment it has its partitions and its store until it is
 /// told to stop, except while the database is away.
 pub(super) async fn ready(State(app): State<App>) -> (StatusCode, Json<Value>) {
-    answer(match app.board.stage() {
-        Stage::Ready => match app.board.database_away() {
+    answer(match app.telemetry.stage() {
+        Stage::Ready => match app.telemetry.database_away() {
             None => Ok("ready"),
             Some(since) => Err(format!("not ready: {}", away(since))),
         },

@@ -51,7 +51,7 @@ use tracing::{error, info};
 use crate::{
     cluster::Place,
     config::{Http, HttpAccess},
-    observe::{Board, ViewInfo},
+    observe::{Telemetry, ViewInfo},
 };
 
 /// How long a client may take to ask.
@@ -103,7 +103,7 @@ pub struct Server {
 pub fn start(
     http: Http,
     access: &HttpAccess,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
     names: Names,
@@ -119,7 +119,7 @@ pub fn start(
         .enable_all()
         .build()?;
     let app = routes::App {
-        board,
+        telemetry,
         reader,
         views,
         live: dashboard::Live::new(),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// Operators by address and channels by what they connect, since the start.
 pub(super) async fn operators(State(app): State<App>) -> Json<Value> {
-    let told = app.board.operators();
+    let told = app.telemetry.operators();
     let operator = |operator: &OperatorSnapshot| {
         let seconds = operator.busy.iter().map(std::time::Duration::as_secs_f64);
         json!({

@@ -17,12 +17,12 @@ use super::access::{Access, check};
 use super::names::Names;
 use super::{dashboard, health, operators, views, watermarks, why};
 use crate::cluster::Place;
-use crate::observe::{Board, ViewInfo};
+use crate::observe::{Telemetry, ViewInfo};
 
 /// What the answers are made from.
 #[derive(Clone)]
 pub(super) struct App {
-    pub(super) board: Arc<Board>,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) reader: Arc<dyn Reader>,
     pub(super) views: Arc<Vec<ViewInfo>>,
     pub(super) live: dashboard::Live,
@@ -98,7 +98,7 @@ async fn index() -> String {
 
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let text = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, text)], app.board.prometheus())
+    ([(header::CONTENT_TYPE, text)], app.telemetry.prometheus())
 }
 
 async fn unknown() -> Refusal {

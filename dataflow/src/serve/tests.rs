@@ -142,7 +142,7 @@ impl Reader for Memory {
 }
 
 struct Fixture {
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
 }
@@ -151,7 +151,7 @@ impl Fixture {
     fn new() -> Self {
         let topics = ["transactions".to_owned()];
         Self {
-            board: Arc::new(Board::new(1, &topics, &[testing::table()])),
+            telemetry: Arc::new(Telemetry::new(1, &topics, &[testing::table()])),
             reader: Arc::new(Memory::default()),
             views: Arc::new(vec![testing::view()]),
         }
@@ -159,7 +159,7 @@ impl Fixture {
 
     fn router(&self, access: &HttpAccess) -> Router {
         let app = routes::App {
-            board: self.board.clone(),
+            telemetry: self.telemetry.clone(),
             reader: self.reader.clone(),
             views: self.views.clone(),
             live: super::dashboard::Live::new(),
@@ -219,7 +219,7 @@ fn ids(page: &Json) -> Vec<&str> {
 #[test]
 fn every_path_asks_for_the_token_but_those_of_probes() {
     let fixture = Fixture::new();
-    fixture.board.set_ready();
+    fixture.telemetry.set_ready();
     let access = HttpAccess {
         token: Some(Secret::new("correct-horse-battery")),
         ..HttpAccess::default()
@@ -250,7 +250,7 @@ fn every_path_asks_for_the_token_but_those_of_probes() {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(fixture.get_as(path, &access, &[host]).0, 200, "{path}");
     }
-    fixture.board.set_failed("secret-broker:9092 is gone");
+    fixture.telemetry.set_failed("secret-broker:9092 is gone");
     for path in ["/healthz", "/readyz"] {
         let (status, body) = fixture.get_as(path, &access, &[host]);
         assert_eq!((status.as_u16(), body.as_str()), (503, ""), "{path}");
@@ -266,18 +266,18 @@ fn every_path_asks_for_the_token_but_those_of_probes() {
 #[test]
 fn health_and_readiness_follow_the_stage() {
     let fixture = Fixture::new();
-    fixture.board.set_waiting("Kafka is away");
+    fixture.telemetry.set_waiting("Kafka is away");
     assert_eq!(fixture.json("/healthz").0, 200);
     let not_ready = json!({ "error": "not ready: Kafka is away" });
     assert_eq!(fixture.json("/readyz"), (503, not_ready));
-    fixture.board.set_ready();
+    fixture.telemetry.set_ready();
     assert_eq!(fixture.json("/readyz"), (200, json!({ "status": "ready" })));
-    fixture.board.set_stopping();
+    fixture.telemetry.set_stopping();
     assert_eq!(
         (fixture.json("/healthz").0, fixture.json("/readyz").0),
         (200, 503)
     );
-    fixture.board.set_failed("the disk is full");
+    fixture.telemetry.set_failed("the disk is full");
     let failed = json!({ "error": "it failed: the disk is full" });
     assert_eq!(fixture.json("/healthz"), (503, failed));
 }
@@ -285,7 +285,7 @@ fn health_and_readiness_follow_the_stage() {
 #[test]
 fn metrics_are_those_of_the_board() {
     let fixture = Fixture::new();
-    fixture.board.events_read(0, 5, 50);
+    fixture.telemetry.events_read(0, 5, 50);
     let (status, text) = fixture.get("/metrics");
     assert_eq!(status, 200);
     assert!(text.contains("tidemark_events_read_total{topic=\"transactions\"} 5\n"));
@@ -477,7 +477,7 @@ fn a_server_listens_until_it_is_stopped() {
     let server = start(
         Http::At(([127, 0, 0, 1], 0).into()),
         &HttpAccess::default(),
-        fixture.board,
+        fixture.telemetry,
         fixture.reader,
         fixture.views,
         Names::default(),

@@ -34,7 +34,7 @@ pub(super) async fn watermarks(
         }
         asked = Some(views::number(&app, &value)?);
     }
-    let times = app.board.times();
+    let times = app.telemetry.times();
     let views = app.views.iter().enumerate();
     let views = views.filter(|(number, _)| asked.is_none_or(|asked| asked == *number));
     let views: Vec<Value> = views

@@ -29,13 +29,13 @@ pub(super) async fn why(
     let Path((name, window)) = path.map_err(|rejection| bad(rejection.body_text()))?;
     let number = views::number(&app, &name)?;
     let info = &app.views[number];
-    let times = app.board.times();
+    let times = app.telemetry.times();
     let start = match &window[..] {
         LATEST => None,
         _ => Some(query::time("window", &window).map_err(|e| bad(format!("{e}, or {LATEST}")))?),
     };
     let Some(time) = times.get(number) else {
-        let reason = match app.board.stage() {
+        let reason = match app.telemetry.stage() {
             Stage::Starting(reason) => reason,
             _ => "its workers have not started".to_owned(),
         };
@@ -43,7 +43,7 @@ pub(super) async fn why(
             "nothing is known of any window yet: {reason}"
         )));
     };
-    let read = app.board.snapshot().partitions;
+    let read = app.telemetry.snapshot().partitions;
     let blocked = BlockedPartition::of(time, &read);
     let start = match start {
         Some(start) => aligned(start, info, time).map_err(bad)?,

@@ -23,7 +23,7 @@ mod restored;
 pub use catch_up::{CatchUp, Place};
 pub(crate) use operator::earliest;
 pub use operator::{Changes, Writing, Written, write};
-pub use pending::Left;
+pub use pending::PriorRunState;
 pub use progress::{From, Reached, publish};
 pub use record::{Before, Recording, record};
 pub use restored::Restored;

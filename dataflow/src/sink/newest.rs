@@ -7,7 +7,7 @@
 //! a table of their places, so that a row is moved once and its key never copied.
 
 use crate::views::key::Key;
-use crate::views::rows::Became;
+use crate::views::rows::RowChange;
 use differential_dataflow::difference::IsZero;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -18,7 +18,7 @@ use std::hash::BuildHasher;
 #[derive(Default)]
 pub(super) struct Newest {
     /// Each row once; nothing where it was removed.
-    rows: Vec<Option<Became>>,
+    rows: Vec<Option<RowChange>>,
     /// Places of the first `placed` of them, by the hash of the key.
     places: HashTable<usize>,
     placed: usize,
@@ -27,7 +27,7 @@ pub(super) struct Newest {
 impl Newest {
     /// What rows became in an epoch that is later than all before, in parts; of each row
     /// once.
-    pub(super) fn put(&mut self, epoch: Vec<Vec<Became>>) {
+    pub(super) fn put(&mut self, epoch: Vec<Vec<RowChange>>) {
         if self.rows.is_empty() {
             self.rows.reserve_exact(epoch.iter().map(Vec::len).sum());
             self.rows.extend(epoch.into_iter().flatten().map(Some));
@@ -42,7 +42,7 @@ impl Newest {
                             Expect::Deleted if before.sums.is_zero() => Expect::Either,
                             expect => expect,
                         };
-                        *before = Became { expect, ..became };
+                        *before = RowChange { expect, ..became };
                     }
                 }
                 None => self.rows.push(Some(became)),
@@ -51,7 +51,7 @@ impl Newest {
     }
 
     /// Takes a row out.
-    pub(super) fn remove(&mut self, key: &Key) -> Option<Became> {
+    pub(super) fn remove(&mut self, key: &Key) -> Option<RowChange> {
         let place = self.place(key)?;
         self.rows[place].take()
     }
@@ -67,7 +67,7 @@ impl Newest {
     }
 
     /// All of them.
-    pub(super) fn into_rows(self) -> impl Iterator<Item = Became> {
+    pub(super) fn into_rows(self) -> impl Iterator<Item = RowChange> {
         self.rows.into_iter().flatten()
     }
 
@@ -104,8 +104,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn became(group: u8, count: i64) -> Became {
-        Became {
+    fn became(group: u8, count: i64) -> RowChange {
+        RowChange {
             key: Key {
                 slot: Slot::new(0, 0),
                 group: [Id::new(&group.to_string()), Id::default()],

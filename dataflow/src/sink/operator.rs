@@ -12,17 +12,17 @@
 //! dataflow, the epochs that become complete meanwhile are taken together, as
 //! one write a row.
 
-use super::pending::{Due, Left, Pending, Through};
+use super::pending::{Due, Pending, PriorRunState, Through};
 use super::progress::Reached;
 use super::restored::Restored;
 use super::{Gates, WriteError};
 use crate::Epoch;
 use crate::background::{Background, Held, State};
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use crate::time::Mark;
 use crate::views::Catalog;
 use crate::views::parts::Final;
-use crate::views::rows::Became;
+use crate::views::rows::RowChange;
 use sinks::{Batch, DeadLetter, Writer, fail_point};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use timely::progress::frontier::MutableAntichain;
 /// What goes into the database.
 pub struct Changes<'scope> {
     /// Rows that may change again, as they became.
-    pub rows: StreamVec<'scope, Epoch, Became>,
+    pub rows: StreamVec<'scope, Epoch, RowChange>,
     /// Rows that are final.
     pub finals: StreamVec<'scope, Epoch, Final>,
     /// Events that could not be used.
@@ -71,7 +71,7 @@ pub struct Writing {
     /// Its way into the database.
     pub writer: Box<dyn Writer>,
     /// What an earlier run has left.
-    pub left: Left,
+    pub left: PriorRunState,
     /// Where rows are counted that were missing at the start.
     pub restored: Option<Arc<Restored>>,
     /// What each batch brings along of progress, where it is to.
@@ -98,7 +98,7 @@ pub fn write<'scope>(
     gates: Gates<'scope>,
     catalog: Arc<Catalog>,
     writing: Writing,
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     failed: impl Fn(WriteError) + Clone + 'static,
 ) -> Written<'scope> {
     let Writing {
@@ -132,7 +132,7 @@ pub fn write<'scope>(
         let mut written_open = Held::new(capabilities.pop());
         let mut pending = Pending::new(left);
         let whole = progress.is_some();
-        let (definitions, written) = (Arc::clone(&catalog), Arc::clone(&board));
+        let (definitions, written) = (Arc::clone(&catalog), Arc::clone(&telemetry));
         let counting = restored.clone();
         let background = Background::start("writer", wake, move |work: Work| {
             let Work {
@@ -252,22 +252,22 @@ pub(crate) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
         .min()
 }
 
-/// Tells the board what has been written.
-fn report(board: &Board, batch: &Batch, took: Duration) {
+/// Tells the telemetry what has been written.
+fn report(telemetry: &Telemetry, batch: &Batch, took: Duration) {
     let mut tables: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
     for row in &batch.puts {
         tables.entry(row.id.table).or_default().0 += 1;
-        board.busiest(row.id.table, row);
+        telemetry.busiest(row.id.table, row);
     }
     for row in &batch.deletes {
-        board.forget(row);
+        telemetry.forget(row);
         tables.entry(row.table).or_default().1 += 1;
     }
     for (table, (puts, deletes)) in tables {
-        board.rows_written(table, puts, deletes);
+        telemetry.rows_written(table, puts, deletes);
     }
-    board.dead_letters_written(batch.dead_letters.len() as u64);
-    board.batch_written(
+    telemetry.dead_letters_written(batch.dead_letters.len() as u64);
+    telemetry.batch_written(
         took.as_secs_f64(),
         (batch.puts.len() + batch.deletes.len()) as u64,
     );

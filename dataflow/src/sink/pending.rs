@@ -15,14 +15,14 @@ use crate::views::definition::Definition;
 use crate::views::key::{Key, Slot};
 use crate::views::parts::Final;
 use crate::views::row::{row, row_id};
-use crate::views::rows::Became;
+use crate::views::rows::RowChange;
 use differential_dataflow::difference::IsZero;
 use sinks::{Batch, DeadLetter, Expect, RowId, fail_point};
 use std::collections::{BTreeMap, HashSet};
 
 /// What an earlier run has left that this one has to heed when it writes.
 #[derive(Clone, Debug, Default)]
-pub struct Left {
+pub struct PriorRunState {
     /// Offsets that it may have written the effect of.
     pub targets: CatchUp,
     /// By view: it has closed the windows that end at or before this, in
@@ -37,7 +37,7 @@ pub struct Left {
 
 /// Changes by epoch, until their epochs are complete.
 pub(super) struct Pending {
-    left: Left,
+    left: PriorRunState,
     epochs: BTreeMap<Epoch, Changes>,
     finals: BTreeMap<Epoch, Vec<Final>>,
     /// What rows became before this run has caught up with the earlier one.
@@ -49,7 +49,7 @@ pub(super) struct Pending {
 #[derive(Default)]
 struct Changes {
     /// As they came.
-    rows: Vec<Vec<Became>>,
+    rows: Vec<Vec<RowChange>>,
     letters: Vec<DeadLetter>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Due {
 /// A row that is to be written.
 #[derive(Debug, PartialEq)]
 pub(super) struct Put {
-    pub(super) became: Became,
+    pub(super) became: RowChange,
     /// When it changed, in milliseconds since the UNIX epoch.
     pub(super) updated_at: i64,
 }
@@ -112,7 +112,7 @@ impl Through {
 
 impl Pending {
     /// Nothing yet.
-    pub(super) fn new(left: Left) -> Pending {
+    pub(super) fn new(left: PriorRunState) -> Pending {
         Pending {
             left,
             epochs: BTreeMap::new(),
@@ -124,9 +124,9 @@ impl Pending {
     }
 
     /// Takes in what rows became. Of a row and an epoch there is one change.
-    pub(super) fn rows(&mut self, mut changes: Vec<Became>) {
+    pub(super) fn rows(&mut self, mut changes: Vec<RowChange>) {
         // Most often all are of one epoch, and are kept as a whole.
-        while let Some(&Became { epoch, .. }) = changes.first() {
+        while let Some(&RowChange { epoch, .. }) = changes.first() {
             let same = changes.iter().take_while(|became| became.epoch == epoch);
             let later = changes.split_off(same.count());
             self.epochs.entry(epoch).or_default().rows.push(changes);
@@ -221,7 +221,7 @@ impl Pending {
             } else {
                 let expect = known(became.expect);
                 due.rows.push(Put {
-                    became: Became { expect, ..became },
+                    became: RowChange { expect, ..became },
                     updated_at: made_at,
                 });
             }
@@ -245,7 +245,7 @@ impl Pending {
         if self.was_final(definition, slot) {
             return;
         }
-        let became = Became {
+        let became = RowChange {
             key: row.key.clone(),
             epoch: row.epoch,
             sums: row.sums,
@@ -298,12 +298,12 @@ mod tests {
         crate::views::catalog(&BTreeMap::new()).unwrap().definitions
     }
 
-    fn became(group: u8, epoch: Epoch, count: i64) -> Became {
+    fn became(group: u8, epoch: Epoch, count: i64) -> RowChange {
         let sums = Sums {
             count,
             ..Sums::default()
         };
-        Became {
+        RowChange {
             key: key(group),
             epoch,
             sums,
@@ -330,7 +330,7 @@ mod tests {
     };
 
     fn last(group: u8, epoch: Epoch) -> Final {
-        let Became { key, sums, .. } = became(group, epoch, 7);
+        let RowChange { key, sums, .. } = became(group, epoch, 7);
         Final {
             key,
             epoch,
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn final_rows_wait_until_they_are_durable() {
-        let mut pending = Pending::new(Left::default());
+        let mut pending = Pending::new(PriorRunState::default());
         pending.rows(vec![became(0, 1, 7)]);
         pending.finals(1, std::iter::once(last(0, 1)));
         let at = |durable| Through {
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_row_that_is_final_at_once_is_written_once() {
-        let mut pending = Pending::new(Left::default());
+        let mut pending = Pending::new(PriorRunState::default());
         pending.rows(vec![became(0, 1, 7)]);
         pending.finals(1, std::iter::once(last(0, 1)));
         let batch = take(&mut pending, ALL, &definitions(), 5).unwrap();
@@ -378,10 +378,10 @@ mod tests {
     fn nothing_is_written_before_it_has_caught_up() {
         let targets = CatchUp::new(BTreeMap::from([((0, 0), 10)]));
         let letters = std::collections::HashSet::from(["gone".to_owned()]);
-        let mut pending = Pending::new(Left {
+        let mut pending = Pending::new(PriorRunState {
             targets,
             letters,
-            ..Left::default()
+            ..PriorRunState::default()
         });
         let at = |complete| Through {
             complete: Some(complete),
@@ -401,7 +401,7 @@ mod tests {
             last_read: None,
             fingerprint: 0,
         };
-        let deleted = Became {
+        let deleted = RowChange {
             expect: Expect::Deleted,
             ..became(3, 1, 1)
         };
@@ -439,8 +439,8 @@ mod tests {
             puts.map(|row| (row.is_final, row.expect))
                 .collect::<Vec<_>>()
         };
-        let mut pending = Pending::new(Left::default());
-        let present = |group, epoch| Became {
+        let mut pending = Pending::new(PriorRunState::default());
+        let present = |group, epoch| RowChange {
             expect: Expect::Present,
             ..became(group, epoch, 8)
         };
@@ -459,9 +459,9 @@ mod tests {
         let written = |until| {
             let mut final_until = vec![None; definitions().len()];
             final_until[view] = until;
-            let mut pending = Pending::new(Left {
+            let mut pending = Pending::new(PriorRunState {
                 final_until,
-                ..Left::default()
+                ..PriorRunState::default()
             });
             pending.rows(vec![became(0, 1, 1)]);
             take(&mut pending, ALL, &definitions(), 0).is_some()
@@ -479,9 +479,9 @@ mod tests {
                 &key(group),
             )
         };
-        let mut pending = Pending::new(Left {
+        let mut pending = Pending::new(PriorRunState {
             finals: HashSet::from([id(0)]),
-            ..Left::default()
+            ..PriorRunState::default()
         });
         let written = |pending: &mut Pending, frontier| {
             let through = Through {
@@ -512,7 +512,7 @@ mod tests {
         ) {
             // (group, count) in an epoch: the row becomes that count, 0: none.
             let mut now: BTreeMap<u8, i64> = BTreeMap::new();
-            let mut pending = Pending::new(Left::default());
+            let mut pending = Pending::new(PriorRunState::default());
             for (epoch, changes) in (0u64..).zip(&epochs) {
                 let before = now.clone();
                 for &(group, count) in changes {

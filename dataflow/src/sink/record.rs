@@ -18,7 +18,7 @@ use crate::epochs::take_before;
 use crate::ingest::answers::Read;
 use crate::ingest::identity::IdentityCheck;
 use crate::time::Mark;
-use sinks::{LastRead, Limit, Log, Reaching, Writer};
+use sinks::{LastRead, Limit, Log, WriteIntent, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
@@ -134,7 +134,7 @@ pub fn record<'scope>(
 struct Reached {
     /// Topics that something has been read of since the last time.
     read: Read,
-    reaching: Reaching,
+    reaching: WriteIntent,
 }
 
 /// How far partitions have been read.
@@ -172,9 +172,9 @@ impl Known {
         self.read.insert(place, mark.next).unwrap_or(0) != mark.next
     }
 
-    fn reaching(&self, epoch: Epoch, topics: &[String]) -> Reaching {
+    fn reaching(&self, epoch: Epoch, topics: &[String]) -> WriteIntent {
         let (targets, last_read) = (&self.before.targets, &self.before.last_read);
-        Reaching {
+        WriteIntent {
             epoch,
             offsets: by_name(targets, topics),
             limits: Some(by_name(&self.before.limits, topics)),
@@ -276,7 +276,7 @@ mod tests {
             unreachable!("rows are another's")
         }
 
-        fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+        fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
             assert_eq!(reaching.log.identity.cluster_id.as_deref(), Some("c"));
             let (next, last) = (
                 reaching.offsets["sales"][&3],

@@ -72,12 +72,12 @@ pub struct PartitionTime {
     /// The view of another topic that joins this one, and how long its windows stay open.
     joined: Option<(u16, Lateness)>,
     /// While messages are read that others have taken up before.
-    again: Option<Again>,
+    again: Option<Replay>,
 }
 
 /// What is read of a partition again, for those that are rebuilt.
 #[derive(Debug)]
-struct Again {
+struct Replay {
     /// From this offset on, messages are for all.
     until: i64,
     /// Whether that is for what is joined, too.
@@ -246,7 +246,7 @@ impl PartitionTime {
         for view in &mut self.views {
             view.again = views.contains(&view.rule.view);
         }
-        self.again = Some(Again {
+        self.again = Some(Replay {
             until,
             joined,
             clock: self.clock,

@@ -3,7 +3,7 @@
 //! Each struct is taken apart whole, so that a field that is added to it does not
 //! compile until it has a place here, and the format of files another number.
 
-use super::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
+use super::join::{Bought, Buyer, ByCustomer, ByProduct, OrderDiff, Person};
 use super::join::{Price, Sale, Sold, Stamp};
 use super::key::{Key, Slot};
 use super::parts::Final;
@@ -85,7 +85,7 @@ fields!(Buyer {
     who,
     customer
 });
-fields!(Pieces { orders, items });
+fields!(OrderDiff { orders, items });
 variants!(ByCustomer { 0 => Is, 1 => Bought });
 variants!(ByProduct { 0 => Is, 1 => Sold, 2 => Buyer });
 

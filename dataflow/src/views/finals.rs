@@ -6,7 +6,7 @@
 //! goes on from there writes it, the same to the last bit.
 
 use super::parts::{FINALS, Final};
-use super::rows::Became;
+use super::rows::RowChange;
 use crate::Epoch;
 use crate::checkpoint::decode;
 use crate::checkpoint::load::Loaded;
@@ -23,7 +23,7 @@ use timely::dataflow::operators::vec::Map;
 /// Rows, by whether they are final.
 pub(crate) struct SplitRows<'scope> {
     /// Those that may change again, as they became.
-    pub(crate) open: StreamVec<'scope, Epoch, Became>,
+    pub(crate) open: StreamVec<'scope, Epoch, RowChange>,
     /// Those that are final.
     pub(crate) finals: StreamVec<'scope, Epoch, Final>,
     /// The final ones once more, as the records of a checkpoint.
@@ -32,17 +32,17 @@ pub(crate) struct SplitRows<'scope> {
 
 /// Splits final rows from others. They are saved if there is a `saving`.
 pub(crate) fn split_final<'scope>(
-    rows: StreamVec<'scope, Epoch, Became>,
+    rows: StreamVec<'scope, Epoch, RowChange>,
     saving: Option<&Saving>,
 ) -> SplitRows<'scope> {
     let saved = saving.map(|saving| saving.sections.of_part(FINALS.name));
     let mut builder = OperatorBuilder::new("Finals".to_owned(), rows.scope());
     let mut rows = builder.new_input(rows, Pipeline);
-    let (open, open_stream) = builder.new_output::<Vec<Became>>();
+    let (open, open_stream) = builder.new_output::<Vec<RowChange>>();
     let (finals, finals_stream) = builder.new_output::<Vec<Final>>();
     let (runs, runs_stream) = builder.new_output::<Vec<Run>>();
     builder.build(move |_| {
-        let mut open: Sender<Became> = OutputBuilder::from(open);
+        let mut open: Sender<RowChange> = OutputBuilder::from(open);
         let mut finals: Sender<Final> = OutputBuilder::from(finals);
         let mut runs: Sender<Run> = OutputBuilder::from(runs);
         move |_| {

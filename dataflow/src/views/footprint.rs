@@ -1,7 +1,7 @@
 //! How much state arrangements hold.
 
 use crate::Epoch;
-use crate::observe::Board;
+use crate::observe::Telemetry;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::implementations::Vector;
 use differential_dataflow::trace::implementations::ord_neu::{OrdKeyBatch, OrdValBatch};
@@ -48,17 +48,17 @@ where
     }
 }
 
-/// Tells the board what arrangements of a worker hold.
+/// Tells the telemetry what arrangements of a worker hold.
 #[derive(Clone)]
 pub struct Gauge {
-    board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     worker: usize,
 }
 
 impl Gauge {
     /// A gauge of the arrangements of a worker.
-    pub fn new(board: Arc<Board>, worker: usize) -> Gauge {
-        Gauge { board, worker }
+    pub fn new(telemetry: Arc<Telemetry>, worker: usize) -> Gauge {
+        Gauge { telemetry, worker }
     }
 
     /// Reads how much a trace holds now.
@@ -73,6 +73,7 @@ impl Gauge {
                 bytes += batch.bytes();
             }
         });
-        self.board.arrangement(name, self.worker, records, bytes);
+        self.telemetry
+            .arrangement(name, self.worker, records, bytes);
     }
 }

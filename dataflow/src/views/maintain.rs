@@ -7,7 +7,7 @@ use super::join::{Joined, join};
 use super::key::Key;
 use super::latest::latest;
 use super::parts::{LATEST, MEMBERS, ROWS};
-use super::rows::{Became, rows};
+use super::rows::{RowChange, rows};
 use super::stateful::{Sources, States};
 use super::stored::Stored;
 use super::unique::unique;
@@ -61,7 +61,7 @@ impl Memory<'_> {
 /// What comes of it.
 pub struct Maintained<'scope> {
     /// Rows as they become.
-    pub rows: StreamVec<'scope, Epoch, Became>,
+    pub rows: StreamVec<'scope, Epoch, RowChange>,
     /// What is to be saved.
     pub runs: StreamVec<'scope, Epoch, Run>,
 }

@@ -7,8 +7,8 @@
 //! | latest | `Key`, time | count |
 //! | finals | epoch, `Key`, `Sums`, when its window closed | none: kept once |
 //! | sales | id, [`Sale`] | count |
-//! | by_customer | id, [`ByCustomer`] | [`Pieces`](crate::views::join::Pieces) |
-//! | by_product | id, [`ByProduct`] | `Pieces` |
+//! | by_customer | id, [`ByCustomer`] | [`OrderDiff`](crate::views::join::OrderDiff) |
+//! | by_product | id, [`ByProduct`] | `OrderDiff` |
 //!
 //! A section is of one view, so that no record says of which view it is.
 
@@ -143,7 +143,7 @@ mod tests {
     use super::super::testing::{any_customer, any_final, any_member, any_product, any_sale};
     use super::*;
     use crate::checkpoint::{Codec, RawRecord, Section, SectionId, decode, encode, records};
-    use crate::views::join::Pieces;
+    use crate::views::join::OrderDiff;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::fmt::Debug;
@@ -194,7 +194,7 @@ mod tests {
         fn foreign_bytes_are_no_update(key in vec(any::<u8>(), 0..80), sums in vec(any::<u8>(), 0..9)) {
             let record = RawRecord { key: &key, sums: &sums };
             // Whatever it is, it is an answer.
-            let _ = decode::<Id, ByProduct, Pieces>(record, 1);
+            let _ = decode::<Id, ByProduct, OrderDiff>(record, 1);
             let _ = decode::<Final, (), ()>(record, 1);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::definition::{Definition, Output};
 use super::key::{Key, MAX_GROUPS, Slot, pack};
-use super::rows::Became;
+use super::rows::RowChange;
 use super::sums::{LATEST, Sums};
 use events::Id;
 use jiff::Timestamp;
@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 
 /// A row as it became; `definition` is its view. `updated_at` is in milliseconds
 /// since the UNIX epoch.
-pub fn row(definition: &Definition, became: &Became, updated_at: i64) -> Row {
-    let Became {
+pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row {
+    let RowChange {
         key,
         epoch,
         sums,
@@ -209,7 +209,7 @@ mod tests {
             unique: 2,
             ..Sums::default()
         };
-        let became = Became {
+        let became = RowChange {
             key: key(1, ["p", "rating"]),
             epoch: 7,
             sums,

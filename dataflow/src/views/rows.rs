@@ -30,7 +30,7 @@ type RowsBatch = KeysBatch<Key, Sums>;
 
 /// What a row became.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Became {
+pub struct RowChange {
     /// Which row.
     pub key: Key,
     /// The epoch in which it did.
@@ -52,7 +52,7 @@ pub struct Became {
 pub(super) fn rows(
     mut in_doubt: Vec<Key>,
     mut stored: Option<Arc<Stored>>,
-) -> impl Logic<RowsBatch, Became, SumsChange> {
+) -> impl Logic<RowsBatch, RowChange, SumsChange> {
     move |round, give, retract| {
         let epoch = round.epoch;
         if round.restored {
@@ -66,7 +66,7 @@ pub(super) fn rows(
                         cursor.map_times(batch, |_, change| sums.plus_equals(change));
                     }
                 }
-                give(Became {
+                give(RowChange {
                     key,
                     epoch,
                     sums,
@@ -95,7 +95,7 @@ pub(super) fn rows(
                     false => Expect::Present,
                 };
                 new.map_times(&storage, |_, change| sums.plus_equals(change));
-                give(Became {
+                give(RowChange {
                     key: key.clone(),
                     epoch,
                     sums,
@@ -109,7 +109,7 @@ pub(super) fn rows(
             let mut dropped = sums;
             dropped.negate();
             retract(((key.clone(), ()), epoch + 1, dropped));
-            give(Became {
+            give(RowChange {
                 key: key.clone(),
                 epoch,
                 sums,
@@ -126,7 +126,7 @@ fn missing(
     round: &Round<'_, RowsBatch>,
     stored: &Stored,
     in_doubt: &[Key],
-    give: &mut dyn FnMut(Became),
+    give: &mut dyn FnMut(RowChange),
 ) {
     let (mut all, storage) = cursor_list(round.all());
     while let Some(key) = all.get_key(&storage) {
@@ -134,7 +134,7 @@ fn missing(
             let mut sums = Sums::default();
             all.map_times(&storage, |_, change| sums.plus_equals(change));
             if !sums.is_zero() {
-                give(Became {
+                give(RowChange {
                     key: key.clone(),
                     epoch: round.epoch,
                     sums,

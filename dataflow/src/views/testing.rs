@@ -1,6 +1,6 @@
 //! What tests of views' state share.
 
-use super::join::{Bought, Buyer, ByCustomer, ByProduct, Person, Pieces};
+use super::join::{Bought, Buyer, ByCustomer, ByProduct, OrderDiff, Person};
 use super::join::{Price, Sale, Sold, Stamp};
 use super::key::{Key, Slot};
 use super::parts::Final;
@@ -62,11 +62,11 @@ pub(crate) fn any_sale() -> impl Strategy<Value = (Id, Sale, isize)> {
     (any_id(), sale, -2isize..3)
 }
 
-fn any_pieces() -> impl Strategy<Value = Pieces> {
-    (-2i64..3, -9i128..10).prop_map(|(orders, items)| Pieces { orders, items })
+fn any_pieces() -> impl Strategy<Value = OrderDiff> {
+    (-2i64..3, -9i128..10).prop_map(|(orders, items)| OrderDiff { orders, items })
 }
 
-pub(crate) fn any_customer() -> impl Strategy<Value = (Id, ByCustomer, Pieces)> {
+pub(crate) fn any_customer() -> impl Strategy<Value = (Id, ByCustomer, OrderDiff)> {
     let is = (any_stamp(), any_id())
         .prop_map(|(stamp, gender)| ByCustomer::Is(Person { stamp, gender }));
     let bought = (any_slot(), any_id(), any_id()).prop_map(|(slot, product, status)| {
@@ -79,7 +79,7 @@ pub(crate) fn any_customer() -> impl Strategy<Value = (Id, ByCustomer, Pieces)> 
     (any_id(), prop_oneof![is, bought], any_pieces())
 }
 
-pub(crate) fn any_product() -> impl Strategy<Value = (Id, ByProduct, Pieces)> {
+pub(crate) fn any_product() -> impl Strategy<Value = (Id, ByProduct, OrderDiff)> {
     let is = (any_stamp(), any_id(), any::<i64>()).prop_map(|(stamp, category, price)| {
         ByProduct::Is(Price {
             stamp,

@@ -5,8 +5,8 @@
 
 use end_to_end::oracle::Limits;
 use sinks::{
-    Batch, DeadLetter, Expect, Holder, LetterCount, LetterQuery, Progress, Query, Reaching, Reader,
-    Row, RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, Writer,
+    Batch, DeadLetter, Expect, Holder, LetterCount, LetterQuery, Progress, Query, Reader, Row,
+    RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, WriteIntent, Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +20,7 @@ struct Contents {
     rows: HashMap<RowId, Row>,
     letters: BTreeMap<String, (StoredLetter, &'static str)>,
     progress: Option<Progress>,
-    reaching: Reaching,
+    reaching: WriteIntent,
     definitions: BTreeMap<String, String>,
     counted: Option<LetterCount>,
     /// Tables, and views, that are being emptied.
@@ -279,7 +279,7 @@ impl Writer for Ways {
         Ok(())
     }
 
-    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+    fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
         self.one(|contents| {
             for (topic, partitions) in &contents.reaching.offsets {
                 for (partition, before) in partitions {

@@ -18,7 +18,7 @@ use super::store::Store;
 use super::text;
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, LetterCount, Reaching, SinkError};
+use crate::{Holder, LetterCount, SinkError, WriteIntent};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",
     "answer", "reaching_epoch", "reaching_offsets", "reaching_limits", "definitions",
@@ -59,7 +59,7 @@ const DEFINE: &str = r#"UPDATE "holder" SET "definitions" = ?3
 /// The row, whole.
 pub(super) struct Held {
     pub(super) seen: Seen,
-    pub(super) reaching: Reaching,
+    pub(super) reaching: WriteIntent,
     pub(super) definitions: BTreeMap<String, String>,
     pub(super) counted: Option<LetterCount>,
 }
@@ -114,7 +114,7 @@ pub(super) fn held(store: &Store, connection: &Connection) -> Result<Option<Held
             ended,
             answer,
         },
-        reaching: Reaching {
+        reaching: WriteIntent {
             epoch: u64::try_from(epoch).map_err(|_| wrong("reaching_epoch"))?,
             offsets: serde_json::from_str(&offsets).map_err(|_| wrong("reaching_offsets"))?,
             limits: text::stored_limits(limits).map_err(|_| wrong("reaching_limits"))?,
@@ -187,7 +187,7 @@ pub(super) fn reach(
     store: &Store,
     connection: &Connection,
     generation: u64,
-    reaching: &Reaching,
+    reaching: &WriteIntent,
 ) -> Result<(), SinkError> {
     let refused =
         |error: serde_json::Error| SinkError::refused(store.describe(), error.to_string());

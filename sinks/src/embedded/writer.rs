@@ -11,7 +11,7 @@ use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
 use super::text;
 use crate::{
-    Batch, DeadLetter, Expect, Progress, Reaching, Row, SinkError, Value, Writer, fail_point,
+    Batch, DeadLetter, Expect, Progress, Row, SinkError, Value, WriteIntent, Writer, fail_point,
 };
 
 /// One worker's way into the file.
@@ -79,7 +79,7 @@ impl Writer for EmbeddedWriter {
         })
     }
 
-    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+    fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
         let store = &*self.store;
         store.write_as(self.generation, |connection, held| {
             match held.reaching.epoch < reaching.epoch {

@@ -18,7 +18,7 @@ use super::standing::{self, COLLECTION, ID, Stored};
 use super::{errors, eviction, replies};
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, LetterCount, Progress, Reaching, SinkError, fail_point};
+use crate::{Holder, LetterCount, Progress, SinkError, WriteIntent, fail_point};
 
 /// The document as a majority has it, if it is there.
 pub(super) async fn look(connection: &Connection) -> Result<Option<Stored>, SinkError> {
@@ -158,7 +158,7 @@ pub(super) async fn publish(
 pub(super) async fn reach(
     connection: &Connection,
     generation: u64,
-    reaching: &Reaching,
+    reaching: &WriteIntent,
 ) -> Result<(), SinkError> {
     let field = standing::reaching(reaching)
         .map_err(|problem| SinkError::refused(connection.describe(), problem))?;

@@ -27,7 +27,7 @@ use super::documents::long;
 use super::stored_log;
 use crate::alive::Place;
 use crate::claim::Seen;
-use crate::{Holder, LetterCount, Limit, Limits, Progress, Reaching, Standing, ViewProgress};
+use crate::{Holder, LetterCount, Limit, Limits, Progress, Standing, ViewProgress, WriteIntent};
 
 /// The collection.
 pub(super) const COLLECTION: &str = "progress";
@@ -64,7 +64,7 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
 }
 
 /// The field of `reaching`; an error names the topic that cannot be one.
-pub(super) fn reaching(reaching: &Reaching) -> Result<RawDocumentBuf, String> {
+pub(super) fn reaching(reaching: &WriteIntent) -> Result<RawDocumentBuf, String> {
     let offsets = offsets(&reaching.offsets)?;
     let log = stored_log::document(&reaching.log)?;
     let mut inner = rawdoc! {"epoch": long(reaching.epoch), "offsets": offsets, "log": log};
@@ -183,7 +183,7 @@ pub(super) fn stored(document: &RawDocument) -> Result<Stored, String> {
     }
     if let Some(reaching) = document.get("reaching").map_err(wrong)? {
         let reaching = reaching.as_document().ok_or("reaching is no document")?;
-        standing.reaching = Reaching {
+        standing.reaching = WriteIntent {
             epoch: number(reaching, "epoch")?,
             offsets: stored_offsets(reaching)?,
             limits: stored_limits(reaching)?,
@@ -431,7 +431,7 @@ mod tests {
             started_at: 1_700_000_000_123,
         };
         let place = Place::parse("boot pid:[1] 99").unwrap();
-        let reach = Reaching {
+        let reach = WriteIntent {
             epoch: 14,
             offsets: some_progress().offsets,
             limits: Some(Limits::from([(

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::cut::cut;
 use super::holder;
 use super::lane::{Lane, To};
-use crate::{Batch, Progress, Reaching, SinkError, Writer, fail_point};
+use crate::{Batch, Progress, SinkError, WriteIntent, Writer, fail_point};
 
 /// Commands in flight, as many as a process may have: one worker alone can use them all.
 const LANES: usize = 4;
@@ -139,7 +139,7 @@ impl Writer for MongoWriter {
         }
     }
 
-    fn reach(&mut self, reaching: &Reaching) -> Result<(), SinkError> {
+    fn reach(&mut self, reaching: &WriteIntent) -> Result<(), SinkError> {
         let connection = &*self.connection;
         fail_point("reach.before");
         connection.block_on(holder::reach(connection, self.generation, reaching))?;

@@ -128,16 +128,16 @@ fn standing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Board;
+    use crate::observe::Telemetry;
 
     #[test]
     fn a_point_says_what_has_come_since_the_one_before() {
         let topics = ["sales".to_owned()];
-        let board = Board::new(1, &topics, &[]);
+        let telemetry = Telemetry::new(1, &topics, &[]);
         let mut history = History::default();
         let mut note = |seconds: u64, events: u64| {
-            board.events_read(0, events, 0);
-            let mut now = board.snapshot();
+            telemetry.events_read(0, events, 0);
+            let mut now = telemetry.snapshot();
             now.uptime = Duration::from_secs(seconds);
             history.note(&now, &[], 1_000)
         };
@@ -148,17 +148,17 @@ mod tests {
 
     #[test]
     fn what_is_long_ago_is_forgotten() {
-        let board = Board::new(1, &[], &[]);
+        let telemetry = Telemetry::new(1, &[], &[]);
         let mut history = History::default();
         for second in 0..1_000 {
-            history.note(&board.snapshot(), &[], second * 1_000);
+            history.note(&telemetry.snapshot(), &[], second * 1_000);
         }
         assert_eq!(history.points().count(), LENGTH);
         assert_eq!(history.points().next().map(|point| point.at), Some(400.0));
     }
     #[test]
     fn points_are_about_the_partitions_there_are() {
-        let board = Board::new(1, &["sales".to_owned()], &[]);
+        let telemetry = Telemetry::new(1, &["sales".to_owned()], &[]);
         let mut history = History::default();
         let partition = |number: i32, end: i64| crate::observe::PartitionSnapshot {
             topic: "sales".to_owned(),
@@ -169,7 +169,7 @@ mod tests {
             paused: false,
         };
         let mut note = |partitions| {
-            let mut now = board.snapshot();
+            let mut now = telemetry.snapshot();
             now.partitions = partitions;
             history.note(&now, &[], 1_000)
         };

@@ -22,7 +22,7 @@ pub(super) async fn page(
 ) -> Result<Markup, Refusal> {
     let asked = read(query.as_deref(), &["reason", "topic", "offset"])?;
     let mut topics: Vec<String> = app
-        .board
+        .telemetry
         .snapshot()
         .topics
         .into_iter()

@@ -64,7 +64,7 @@ impl Live {
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             second.tick().await;
-            let (now, times) = (app.board.snapshot(), app.board.times());
+            let (now, times) = (app.telemetry.snapshot(), app.telemetry.times());
             let millis = jiff::Timestamp::now().as_millisecond();
             let (point, are_others) = {
                 let mut history = self.lock();

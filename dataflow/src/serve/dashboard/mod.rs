@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   database ─▶ sums, every two seconds ──────────────────▶ /live/shop ─────▶ page, charts
-//!   board ─▶ sample, every second ─▶ history ─────────────┐
+//!   telemetry ─▶ sample, every second ─▶ history ─────────────┐
 //!                                  └▶ what a page shows ──┴─▶ /live/pipeline (server-sent
 //!                                                             events) ─▶ page, charts
 //! ```

@@ -24,9 +24,9 @@ const FITS: usize = 22;
 
 /// The page.
 pub(super) async fn page(State(app): State<App>) -> Markup {
-    let told = app.board.operators();
+    let told = app.telemetry.operators();
     let all: Duration = told.operators.iter().map(busy).sum();
-    let up = app.board.snapshot().uptime.as_secs_f64();
+    let up = app.telemetry.snapshot().uptime.as_secs_f64();
     let workers = told.workers.len();
     let share = all.as_secs_f64() / (up * workers.max(1) as f64) * 100.0;
     let content = html! {

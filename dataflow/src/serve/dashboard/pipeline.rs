@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) async fn page(State(app): State<App>) -> Markup {
     // Without it there is a page, too.
     let _ = tokio::time::timeout(PATIENCE, app.live.windows().refresh(&app)).await;
-    let (now, times) = (app.board.snapshot(), app.board.times());
+    let (now, times) = (app.telemetry.snapshot(), app.telemetry.times());
     let point = app.live.newest();
     let parts = point.map(|point| parts(&app, &now, &times, &point));
     let part = |id: &str| {

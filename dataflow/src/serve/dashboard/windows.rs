@@ -64,7 +64,7 @@ impl OpenWindows {
 
 /// By view: those from the first on that is not final.
 fn count(app: &App) -> Vec<Option<Open>> {
-    let times = app.board.times();
+    let times = app.telemetry.times();
     let count = |view: usize| {
         let from = times.get(view).and_then(|time| time.final_until);
         let open = app.reader.windows(view, from).ok()?;

@@ -30,10 +30,10 @@ fn fixture(
         .definitions
         .iter()
         .map(|view| ViewInfo::of(view, ""));
-    let board = Board::new(1, &topics, &tables);
-    board.watch(testing::times(&catalog, marks(&mark)));
+    let telemetry = Telemetry::new(1, &topics, &tables);
+    telemetry.watch(testing::times(&catalog, marks(&mark)));
     Fixture {
-        board: Arc::new(board),
+        telemetry: Arc::new(telemetry),
         views: Arc::new(views.collect()),
         ..Fixture::new()
     }
@@ -99,7 +99,7 @@ fn before_the_workers_have_started_nothing_is_known() {
         (status, &answer["views"][0]["partitions"]),
         (200, &json!([]))
     );
-    fixture.board.set_waiting("Kafka is away");
+    fixture.telemetry.set_waiting("Kafka is away");
     let error = json!({ "error": "nothing is known of any window yet: Kafka is away" });
     assert_eq!(fixture.json("/api/why/sales/latest"), (503, error));
 }
@@ -112,10 +112,12 @@ fn an_open_transaction_that_blocks_a_partition_is_named() {
         stable: 10,
         end: 14,
     };
-    fixture.board.partition(LOGS, 1, 1, blocked, false);
+    fixture.telemetry.partition(LOGS, 1, 1, blocked, false);
     // Not one of the view's topics.
-    fixture.board.partition("products", 0, 0, blocked, false);
-    fixture.board.transaction_began(LOGS, 1, 10, 7_000);
+    fixture
+        .telemetry
+        .partition("products", 0, 0, blocked, false);
+    fixture.telemetry.transaction_began(LOGS, 1, 10, 7_000);
     let (status, why) = fixture.json("/api/why/log_analysis/1970-01-01T08:00:00Z");
     assert_eq!(status, 200);
     let since = "1970-01-01T00:00:07Z";
@@ -135,7 +137,7 @@ fn an_open_transaction_that_blocks_a_partition_is_named() {
 
     // Also where no window has begun, since what would begin one is not delivered.
     let fixture = fixture_of_nothing();
-    fixture.board.partition(LOGS, 0, 0, blocked, false);
+    fixture.telemetry.partition(LOGS, 0, 0, blocked, false);
     let (status, answer) = fixture.json("/api/why/log_analysis/latest");
     let said = answer["error"].as_str().unwrap();
     assert_eq!(status, 503);
@@ -154,7 +156,7 @@ fn fixture_of_nothing() -> Fixture {
 fn a_window_is_open_because_of_a_partition() {
     let fixture = logs();
     fixture
-        .board
+        .telemetry
         .partition(LOGS, 1, 1, Offsets::stable(10, 14), false);
     let (status, why) = fixture.json("/api/why/log_analysis/1970-01-01T08:00:00Z");
     assert_eq!(status, 200);
@@ -307,7 +309,7 @@ fn a_client_is_answered() {
     let server = start(
         http,
         &HttpAccess::default(),
-        fixture.board,
+        fixture.telemetry,
         fixture.reader,
         fixture.views,
         Names::default(),

@@ -1,6 +1,6 @@
 //! What stands under an id, told with the newest version of the id.
 
-use super::Pieces;
+use super::OrderDiff;
 use super::entries::Entry;
 use super::versions::{Index, Superseded};
 use crate::Epoch;
@@ -13,7 +13,7 @@ use events::Id;
 use std::mem::discriminant;
 
 /// An entry of an id, in an epoch, so many times.
-type Change<E> = ((Id, E), Epoch, Pieces);
+type Change<E> = ((Id, E), Epoch, OrderDiff);
 
 /// Tells what entries come to, each joined with the newest version of its id: by
 /// `tell`, which is linear in the pieces.
@@ -24,8 +24,8 @@ type Change<E> = ((Id, E), Epoch, Pieces);
 /// (`forever`: no window will close.)
 pub(super) fn enrich<E, D>(
     forever: bool,
-    tell: impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)) + 'static,
-) -> impl Logic<ValuesBatch<Id, E, Pieces>, D, Change<E>>
+    tell: impl Fn(&Id, &E, Option<&E::Version>, OrderDiff, Epoch, &mut dyn FnMut(D)) + 'static,
+) -> impl Logic<ValuesBatch<Id, E, OrderDiff>, D, Change<E>>
 where
     E: Entry,
     D: Clone + 'static,
@@ -109,7 +109,7 @@ where
 fn restore<B, E>(round: &Round<'_, B>, index: &mut Index, superseded: &mut Superseded<E::Version>)
 where
     B: Navigable + Clone,
-    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a OrderDiff>,
     E: Entry,
 {
     let (mut all, storage) = cursor_list(round.all());
@@ -118,7 +118,7 @@ where
         read_versions(&mut all, &storage, &mut versions);
         supersede::<E>(id, &versions, superseded);
         while let Some(entry) = all.get_val(&storage) {
-            let mut sum = Pieces::default();
+            let mut sum = OrderDiff::default();
             all.map_times(&storage, |_, pieces| sum.plus_equals(pieces));
             if let Some(slot) = entry.slot().filter(|_| !sum.is_zero()) {
                 index.add(slot, id);
@@ -142,12 +142,12 @@ fn supersede<E: Entry>(
 fn close<B, E, D>(
     round: &Round<'_, B>,
     index: &mut Index,
-    tell: &impl Fn(&Id, &E, Option<&E::Version>, Pieces, Epoch, &mut dyn FnMut(D)),
+    tell: &impl Fn(&Id, &E, Option<&E::Version>, OrderDiff, Epoch, &mut dyn FnMut(D)),
     give: &mut dyn FnMut(D),
     retract: &mut dyn FnMut(Change<E>),
 ) where
     B: Navigable + Clone,
-    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    B::Cursor: for<'a> Cursor<Key<'a> = &'a Id, Val<'a> = &'a E, DiffGat<'a> = &'a OrderDiff>,
     E: Entry,
 {
     for closing in round.closings {
@@ -192,10 +192,10 @@ fn read_entries<C, E>(
     cursor: &mut C,
     batch: &C::Storage,
     first: &E,
-    entries: &mut Vec<(E, Pieces)>,
+    entries: &mut Vec<(E, OrderDiff)>,
     wanted: impl Fn(&E) -> bool,
 ) where
-    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a OrderDiff>,
     E: Entry,
 {
     cursor.rewind_vals(batch);
@@ -210,7 +210,7 @@ fn read_entries<C, E>(
 /// cursor behind them.
 fn read_versions<C, E>(cursor: &mut C, storage: &C::Storage, versions: &mut Vec<(E::Version, i64)>)
 where
-    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a Pieces>,
+    C: for<'a> Cursor<Val<'a> = &'a E, DiffGat<'a> = &'a OrderDiff>,
     E: Entry,
 {
     while let Some(version) = cursor.get_val(storage).and_then(Entry::version) {

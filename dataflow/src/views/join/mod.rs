@@ -24,11 +24,11 @@
 mod enrich;
 mod entries;
 mod newest;
-mod pieces;
+mod order_diff;
 mod versions;
 
 pub use entries::{Bought, Buyer, ByCustomer, ByProduct, Person, Price, Sale, Sold, Stamp};
-pub use pieces::Pieces;
+pub use order_diff::OrderDiff;
 
 use super::Catalog;
 use super::changes::{MemberChange, SumsChange};
@@ -47,9 +47,9 @@ use timely::dataflow::operators::vec::Map;
 /// A version of a sale, by its transaction's id.
 pub type SaleChange = ((Id, Sale), Epoch, isize);
 /// A version of a customer, or something bought, by the customer's id.
-pub type CustomerChange = ((Id, ByCustomer), Epoch, Pieces);
+pub type CustomerChange = ((Id, ByCustomer), Epoch, OrderDiff);
 /// A version of a product, or something sold of it, by the product's id.
-pub type ProductChange = ((Id, ByProduct), Epoch, Pieces);
+pub type ProductChange = ((Id, ByProduct), Epoch, OrderDiff);
 
 /// What is joined, on the workers that read it.
 pub struct Joined<'scope> {
@@ -106,7 +106,7 @@ fn sold(
     customer: &Id,
     bought: &ByCustomer,
     person: Option<&Person>,
-    pieces: Pieces,
+    pieces: OrderDiff,
     epoch: Epoch,
     give: &mut dyn FnMut(ProductChange),
 ) {
@@ -146,7 +146,7 @@ fn earned(
     _product: &Id,
     sold: &ByProduct,
     price: Option<&Price>,
-    pieces: Pieces,
+    pieces: OrderDiff,
     epoch: Epoch,
     give: &mut dyn FnMut(Change),
 ) {

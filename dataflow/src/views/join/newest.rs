@@ -2,7 +2,7 @@
 
 use super::entries::{Bought, ByCustomer, Sale};
 use super::versions::{Index, Superseded};
-use super::{CustomerChange, Pieces, SaleChange};
+use super::{CustomerChange, OrderDiff, SaleChange};
 use crate::Epoch;
 use crate::time::Moment;
 use crate::views::rounds::{Logic, Round, cursors};
@@ -158,7 +158,7 @@ fn bought(sale: &Sale, epoch: Epoch, times: i64) -> CustomerChange {
         product: product.clone(),
         status: status.clone(),
     };
-    let pieces = Pieces::order(*quantity);
+    let pieces = OrderDiff::order(*quantity);
     let pieces = if times > 0 { pieces } else { pieces.negated() };
     (
         (customer.clone(), ByCustomer::Bought(bought)),

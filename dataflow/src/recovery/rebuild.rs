@@ -17,8 +17,8 @@
 
 use crate::checkpoint::{SavedDefinition, SavedPartition, State};
 use crate::ingest::discovery::Found;
-use crate::names::CatalogNames;
-use crate::plan::{PlanError, Sources};
+use crate::recovery::names::CatalogNames;
+use crate::recovery::{PlanError, Sources};
 use crate::sink::Place;
 use crate::time::NEVER;
 use crate::views::Catalog;
@@ -178,7 +178,7 @@ impl Topics {
 
 /// What is read again, and for which views.
 #[derive(Clone, Debug, Default)]
-pub struct Again {
+pub struct ReplayPlan {
     /// The numbers of the views.
     pub views: Vec<u16>,
     /// Whether the view that joins is one of them.
@@ -187,9 +187,14 @@ pub struct Again {
     pub until: BTreeMap<Place, i64>,
 }
 
-impl Again {
+impl ReplayPlan {
     /// What a run that goes on from `state` reads again, of what Kafka has.
-    pub fn of(state: &State, catalog: &Catalog, names: &CatalogNames, found: &[Found]) -> Again {
+    pub fn of(
+        state: &State,
+        catalog: &Catalog,
+        names: &CatalogNames,
+        found: &[Found],
+    ) -> ReplayPlan {
         let views = numbers(state, names);
         let topics = Topics::of(catalog, &views);
         let mut until = BTreeMap::new();
@@ -217,7 +222,7 @@ impl Again {
                 until.insert(place, saved.next);
             }
         }
-        Again {
+        ReplayPlan {
             views,
             joined: !topics.joined.is_empty(),
             until,
@@ -345,7 +350,7 @@ pub fn clear(
 mod tests {
     use super::*;
     use crate::checkpoint::SectionName;
-    use crate::start::{nothing, sections};
+    use crate::recovery::start::{nothing, sections};
     use crate::time::SavedTime;
     use crate::views::{Override, catalog_of};
 

@@ -35,11 +35,11 @@ pub(super) struct Peer {
     pub(super) link: Link,
     /// What timely sends goes here; taken by whoever starts the workers.
     pub(super) data: Option<std::net::TcpStream>,
-    /// What process 0 has planned, if it was quicker than this meeting.
+    /// What process 0 has planned, if it was quicker than this rendezvous.
     pub(super) plan: Option<Vec<u8>>,
 }
 
-/// What the tasks beside the meeting have found.
+/// What the tasks beside the rendezvous have found.
 enum Arrival {
     /// Somebody has connected, and this is its first frame.
     Came(TcpStream, String, Frame),
@@ -55,7 +55,7 @@ enum Arrival {
 
 /// What is known of another process so far.
 #[derive(Default)]
-struct Seat {
+struct PeerSlot {
     link: Option<Link>,
     incarnation: u64,
     data: Option<std::net::TcpStream>,
@@ -68,11 +68,11 @@ struct Seat {
     problem: Option<String>,
 }
 
-pub(super) struct Meeting {
+pub(super) struct Rendezvous {
     place: Place,
     us: Arc<Hello>,
     silence: Duration,
-    seats: Vec<Seat>,
+    seats: Vec<PeerSlot>,
     links: u64,
     tell: UnboundedSender<News>,
     arrivals: UnboundedSender<Arrival>,
@@ -81,7 +81,7 @@ pub(super) struct Meeting {
     greeted: usize,
 }
 
-impl Meeting {
+impl Rendezvous {
     /// Meets all other processes of `place`. What is heard of them afterwards, and
     /// may have been heard already, is told to `tell`, which `news` belongs to. A
     /// process is lost after `silence`.
@@ -110,10 +110,14 @@ impl Meeting {
             .start
             .map(|all| all.saturating_sub(begun.elapsed()));
         let (arrivals, mut arriving) = unbounded_channel();
-        let mut meeting = Meeting {
+        let mut rendezvous = Rendezvous {
             us: Arc::new(us),
             silence: patience.silence,
-            seats: place.addresses.iter().map(|_| Seat::default()).collect(),
+            seats: place
+                .addresses
+                .iter()
+                .map(|_| PeerSlot::default())
+                .collect(),
             links: 0,
             tell,
             arrivals,
@@ -121,14 +125,14 @@ impl Meeting {
             greeted: 0,
             place,
         };
-        for process in 0..meeting.place.process {
-            meeting.dial(process, Duration::ZERO);
+        for process in 0..rendezvous.place.process {
+            rendezvous.dial(process, Duration::ZERO);
         }
-        let held = meeting.until_over(&listener, &mut arriving, news, left, stopping);
+        let held = rendezvous.until_over(&listener, &mut arriving, news, left, stopping);
         match held.await {
-            Ok(()) => Ok(meeting.peers()),
+            Ok(()) => Ok(rendezvous.peers()),
             Err(error) => {
-                meeting.break_off(&error).await;
+                rendezvous.break_off(&error).await;
                 Err(error)
             }
         }
@@ -193,7 +197,7 @@ impl Meeting {
         }
     }
 
-    fn others(&self) -> impl Iterator<Item = (usize, &Seat)> {
+    fn others(&self) -> impl Iterator<Item = (usize, &PeerSlot)> {
         let us = self.place.process;
         let seats = self.seats.iter().enumerate();
         seats.filter(move |(process, _)| *process != us)
@@ -261,7 +265,7 @@ impl Meeting {
                     Err(Failure::Passing(why)) => (Arrival::NotReached(process, why), true),
                     Err(Failure::Final(error)) => (Arrival::Impossible(error), false),
                 };
-                // Nobody is there to take it when the meeting is over.
+                // Nobody is there to take it when the rendezvous is over.
                 if arrivals.send(arrival).is_err() || !again {
                     return;
                 }
@@ -285,7 +289,7 @@ impl Meeting {
                 Err(Failure::Final(error)) => Arrival::Impossible(error),
                 Err(Failure::Passing(why)) => Arrival::Stranger(format!("{from}: {why}")),
             };
-            // Nobody is there to take it when the meeting is over.
+            // Nobody is there to take it when the rendezvous is over.
             let _ = arrivals.send(arrival);
         });
     }
@@ -382,10 +386,10 @@ impl Meeting {
         let place = (process, self.links);
         let link = Link::attend(control, place, self.silence, self.tell.clone());
         // Whatever was known of a former connection is over.
-        self.seats[process] = Seat {
+        self.seats[process] = PeerSlot {
             link: Some(link),
             incarnation,
-            ..Seat::default()
+            ..PeerSlot::default()
         };
     }
 
@@ -418,9 +422,9 @@ impl Meeting {
         };
         let address = &self.place.addresses[process];
         tracing::info!("process {process} ({address}) has gone: {why}");
-        *seat = Seat {
+        *seat = PeerSlot {
             problem: Some(why),
-            ..Seat::default()
+            ..PeerSlot::default()
         };
         if process < self.place.process {
             self.dial(process, REDIAL);
@@ -428,7 +432,7 @@ impl Meeting {
     }
 }
 
-impl Seat {
+impl PeerSlot {
     fn is_taken(&self) -> bool {
         self.link.is_some() && self.data.is_some()
     }

@@ -1,7 +1,7 @@
 //! Topics whose state is dropped, since they are others now.
 
 use super::Sources;
-use sinks::{Progress, Reaching, SinkError, Writer};
+use sinks::{Progress, SinkError, WriteIntent, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {
@@ -29,7 +29,7 @@ impl Sources<'_> {
             .iter()
             .any(|name| reaching.offsets.contains_key(*name))
         {
-            let Reaching {
+            let WriteIntent {
                 epoch,
                 mut offsets,
                 mut log,
@@ -41,7 +41,7 @@ impl Sources<'_> {
             log.identity = self.identity.clone();
             // Of one epoch nothing else may be said: the next one begins later.
             let published = standing.progress.as_ref().map_or(0, |known| known.epoch);
-            writer()?.reach(&Reaching {
+            writer()?.reach(&WriteIntent {
                 epoch: epoch.max(published) + 1,
                 offsets,
                 log,

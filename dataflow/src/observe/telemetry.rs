@@ -1,4 +1,4 @@
-//! The board: what the worker threads of a process know.
+//! The telemetry: what the worker threads of a process know.
 //!
 //! Written with atomics, so that a worker never waits for another or for whoever
 //! reads. A mutex stands only around what is touched once a tick or once a row
@@ -44,10 +44,10 @@ pub struct Judged {
 }
 
 /// What one process knows about itself. Topics, tables and workers are named by
-/// their number in what [`Board::new`] was given; a number out of range is
+/// their number in what [`Telemetry::new`] was given; a number out of range is
 /// ignored, since telling must never stop the telling process.
 #[derive(Debug)]
-pub struct Board {
+pub struct Telemetry {
     started: Instant,
     stage: Mutex<Stage>,
     topics: Vec<TopicCounters>,
@@ -74,8 +74,8 @@ pub struct Board {
     metrics: Metrics,
 }
 
-impl Board {
-    /// A board for `workers` worker threads of this process, that read `topics`
+impl Telemetry {
+    /// A telemetry for `workers` worker threads of this process, that read `topics`
     /// and write `tables`.
     pub fn new(workers: usize, topics: &[String], tables: &[Table]) -> Self {
         Self {
@@ -417,28 +417,28 @@ mod tests {
     use super::super::testing::{row, table};
     use super::*;
 
-    fn board() -> Board {
-        Board::new(2, &["sales".to_owned(), "logs".to_owned()], &[table()])
+    fn telemetry() -> Telemetry {
+        Telemetry::new(2, &["sales".to_owned(), "logs".to_owned()], &[table()])
     }
 
     #[test]
     fn a_worker_holds_what_its_arrangements_hold() {
-        let board = board();
-        board.arrangement("sums", 0, 40, 1_600);
-        board.arrangement("members", 0, 3, 90);
-        board.arrangement("sums", 1, 7, 280);
-        board.arrangement("sums", 0, 50, 2_000);
-        assert_eq!([0, 1, 2].map(|worker| board.held(worker)), [53, 7, 0]);
+        let telemetry = telemetry();
+        telemetry.arrangement("sums", 0, 40, 1_600);
+        telemetry.arrangement("members", 0, 3, 90);
+        telemetry.arrangement("sums", 1, 7, 280);
+        telemetry.arrangement("sums", 0, 50, 2_000);
+        assert_eq!([0, 1, 2].map(|worker| telemetry.held(worker)), [53, 7, 0]);
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let board = board();
-        board.events_read(0, 3, 300);
-        board.events_read(1, 2, 20);
-        board.tombstones(0, 1);
-        board.malformed(1, 1);
-        board.judged(
+        let telemetry = telemetry();
+        telemetry.events_read(0, 3, 300);
+        telemetry.events_read(1, 2, 20);
+        telemetry.tombstones(0, 1);
+        telemetry.malformed(1, 1);
+        telemetry.judged(
             0,
             Judged {
                 taken: 1,
@@ -447,7 +447,7 @@ mod tests {
                 ..Judged::default()
             },
         );
-        board.judged(
+        telemetry.judged(
             0,
             Judged {
                 taken: 1,
@@ -456,22 +456,22 @@ mod tests {
                 ..Judged::default()
             },
         );
-        board.partition("sales", 0, 1, Offsets::stable(3, 10), false);
-        board.partition("sales", 0, 1, Offsets::stable(4, 10), true);
-        board.partition("logs", 2, 0, Offsets::stable(2, 1), false);
-        board.epoch_open(0);
-        let first = board.snapshot();
+        telemetry.partition("sales", 0, 1, Offsets::stable(3, 10), false);
+        telemetry.partition("sales", 0, 1, Offsets::stable(4, 10), true);
+        telemetry.partition("logs", 2, 0, Offsets::stable(2, 1), false);
+        telemetry.epoch_open(0);
+        let first = telemetry.snapshot();
         assert_eq!((first.epoch_open, first.epoch_written), (Some(0), None));
         assert_eq!(first.epochs_behind(), 1);
-        board.epoch_open(7);
-        board.epoch_written(4);
-        board.epoch_written(3);
-        board.rows_written(0, 5, 1);
-        board.batch_written(0.25, 6);
-        board.dead_letters_written(1);
-        board.busiest(0, &row(0, "a", 1));
-        board.in_flight(1, 9);
-        let snapshot = board.snapshot();
+        telemetry.epoch_open(7);
+        telemetry.epoch_written(4);
+        telemetry.epoch_written(3);
+        telemetry.rows_written(0, 5, 1);
+        telemetry.batch_written(0.25, 6);
+        telemetry.dead_letters_written(1);
+        telemetry.busiest(0, &row(0, "a", 1));
+        telemetry.in_flight(1, 9);
+        let snapshot = telemetry.snapshot();
         assert_eq!(snapshot.events(), 5);
         assert_eq!(snapshot.topics[0].bytes, 300);
         assert_eq!(
@@ -493,23 +493,23 @@ mod tests {
 
     #[test]
     fn a_retry_shows_until_a_write_passes() {
-        let board = board();
-        assert_eq!(board.snapshot().store, StoreState::Unknown);
-        board.write_failed();
-        assert_eq!(board.snapshot().store, StoreState::Retrying);
-        board.batch_written(0.1, 1);
-        assert_eq!(board.snapshot().store, StoreState::Writing);
-        assert_eq!(board.snapshot().write_retries, 1);
+        let telemetry = telemetry();
+        assert_eq!(telemetry.snapshot().store, StoreState::Unknown);
+        telemetry.write_failed();
+        assert_eq!(telemetry.snapshot().store, StoreState::Retrying);
+        telemetry.batch_written(0.1, 1);
+        assert_eq!(telemetry.snapshot().store, StoreState::Writing);
+        assert_eq!(telemetry.snapshot().write_retries, 1);
     }
 
     #[test]
     fn a_number_out_of_range_is_ignored() {
-        let board = board();
-        board.events_read(9, 1, 1);
-        board.rows_written(9, 1, 1);
-        board.busiest(9, &row(0, "a", 1));
-        board.in_flight(9, 1);
-        board.judged(
+        let telemetry = telemetry();
+        telemetry.events_read(9, 1, 1);
+        telemetry.rows_written(9, 1, 1);
+        telemetry.busiest(9, &row(0, "a", 1));
+        telemetry.in_flight(9, 1);
+        telemetry.judged(
             9,
             Judged {
                 taken: 1,
@@ -518,6 +518,6 @@ mod tests {
                 ..Judged::default()
             },
         );
-        assert_eq!(board.snapshot().events(), 0);
+        assert_eq!(telemetry.snapshot().events(), 0);
     }
 }

@@ -11,6 +11,9 @@ mod error;
 mod forget;
 mod in_doubt;
 mod log;
+pub mod names;
+pub mod rebuild;
+pub mod start;
 mod taking;
 
 pub use compare::{LogDifference, Messages};
@@ -24,10 +27,10 @@ use crate::checkpoint::SavedPartition;
 use crate::checkpoint::Store;
 use crate::ingest::discovery::Found;
 use crate::ingest::identity::Readers;
-use crate::names::CatalogNames;
-use crate::rebuild::Again;
+use crate::recovery::names::CatalogNames;
+use crate::recovery::rebuild::ReplayPlan;
+use crate::recovery::start::{Start, sections};
 use crate::sink::Place;
-use crate::start::{Start, sections};
 use crate::time::Recorded;
 use crate::views::Catalog;
 use serde::{Deserialize, Serialize};
@@ -167,7 +170,7 @@ impl Sources<'_> {
             start.partitions = partitions
                 .filter_map(|saved| names.number_partition(saved))
                 .collect();
-            start.again = Arc::new(Again::of(state, self.catalog, &names, &self.found));
+            start.again = Arc::new(ReplayPlan::of(state, self.catalog, &names, &self.found));
             start.watermarks = names.number_watermarks(state.watermarks.clone());
             start.last_read = Arc::new(last_read(&start.watermarks));
             self.in_doubt(through, &mut start)?;

@@ -14,7 +14,7 @@
 
 use super::{PlanError, Sources};
 use crate::checkpoint::SavedDefinition;
-use crate::rebuild::is_being_rebuilt;
+use crate::recovery::rebuild::is_being_rebuilt;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {

@@ -9,8 +9,8 @@
 
 use super::{PlanError, Sources};
 use crate::checkpoint::{CheckpointError, Manifest, State, Store};
-use crate::rebuild::{Asked, change, check_names, numbers};
-use crate::start::{nothing, sections};
+use crate::recovery::rebuild::{Asked, change, check_names, numbers};
+use crate::recovery::start::{nothing, sections};
 use std::collections::BTreeSet;
 
 /// A checkpoint that nobody else can go on with.

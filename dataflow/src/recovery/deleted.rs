@@ -10,7 +10,7 @@
 use super::in_doubt::joined;
 use super::{PlanError, Sources};
 use crate::checkpoint::Manifest;
-use crate::start::Start;
+use crate::recovery::start::Start;
 use crate::views::stored::Stored;
 use std::sync::Arc;
 use std::thread;

@@ -2,8 +2,8 @@
 
 use super::{PlanError, Sources};
 use crate::Epoch;
+use crate::recovery::start::Start;
 use crate::sink::Place;
-use crate::start::Start;
 use crate::views::definition::Definition;
 use crate::views::key::Key;
 use crate::views::row;

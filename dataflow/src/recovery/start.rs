@@ -16,8 +16,8 @@ use crate::checkpoint::Manifest;
 use crate::checkpoint::Store;
 use crate::checkpoint::{Cadence, Patience};
 use crate::checkpoint::{SavedPartition, Sections, State};
-use crate::rebuild::Again;
-use crate::sink::{Before, CatchUp, Left, Place, Restored};
+use crate::recovery::rebuild::ReplayPlan;
+use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
@@ -42,7 +42,7 @@ pub struct Start {
     /// Where partitions stand.
     pub partitions: Arc<[SavedPartition]>,
     /// What is read again for views that are rebuilt.
-    pub again: Arc<Again>,
+    pub again: Arc<ReplayPlan>,
     /// The last message that was read of partitions, by the checkpoint.
     pub last_read: Arc<BTreeMap<Place, LastRead>>,
     /// How far event time has come.
@@ -168,9 +168,9 @@ impl Start {
 
     /// What a worker's writer has to heed. `reads`: whether the worker reads a
     /// partition, or writes what is read of it.
-    pub fn left(&self, catalog: &Catalog, reads: impl Fn(Place) -> bool) -> Left {
+    pub fn left(&self, catalog: &Catalog, reads: impl Fn(Place) -> bool) -> PriorRunState {
         let letters = self.letters.iter().filter(|(place, _)| reads(**place));
-        Left {
+        PriorRunState {
             targets: self.catch_up(),
             final_until: self.final_until(catalog),
             finals: (*self.finals).clone(),
