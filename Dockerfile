@@ -13,6 +13,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
+COPY model model
+COPY checkpoint checkpoint
 COPY client client
 COPY events events
 COPY generator generator
@@ -20,6 +22,7 @@ COPY sinks sinks
 COPY dataflow dataflow
 COPY tests tests
 COPY examples examples
+COPY bench bench
 # What `tidemark --version` says: docker build --build-arg SOURCE_COMMIT="$(git rev-parse --short HEAD)"
 ARG SOURCE_COMMIT=
 ENV SOURCE_COMMIT="${SOURCE_COMMIT}"

@@ -9,11 +9,11 @@
 //! cargo bench --workspace --bench checkpoint -- [RECORDS]
 //! ```
 
+use checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use cpu_time::ProcessTime;
 use events::Id;
 use std::collections::BTreeSet;
 use std::hint::black_box;
-use tidemark::checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use tidemark::views::key::{Key, Slot};
 
 #[global_allocator]

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         tidemark::fail_points::names().for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     }
-    let _armed = sinks::fail_points::arm();
+    let _armed = model::arm();
     tidemark::program::main_with(own_views)
 }
 

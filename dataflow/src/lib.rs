@@ -2,8 +2,6 @@
 
 pub mod ask;
 mod background;
-mod causes;
-pub mod checkpoint;
 pub mod cluster;
 mod compaction;
 pub mod config;
@@ -20,6 +18,7 @@ pub mod program;
 pub mod recovery;
 pub mod replay;
 pub mod run;
+pub mod saving;
 pub mod serve;
 mod signal;
 pub mod sink;
@@ -39,7 +38,4 @@ pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, 
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The timely timestamp: a tick of ingestion. An epoch is a set of offset
-/// ranges, one for each partition; past its frontier it is complete, and only
-/// then is it written.
-pub type Epoch = u64;
+pub use model::Epoch;

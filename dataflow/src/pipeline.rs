@@ -11,11 +11,6 @@
 //! ```
 
 use crate::Epoch;
-use crate::checkpoint::checkpoints::Committing;
-use crate::checkpoint::commit::{Saved, commit};
-use crate::checkpoint::load::load;
-use crate::checkpoint::persist::{Persisted, Persisting, SaveError, persist};
-use crate::checkpoint::tap::Saving;
 use crate::ingest::clock::Clock;
 use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
@@ -25,6 +20,11 @@ use crate::observe::Telemetry;
 use crate::observe::Times;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::start::{Checkpointing, Start};
+use crate::saving::checkpoints::Committing;
+use crate::saving::commit::{Saved, commit};
+use crate::saving::load::load;
+use crate::saving::persist::{Persisted, Persisting, SaveError, persist};
+use crate::saving::tap::Saving;
 use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written};
 use crate::tally::{Judging, Names, OverLimit, judge};
 use crate::time::{Trust, watermarks};

@@ -1,10 +1,10 @@
 //! The program, from its command line to its exit code.
 
 use crate::ask;
-use crate::checkpoint;
 use crate::config::{self, Command, KnownView};
 use crate::print;
 use crate::run::{self, RunError};
+use crate::saving;
 use crate::supervise;
 use crate::views;
 use crate::views::own::{OwnView, ProgramViews};
@@ -45,7 +45,7 @@ fn start(views: ProgramViews) -> Result<(), RunError> {
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {
         Command::Views(settings) => run::views(&settings, views),
         Command::Why(question) => Ok(ask::why(&question)?),
-        Command::Checkpoint(question) => Ok(checkpoint::answer(&question)?),
+        Command::Checkpoint(question) => Ok(saving::answer(&question)?),
         Command::Supervise(plan) => Ok(supervise::supervise(&plan)?),
         Command::Generate(what) => what.write().map_err(|source| RunError::System {
             what: "writing what was asked for",

@@ -8,6 +8,7 @@
 mod memory;
 mod shop;
 
+use checkpoint::Store;
 use end_to_end::Rules;
 use memory::{Database, Seen, Ways};
 use shop::{MAX_AHEAD, configured};
@@ -18,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use tidemark::checkpoint::{Cadence, Patience, Store};
 use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{Kept, MemorySource, Partition};
@@ -27,6 +27,7 @@ use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::recovery::Sources;
 use tidemark::recovery::start::Checkpointing;
+use tidemark::saving::{Cadence, Patience};
 use tidemark::tally::{Judging, Limit, OverLimit};
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;

@@ -10,6 +10,7 @@
 mod memory;
 mod shop;
 
+use checkpoint::Store;
 use end_to_end::Rules;
 use end_to_end::oracle;
 use memory::{Database, Seen, Tables, Ways};
@@ -23,8 +24,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tidemark::checkpoint::Store;
-use tidemark::checkpoint::{Cadence, Patience};
 use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{MemorySource, Partition};
@@ -34,6 +33,7 @@ use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::recovery::Sources;
 use tidemark::recovery::rebuild;
 use tidemark::recovery::start::Checkpointing;
+use tidemark::saving::{Cadence, Patience};
 use tidemark::tally::Judging;
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;

@@ -10,7 +10,8 @@
 //! `serde_json`, which decides. So it must take only what that takes, and read the same
 //! from it; a property test compares the two.
 
-use crate::{Id, Money, Text, Timestamp, hex};
+use crate::{Id, Money, Text, Timestamp};
+use model::hex;
 use std::borrow::Cow;
 
 /// An event that can be read by hand.

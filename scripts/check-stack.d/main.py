@@ -1,6 +1,6 @@
 """The checks of the stack, one after another; the exit code says whether all passed.
 
-    files   compose_file  manifests  dashboards  prometheus      what is written
+    files   compose_file  image  manifests  dashboards  prometheus      what is written
     run     native                                               what it does
 
 A check is a function that gives back the faults it finds, a sentence each.
@@ -13,6 +13,7 @@ import traceback
 
 import compose_file
 import dashboards
+import image
 import manifests
 import native
 import prometheus
@@ -23,6 +24,7 @@ FILES = [
     ("compose.yaml: whatever is referred to is there", compose_file.references),
     ("compose.yaml: pinned, bounded, locked, local", compose_file.rules),
     ("secrets: .env.example names them, git ignores .env", compose_file.environment),
+    ("Dockerfile: what is copied is a workspace", image.sources),
     ("manifests: Kubernetes' API schemas", manifests.schema),
     ("manifests: they fit together", manifests.consistency),
     ("dashboards: sound, and of known metrics", dashboards.check),

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::alive::{self, Place};
-use crate::{Claim, Holder, SinkError, fail_point};
+use crate::{Claim, Holder, SinkError};
+use model::fail_point;
 
 /// What the database says of who writes.
 #[derive(Debug, Clone)]

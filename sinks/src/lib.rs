@@ -34,7 +34,6 @@ mod totals;
 
 pub use batch::{Batch, DeadLetter, Expect, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
-pub use fail_points::fail_point;
 pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Standing, WriteIntent};
 pub use letters::LetterQuery;
 pub use log::{LastRead, Log, LogIdentity};

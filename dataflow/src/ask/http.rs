@@ -1,8 +1,8 @@
 //! One question by HTTP or HTTPS.
 
 use super::AskError;
-use crate::causes::with_causes;
 use crate::config::Endpoint;
+use model::with_causes;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 use std::path::Path;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::reading::Reading;
 use super::source::Source;
 use crate::Epoch;
-use crate::checkpoint::SavedPartition;
 use crate::output::Output;
+use crate::saving::SavedPartition;
 use crate::tally::Tally;
 use crate::time::Mark;
 use crate::views::changes::{LatestChange, MemberChange, SumsChange};

@@ -18,8 +18,8 @@
 use super::answers::Fingerprint;
 use super::source::Position;
 use crate::Epoch;
-use crate::checkpoint::SavedPartition;
 use crate::recovery::rebuild::ReplayPlan;
+use crate::saving::SavedPartition;
 use crate::time::{Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;
 use sinks::LastRead;

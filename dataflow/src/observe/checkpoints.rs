@@ -1,6 +1,6 @@
 //! What is known of checkpoints.
 
-use crate::checkpoint::Manifest;
+use crate::saving::Manifest;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

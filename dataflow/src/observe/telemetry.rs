@@ -15,8 +15,8 @@ use std::{
 
 use sinks::{Row, RowId, Table};
 
-use crate::checkpoint::Manifest;
 use crate::lock;
+use crate::saving::Manifest;
 
 use super::{
     Offsets, Stage,

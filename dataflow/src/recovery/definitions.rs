@@ -13,8 +13,8 @@
 //! ends after it leaves the new ones, and no row of the old.
 
 use super::{PlanError, Sources};
-use crate::checkpoint::SavedDefinition;
 use crate::recovery::rebuild::is_being_rebuilt;
+use crate::saving::SavedDefinition;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {

@@ -9,8 +9,8 @@
 
 use super::in_doubt::joined;
 use super::{PlanError, Sources};
-use crate::checkpoint::Manifest;
 use crate::recovery::start::Start;
+use crate::saving::Manifest;
 use crate::views::stored::Stored;
 use std::sync::Arc;
 use std::thread;

@@ -1,7 +1,7 @@
 //! What does not fit together, and what to do about it.
 
-use crate::checkpoint::CheckpointError;
 use crate::ingest::difference::Difference;
+use checkpoint::CheckpointError;
 use sinks::SinkError;
 use sinks::retry::MayPass;
 

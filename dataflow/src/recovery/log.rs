@@ -7,8 +7,8 @@
 
 use super::compare::{Known, LogDifference, Messages, Now};
 use super::{PlanError, Sources};
-use crate::checkpoint::Manifest;
 use crate::ingest::last_read::{self, Partition};
+use crate::saving::Manifest;
 use crate::sink::Place;
 use crate::time::SavedWatermarks;
 use sinks::{LastRead, Standing};

@@ -3,7 +3,7 @@
 //! While the program runs, a topic or a view is its place in the catalog. What outlives the run
 //! knows them by their names: the same name is the same topic or view, whatever its place.
 
-use crate::checkpoint::SavedPartition;
+use crate::saving::SavedPartition;
 use crate::time::SavedWatermarks;
 use crate::views::Catalog;
 use std::sync::Arc;

@@ -15,10 +15,10 @@
 //! all that the others know is read again; no checkpoint is committed before, so that a
 //! run that dies in between begins to rebuild again.
 
-use crate::checkpoint::{SavedDefinition, SavedPartition, State};
 use crate::ingest::discovery::Found;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::{PlanError, Sources};
+use crate::saving::{SavedDefinition, SavedPartition, State};
 use crate::sink::Place;
 use crate::time::NEVER;
 use crate::views::Catalog;
@@ -349,8 +349,8 @@ pub fn clear(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::SectionName;
     use crate::recovery::start::{nothing, sections};
+    use crate::saving::SectionName;
     use crate::time::SavedTime;
     use crate::views::{Override, catalog_of};
 
@@ -422,8 +422,7 @@ mod tests {
     /// The sections of a view.
     fn sections_of(state: &State, view: &str) -> Vec<(u32, String)> {
         let sections = state.sections.iter().filter(|(_, of)| of.view == view);
-        let part =
-            |(id, of): (&crate::checkpoint::SectionId, &SectionName)| (id.0, of.part.clone());
+        let part = |(id, of): (&checkpoint::SectionId, &SectionName)| (id.0, of.part.clone());
         sections.map(part).collect()
     }
 

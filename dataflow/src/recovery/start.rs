@@ -11,18 +11,18 @@
 //! at `C`. So is an open row that is missing there: each was written by `C`. Without a checkpoint, `C` is the beginning of the log.
 
 use crate::Epoch;
-use crate::checkpoint::Loading;
-use crate::checkpoint::Manifest;
-use crate::checkpoint::Store;
-use crate::checkpoint::{Cadence, Patience};
-use crate::checkpoint::{SavedPartition, Sections, State};
 use crate::recovery::rebuild::ReplayPlan;
+use crate::saving::Loading;
+use crate::saving::Manifest;
+use crate::saving::{Cadence, Patience};
+use crate::saving::{SavedPartition, Sections, State};
 use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
 use crate::views::parts;
 use crate::views::stored::Stored;
+use checkpoint::Store;
 use differential_dataflow::Hashable;
 use sinks::{LastRead, LetterCount, Limit, RowId, ViewProgress};
 use std::collections::{BTreeMap, HashSet};

@@ -8,9 +8,10 @@
 //! them any more: whatever goes wrong before, it is still that of the former views.
 
 use super::{PlanError, Sources};
-use crate::checkpoint::{CheckpointError, Manifest, State, Store};
 use crate::recovery::rebuild::{Asked, change, check_names, numbers};
 use crate::recovery::start::{nothing, sections};
+use crate::saving::{Manifest, State};
+use checkpoint::{CheckpointError, Store};
 use std::collections::BTreeSet;
 
 /// A checkpoint that nobody else can go on with.

@@ -2,17 +2,17 @@
 
 use super::database::DatabaseError;
 use crate::ask::AskError;
-use crate::checkpoint::CheckpointError;
-use crate::checkpoint::persist::SaveError;
 use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::ingest::identity::IdentityError;
 use crate::ingest::problem::DiscoveryError;
 use crate::pipeline::PipelineError;
 use crate::recovery::PlanError;
+use crate::saving::persist::SaveError;
 use crate::serve::ServeError;
 use crate::supervise::SuperviseError;
 use crate::views::ViewError;
+use checkpoint::CheckpointError;
 use client::PropertyError;
 use sinks::SinkError;
 use std::process::ExitCode;

@@ -18,7 +18,6 @@ mod workers;
 
 pub use error::RunError;
 
-use crate::checkpoint::{Cadence, Store};
 use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings};
 use crate::ingest::identity::{IdentityError, Readers};
@@ -26,14 +25,16 @@ use crate::observe::{Console, Screen, Telemetry, logging, print_views};
 use crate::print;
 use crate::recovery::start::Checkpointing;
 use crate::recovery::{Plan, PlanError, Sources};
+use crate::saving::Cadence;
 use crate::serve;
 use crate::sink::Restored;
 use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
+use checkpoint::Store;
 use ending::Ending;
 use events::{Products, Topic as _};
+use model::fail_point;
 use origin::Origin;
-use sinks::fail_point;
 use sinks::retry::wait_for;
 use std::sync::Arc;
 use std::time::Instant;

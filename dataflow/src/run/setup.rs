@@ -1,13 +1,13 @@
 //! From the settings to the things they speak of.
 
 use super::{Ending, RunError};
-use crate::checkpoint::Patience;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
 use crate::observe::{Telemetry, ViewInfo};
 use crate::pipeline::PipelineError;
 use crate::recovery::start::Start;
+use crate::saving::Patience;
 use crate::tally::Judging;
 use crate::views::own::ProgramViews;
 use crate::views::window::{Lateness, Window};

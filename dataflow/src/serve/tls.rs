@@ -1,8 +1,8 @@
 //! The certificate that HTTPS is served with, and those that are asked for.
 
 use super::ServeError;
-use crate::causes::with_causes;
 use crate::config::HttpTls;
+use model::with_causes;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

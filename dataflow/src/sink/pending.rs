@@ -17,7 +17,8 @@ use crate::views::parts::Final;
 use crate::views::row::{row, row_id};
 use crate::views::rows::RowChange;
 use differential_dataflow::difference::IsZero;
-use sinks::{Batch, DeadLetter, Expect, RowId, fail_point};
+use model::fail_point;
+use sinks::{Batch, DeadLetter, Expect, RowId};
 use std::collections::{BTreeMap, HashSet};
 
 /// What an earlier run has left that this one has to heed when it writes.

@@ -5,7 +5,7 @@ use super::definition::Definition;
 use super::plan::{Plan, TooMany};
 use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
 use super::window::{Lateness, Window};
-use crate::checkpoint::SavedDefinition;
+use crate::saving::SavedDefinition;
 use crate::time::{PartitionTime, Refusal, Rule};
 use events::{Malformed, Timestamp, Topic};
 use std::collections::{BTreeMap, BTreeSet};

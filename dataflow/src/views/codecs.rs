@@ -8,7 +8,7 @@ use super::join::{Price, Sale, Sold, Stamp};
 use super::key::{Key, Slot};
 use super::parts::Final;
 use super::sums::Sums;
-use crate::checkpoint::{Codec, byte};
+use checkpoint::{Codec, byte};
 
 /// A struct is its fields, in this order.
 macro_rules! fields {

@@ -8,11 +8,11 @@
 use super::parts::{FINALS, Final};
 use super::rows::RowChange;
 use crate::Epoch;
-use crate::checkpoint::decode;
-use crate::checkpoint::load::Loaded;
-use crate::checkpoint::tap::{Run, Saving};
 use crate::output::Sender;
-use sinks::fail_point;
+use crate::saving::load::Loaded;
+use crate::saving::tap::{Run, Saving};
+use checkpoint::decode;
+use model::fail_point;
 use std::collections::BTreeMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;

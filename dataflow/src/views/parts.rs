@@ -16,7 +16,7 @@ use super::join::{ByCustomer, ByProduct, Sale};
 use super::key::{Key, Slot};
 use super::sums::Sums;
 use crate::Epoch;
-use crate::checkpoint::{OfView, Part, ViewOf};
+use checkpoint::{OfView, Part, ViewOf};
 use events::Id;
 use serde::{Deserialize, Serialize};
 
@@ -126,24 +126,12 @@ impl OfView for Final {
     }
 }
 
-impl OfView for Id {
-    fn set_view(&mut self, _view: u16) {}
-}
-
-impl OfView for i64 {
-    fn set_view(&mut self, _view: u16) {}
-}
-
-impl OfView for () {
-    fn set_view(&mut self, _view: u16) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{any_customer, any_final, any_member, any_product, any_sale};
     use super::*;
-    use crate::checkpoint::{Codec, RawRecord, Section, SectionId, decode, encode, records};
     use crate::views::join::OrderDiff;
+    use checkpoint::{Codec, RawRecord, Section, SectionId, decode, encode, records};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::fmt::Debug;

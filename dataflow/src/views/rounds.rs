@@ -28,7 +28,7 @@ use crate::output::Sender;
 use crate::time::{Advanced, Closed, Closing, Closings};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::{Navigable, TraceReader};
-use sinks::fail_point;
+use model::fail_point;
 use std::collections::BTreeMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;

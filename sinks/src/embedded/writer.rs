@@ -10,9 +10,8 @@ use super::generation;
 use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
 use super::text;
-use crate::{
-    Batch, DeadLetter, Expect, Progress, Row, SinkError, Value, WriteIntent, Writer, fail_point,
-};
+use crate::{Batch, DeadLetter, Expect, Progress, Row, SinkError, Value, WriteIntent, Writer};
+use model::fail_point;
 
 /// One worker's way into the file.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use super::standing::{self, COLLECTION, ID, Stored};
 use super::{errors, eviction, replies};
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
-use crate::{Holder, LetterCount, Progress, SinkError, WriteIntent, fail_point};
+use crate::{Holder, LetterCount, Progress, SinkError, WriteIntent};
+use model::fail_point;
 
 /// The document as a majority has it, if it is there.
 pub(super) async fn look(connection: &Connection) -> Result<Option<Stored>, SinkError> {

@@ -80,7 +80,8 @@ use super::commands::{Chunk, New, Tables};
 use super::connection::{Connection, Failure};
 use super::documents::long;
 use super::{errors, holder, replies};
-use crate::{SinkError, fail_point};
+use crate::SinkError;
+use model::fail_point;
 
 /// The collection of the lanes' documents.
 pub(super) const COLLECTION: &str = "tidemark_writers";

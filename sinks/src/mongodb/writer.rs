@@ -17,7 +17,8 @@ use super::connection::Connection;
 use super::cut::cut;
 use super::holder;
 use super::lane::{Lane, To};
-use crate::{Batch, Progress, SinkError, WriteIntent, Writer, fail_point};
+use crate::{Batch, Progress, SinkError, WriteIntent, Writer};
+use model::fail_point;
 
 /// Commands in flight, as many as a process may have: one worker alone can use them all.
 const LANES: usize = 4;

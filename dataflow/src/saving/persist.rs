@@ -6,17 +6,18 @@
 //! (`commit.rs`). A store that is away is waited for; the worker goes on meanwhile,
 //! for as long as two more checkpoints would take, and then stops reading.
 
-use super::file::FileEntry;
-use super::store::Store;
+use super::Patience;
 use super::tap::{Run, Saving};
-use super::{CheckpointError, Patience};
 use crate::Epoch;
 use crate::background::{Background, Held, State, ThreadError};
 use crate::observe::Telemetry;
 use crate::output::Sender;
 use crate::sink::earliest;
+use checkpoint::CheckpointError;
+use checkpoint::FileEntry;
+use checkpoint::Store;
+use model::fail_point;
 use serde::{Deserialize, Serialize};
-use sinks::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};

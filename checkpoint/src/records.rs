@@ -15,7 +15,7 @@
 
 use super::codec::Codec;
 use super::error::CheckpointError;
-use crate::Epoch;
+use model::Epoch;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -10,8 +10,8 @@
 
 use super::error::CheckpointError;
 use super::file::FileEntry;
-use super::state::State;
-use crate::Epoch;
+use model::Epoch;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -19,10 +19,11 @@ use std::collections::BTreeSet;
 /// The format that this program writes, and the only one it reads.
 const FORMAT: u32 = 2;
 
-/// A checkpoint: what the state was as of an epoch, and the files that add up to it.
+/// A checkpoint: what the state was as of an epoch, and the files that add up to it. `S` is what
+/// is known beside the files.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct Manifest<S> {
     /// Its number, one more than that of the checkpoint before.
     pub sequence: u64,
     /// Which start of the pipeline took it.
@@ -32,7 +33,7 @@ pub struct Manifest {
     /// When it was taken, in milliseconds since the UNIX epoch.
     pub made_at: i64,
     /// What is known beside the files.
-    pub state: State,
+    pub state: S,
     /// The files whose records add up to the state.
     pub files: Vec<FileEntry>,
 }
@@ -53,7 +54,7 @@ struct AnyFormat {
     format: u32,
 }
 
-impl Manifest {
+impl<S: Serialize> Manifest<S> {
     /// Its bytes.
     pub(super) fn write(&self) -> Result<Vec<u8>, CheckpointError> {
         let inner = serde_json::to_string(self).map_err(|error| CheckpointError::Storage {
@@ -64,13 +65,15 @@ impl Manifest {
         })?;
         Ok(render(&inner).into_bytes())
     }
+}
 
+impl<S: DeserializeOwned> Manifest<S> {
     /// The manifest number `sequence` with these bytes. `object` names it in errors.
     pub(super) fn read(
         object: &str,
         sequence: u64,
         bytes: &[u8],
-    ) -> Result<Manifest, CheckpointError> {
+    ) -> Result<Manifest<S>, CheckpointError> {
         let damaged = |detail: String| CheckpointError::damaged(object, detail);
         // A newer format may be anything else but this.
         if let Ok(AnyFormat { format }) = serde_json::from_slice(bytes)
@@ -89,7 +92,7 @@ impl Manifest {
         if envelope.checksum != checksum(inner) || render(inner).as_bytes() != bytes {
             return Err(damaged("it has another checksum".to_owned()));
         }
-        let manifest: Manifest = serde_json::from_str(inner)
+        let manifest: Manifest<S> = serde_json::from_str(inner)
             .map_err(|error| damaged(format!("it is no manifest: {error}")))?;
         if manifest.sequence != sequence {
             let number = manifest.sequence;
@@ -103,9 +106,11 @@ impl Manifest {
         }
         Ok(manifest)
     }
+}
 
+impl<S> Manifest<S> {
     /// The names of its files.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub fn names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|file| file.name.as_str())
     }
 
@@ -139,23 +144,26 @@ pub(super) fn sequence_of(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::testing::manifest;
+    use crate::testing::manifest;
     use proptest::prelude::*;
+    use serde_json::Value;
 
     #[test]
     fn it_comes_back() {
         let manifest = manifest(7, &[]);
         let bytes = manifest.write().unwrap();
-        assert_eq!(Manifest::read("m", 7, &bytes).unwrap(), manifest);
+        assert_eq!(Manifest::<Value>::read("m", 7, &bytes).unwrap(), manifest);
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(text.starts_with("{\"format\":2,\"checksum\":\""), "{text}");
-        let other = Manifest::read("m", 8, &bytes).unwrap_err().to_string();
+        let other = Manifest::<Value>::read("m", 8, &bytes)
+            .unwrap_err()
+            .to_string();
         assert!(other.contains("number 7 under another's name"), "{other}");
     }
 
     #[test]
     fn a_newer_format_is_said_to_be_one() {
-        let error = Manifest::read("m", 7, b"{\"format\":3,\"else\":[]}").unwrap_err();
+        let error = Manifest::<Value>::read("m", 7, b"{\"format\":3,\"else\":[]}").unwrap_err();
         let said = error.to_string();
         assert!(
             said.starts_with("m has format 3, and this program reads format 2"),
@@ -184,15 +192,15 @@ mod tests {
             let mut bytes = manifest(7, &["a", "b"]).write().unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            prop_assert!(Manifest::read("m", 7, &bytes).is_err());
+            prop_assert!(Manifest::<Value>::read("m", 7, &bytes).is_err());
         }
 
         #[test]
         fn a_cut_is_an_error(at in any::<prop::sample::Index>(), more in 0usize..3) {
             let bytes = manifest(7, &["a"]).write().unwrap();
-            prop_assert!(Manifest::read("m", 7, &bytes[..at.index(bytes.len())]).is_err());
+            prop_assert!(Manifest::<Value>::read("m", 7, &bytes[..at.index(bytes.len())]).is_err());
             let longer = [&bytes[..], &b"\n\n\n"[..more]].concat();
-            prop_assert_eq!(Manifest::read("m", 7, &longer).is_err(), more > 0);
+            prop_assert_eq!(Manifest::<Value>::read("m", 7, &longer).is_err(), more > 0);
         }
     }
 }

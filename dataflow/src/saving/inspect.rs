@@ -1,12 +1,12 @@
 //! `tidemark checkpoint inspect`: what the newest checkpoint at a place is.
 
-use super::error::CheckpointError;
-use super::file::FileEntry;
-use super::manifest::Manifest;
+use super::Manifest;
 use super::state::State;
-use super::store::Store;
 use crate::observe::format::{aligned, count, value};
 use crate::print;
+use checkpoint::CheckpointError;
+use checkpoint::FileEntry;
+use checkpoint::Store;
 use jiff::Timestamp;
 use serde::Serialize;
 use sinks::Value;
@@ -180,8 +180,8 @@ pub(super) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::records::SectionId;
-    use crate::checkpoint::testing::manifest;
+    use crate::saving::testing::manifest;
+    use checkpoint::SectionId;
 
     #[test]
     fn it_is_told_whole_and_in_short() {

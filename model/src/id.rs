@@ -76,7 +76,7 @@ impl Id {
     /// The id of the text of a UUID of the usual variant, in lower case; `None` for any
     /// other string.
     #[inline]
-    pub(crate) fn of_uuid(text: &[u8]) -> Option<Id> {
+    pub fn of_uuid(text: &[u8]) -> Option<Id> {
         let (upper, lower) = hex::parse(text)?;
         (lower >> 62 == 0b10).then_some(Id { upper, lower })
     }

@@ -1,16 +1,17 @@
 //! `tidemark checkpoint verify`: is every byte of the newest checkpoint as it was
 //! written?
 
-use super::error::CheckpointError;
-use super::file::FileEntry;
+use super::Manifest;
 use super::inspect::{newest, plain};
-use super::manifest::Manifest;
-use super::records::records;
 use super::state::State;
-use super::store::{FILES, Store};
 use crate::observe::format::count;
 use crate::print;
+use checkpoint::CheckpointError;
+use checkpoint::FileEntry;
+use checkpoint::records;
+use checkpoint::{FILES, Store};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _};
 
@@ -81,7 +82,7 @@ fn check(
             continue;
         }
         verified.older += 1;
-        match store.manifest(sequence) {
+        match store.manifest::<IgnoredAny>(sequence) {
             Ok(other) => named.extend(other.names().map(str::to_owned)),
             // It may have been deleted in this moment, by the pipeline that runs.
             Err(CheckpointError::Missing { .. }) => {}
@@ -182,8 +183,8 @@ fn bar(bytes: u64) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::records::SectionId;
-    use crate::checkpoint::testing::{manifest_of, section_of, write};
+    use crate::saving::testing::{manifest_of, write};
+    use checkpoint::SectionId;
     use std::cell::Cell;
     use std::fs;
     use tempfile::TempDir;
@@ -192,10 +193,7 @@ mod tests {
     fn two() -> (TempDir, Store, Manifest) {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        let files = ["a", "b"].map(|name| {
-            let record = (name.as_bytes().to_vec(), vec![1]);
-            write(&store, name, section_of("members"), &[vec![record]])
-        });
+        let files = ["a", "b"].map(|name| write(&store, name, "members", name.as_bytes(), &[1]));
         store.commit(&manifest_of(1, files[..1].to_vec())).unwrap();
         let newest = manifest_of(2, files.to_vec());
         store.commit(&newest).unwrap();
@@ -218,8 +216,7 @@ mod tests {
         );
         assert_eq!(verified.text(), whole);
         verify(directory.path().to_str().unwrap()).unwrap();
-        let record = (b"left".to_vec(), vec![1]);
-        write(&store, "left", section_of("members"), &[vec![record]]);
+        write(&store, "left", "members", b"left", &[1]);
         let left = said(&store, &newest);
         assert!(left.starts_with(&whole), "{left}");
         assert!(

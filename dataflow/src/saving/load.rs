@@ -13,16 +13,16 @@
 //! their arrangements is made again (see `views/rounds.rs`). So it takes little more
 //! memory than the state itself.
 
-use super::CheckpointError;
-use super::file::{BlockEntry, FileEntry};
 use super::persist::SaveError;
-use super::records::{RawRecord, records};
 use super::state::Sections;
-use super::store::Store;
 use crate::Epoch;
 use crate::background::ThreadError;
 use crate::output::Output;
-use sinks::fail_point;
+use checkpoint::CheckpointError;
+use checkpoint::Store;
+use checkpoint::{BlockEntry, FileEntry};
+use checkpoint::{RawRecord, records};
+use model::fail_point;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -267,10 +267,10 @@ fn read_share(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{PARTS, section_of, write};
+    use super::super::testing::{PARTS, write};
     use super::*;
-    use crate::checkpoint::Manifest;
-    use crate::checkpoint::testing::manifest;
+    use crate::saving::Manifest;
+    use crate::saving::testing::manifest;
     use std::cell::RefCell;
     use std::rc::Rc;
     use std::time::Duration;
@@ -281,8 +281,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         // Window number 1, and two empty ids.
-        let run = vec![(vec![2, 0, 0], vec![1, 0, 0, 0])];
-        let entry = write(&store, "one", section_of("rows"), &[run]);
+        let entry = write(&store, "one", "rows", &[2, 0, 0], &[1, 0, 0, 0]);
         let Manifest { mut state, .. } = manifest(1, &[]);
         let sections = Sections::of(&mut state, ["sales_analysis"].into_iter(), &PARTS);
         if damaged {

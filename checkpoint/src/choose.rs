@@ -68,8 +68,8 @@ pub fn choose(files: &[FileEntry], held: u64) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::records::SectionId;
-    use crate::checkpoint::testing::file;
+    use crate::records::SectionId;
+    use crate::testing::file;
     use std::collections::BTreeMap;
 
     /// What a record takes, about.

@@ -1,6 +1,6 @@
 //! Why a checkpoint cannot be written or read.
 
-use crate::causes::with_causes;
+use model::with_causes;
 use object_store::Error as StoreError;
 use std::io;
 use std::process::ExitCode;
@@ -128,7 +128,8 @@ impl CheckpointError {
         }
     }
 
-    pub(super) fn damaged(object: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// Damage of an object.
+    pub fn damaged(object: impl Into<String>, detail: impl Into<String>) -> Self {
         CheckpointError::Damaged {
             object: object.into(),
             detail: detail.into(),

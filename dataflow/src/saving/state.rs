@@ -3,9 +3,9 @@
 //! Views and topics go by their names here, so that views and topics may come, go and change
 //! their order without touching what is known of the others.
 
-use super::records::{Section, SectionId};
 use crate::Epoch;
 use crate::time::{NEVER, SavedTime, SavedWatermarks};
+use checkpoint::{Section, SectionId};
 use serde::{Deserialize, Serialize};
 use sinks::LogIdentity;
 use std::collections::{BTreeMap, BTreeSet};

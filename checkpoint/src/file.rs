@@ -15,7 +15,7 @@ use super::error::CheckpointError;
 use super::index;
 use super::records::{Section, SectionId, records};
 use super::upload::Upload;
-use crate::Epoch;
+use model::Epoch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::mem;

@@ -16,8 +16,8 @@ use super::file::{BLOCK, BlockEntry, FileEntry, FileWriter};
 use super::records::{RawRecord, Section, SectionId, records};
 use super::runs::{Adding, Run, Unsorted};
 use super::store::Store;
-use crate::Epoch;
-use sinks::fail_point;
+use model::Epoch;
+use model::fail_point;
 use std::collections::BTreeSet;
 
 /// Bytes of records that are sorted at once.
@@ -218,7 +218,7 @@ impl<'a> Heap<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::testing::{Plain, any_plain, read, write};
+    use crate::testing::{Plain, any_plain, read, write};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -369,10 +369,10 @@ mod tests {
         };
         let mut writer = store.create("a", 0, 1).unwrap();
         let mine = vec![one(7, 1)];
-        let bytes = crate::checkpoint::testing::bytes_of(&mine);
+        let bytes = crate::testing::bytes_of(&mine);
         writer.append(section(1), 1, &bytes).unwrap();
         let theirs = [(b"x".to_vec(), vec![1, 2])];
-        let bytes = crate::checkpoint::testing::bytes_of(&theirs);
+        let bytes = crate::testing::bytes_of(&theirs);
         writer.append(other, 1, &bytes).unwrap();
         let file = writer.finish(1).unwrap();
         let without = merged(&store, std::slice::from_ref(&file), "b", 0);
@@ -390,7 +390,7 @@ mod tests {
         run.swap(500, 501);
         let mut writer = store.create("a", 0, 1).unwrap();
         let number = writer.begin_run();
-        let bytes = crate::checkpoint::testing::bytes_of(&run);
+        let bytes = crate::testing::bytes_of(&run);
         writer
             .write_block(section(1), number, 1_000, &bytes)
             .unwrap();

@@ -7,7 +7,8 @@
 use super::error::CheckpointError;
 use super::manifest::{self, Manifest};
 use super::store::{FILES, MANIFESTS, Store};
-use sinks::fail_point;
+use model::fail_point;
+use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -16,9 +17,9 @@ use std::path::Path;
 const OLDER: usize = 2;
 
 /// See [`Store::clean`].
-pub(super) fn clean(
+pub(super) fn clean<S>(
     store: &Store,
-    keep: &Manifest,
+    keep: &Manifest<S>,
     unfinished: &dyn Fn(&str) -> bool,
 ) -> Result<usize, CheckpointError> {
     let files = store.names(FILES)?;
@@ -27,7 +28,7 @@ pub(super) fn clean(
     let (old, left) = sequences.split_at(before.saturating_sub(OLDER));
     let mut named: BTreeSet<String> = keep.names().map(str::to_owned).collect();
     for sequence in left {
-        let manifest = store.manifest(*sequence)?;
+        let manifest = store.manifest::<IgnoredAny>(*sequence)?;
         named.extend(manifest.names().map(str::to_owned));
     }
     for sequence in old {

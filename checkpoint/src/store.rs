@@ -16,17 +16,19 @@ use super::index;
 use super::manifest::{self, Manifest};
 use super::place::{self, Place};
 use super::upload::Upload;
-use crate::Epoch;
 use bytes::Bytes;
+use model::Epoch;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
 /// The folder of files.
-pub(super) const FILES: &str = "files";
+pub const FILES: &str = "files";
 /// The folder of manifests.
 pub(super) const MANIFESTS: &str = "manifests";
 
@@ -100,7 +102,7 @@ impl Store {
     /// # Errors
     /// When it cannot be read, is damaged, or is of a newer format. An older one is
     /// never taken instead.
-    pub fn newest(&self) -> Result<Option<Manifest>, CheckpointError> {
+    pub fn newest<S: DeserializeOwned>(&self) -> Result<Option<Manifest<S>>, CheckpointError> {
         match self.sequences()?.last() {
             Some(sequence) => self.manifest(*sequence).map(Some),
             None => Ok(None),
@@ -108,7 +110,10 @@ impl Store {
     }
 
     /// The numbers of all manifests, in order.
-    pub(super) fn sequences(&self) -> Result<Vec<u64>, CheckpointError> {
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn sequences(&self) -> Result<Vec<u64>, CheckpointError> {
         if let Some(directory) = &self.objects.directory {
             // A directory that has gone away would look like one without manifests.
             fs::metadata(directory).map_err(|error| {
@@ -125,7 +130,13 @@ impl Store {
     }
 
     /// The manifest with a number.
-    pub(super) fn manifest(&self, sequence: u64) -> Result<Manifest, CheckpointError> {
+    ///
+    /// # Errors
+    /// When there is none of this number, or it cannot be read.
+    pub fn manifest<S: DeserializeOwned>(
+        &self,
+        sequence: u64,
+    ) -> Result<Manifest<S>, CheckpointError> {
         let path = self.objects.path(MANIFESTS, &manifest::name(sequence));
         let bytes = self.get(&path)?;
         Manifest::read(&self.objects.describe(&path), sequence, &bytes)
@@ -139,7 +150,7 @@ impl Store {
     /// [`CheckpointError::Conflict`] when there is another one with its number: someone
     /// else goes on with this checkpoint. Else when the storage does not take it; it may
     /// be there all the same.
-    pub fn commit(&self, manifest: &Manifest) -> Result<(), CheckpointError> {
+    pub fn commit<S: Serialize>(&self, manifest: &Manifest<S>) -> Result<(), CheckpointError> {
         let sequence = manifest.sequence;
         let path = self.objects.path(MANIFESTS, &manifest::name(sequence));
         let bytes = manifest.write()?;
@@ -164,7 +175,7 @@ impl Store {
         if there == bytes {
             return self.objects.sync(&path);
         }
-        let by = match Manifest::read(&object, sequence, &there) {
+        let by = match Manifest::<IgnoredAny>::read(&object, sequence, &there) {
             Ok(other) => format!(" (generation {})", other.generation),
             Err(_) => String::new(),
         };
@@ -279,16 +290,19 @@ impl Store {
     /// # Errors
     /// When a manifest cannot be read: then no file is deleted. When something cannot be
     /// deleted; it is found again the next time.
-    pub fn clean(
+    pub fn clean<S>(
         &self,
-        keep: &Manifest,
+        keep: &Manifest<S>,
         unfinished: &dyn Fn(&str) -> bool,
     ) -> Result<usize, CheckpointError> {
         clean::clean(self, keep, unfinished)
     }
 
     /// The names of the objects of a folder.
-    pub(super) fn names(&self, folder: &str) -> Result<Vec<String>, CheckpointError> {
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn names(&self, folder: &str) -> Result<Vec<String>, CheckpointError> {
         let path = self.objects.prefix.clone().join(folder);
         let listed = self.objects.inner.list_with_delimiter(Some(&path));
         let listed = self.objects.block_on(listed).map_err(|error| {

@@ -16,11 +16,11 @@
 //! ```
 
 use super::cadence::Cadence;
-use super::codec::Codec;
-use super::records::Section;
 use super::state::Sections;
-use super::update::{Part, encode};
 use crate::Epoch;
+use checkpoint::Codec;
+use checkpoint::Section;
+use checkpoint::{Part, encode};
 use differential_dataflow::difference::Abelian;
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::TraceReader;

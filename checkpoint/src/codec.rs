@@ -12,7 +12,7 @@
 //! | id | see [`Id::write_to`] |
 //! | struct | its fields, one after the other |
 
-use events::Id;
+use model::Id;
 
 /// A value that has a form in bytes.
 pub trait Codec: Sized {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// An error with what caused it, each said once: a library's own sentence often says
 /// little without.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

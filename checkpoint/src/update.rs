@@ -3,6 +3,7 @@
 use super::codec::Codec;
 use super::error::CheckpointError;
 use super::records::{RawRecord, no_record, put};
+use model::Id;
 
 /// A part of the state of views: an arrangement whose keys are `K`.
 pub struct Part<K> {
@@ -41,7 +42,7 @@ impl<K> Copy for ViewOf<K> {}
 impl<K> ViewOf<K> {
     /// The number of the view of an update with this key.
     #[inline]
-    pub(super) fn number(self, key: &K) -> u16 {
+    pub fn number(self, key: &K) -> u16 {
         match self {
             ViewOf::Key(view) => view(key),
             ViewOf::All(view) => view,
@@ -53,6 +54,18 @@ impl<K> ViewOf<K> {
 pub trait OfView {
     /// The same of view number `view`.
     fn set_view(&mut self, view: u16);
+}
+
+impl OfView for Id {
+    fn set_view(&mut self, _view: u16) {}
+}
+
+impl OfView for i64 {
+    fn set_view(&mut self, _view: u16) {}
+}
+
+impl OfView for () {
+    fn set_view(&mut self, _view: u16) {}
 }
 
 /// Appends an update as a record.

@@ -6,13 +6,13 @@
 //! and no branch a character.
 
 /// Length of a UUID's text: 32 digits and four hyphens.
-pub(crate) const TEXT: usize = 36;
+pub const TEXT: usize = 36;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// Packs the text of a lower-case UUID into its upper and lower half, or `None`
 /// for anything else (also for a UUID in upper case: that is another string).
-pub(crate) fn parse(text: &[u8]) -> Option<(u64, u64)> {
+pub fn parse(text: &[u8]) -> Option<(u64, u64)> {
     let text: &[u8; TEXT] = text.try_into().ok()?;
     if [text[8], text[13], text[18], text[23]] != *b"----" {
         return None;
@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// The text of the UUID with these halves.
-pub(crate) fn format(upper: u64, lower: u64) -> [u8; TEXT] {
+pub fn format(upper: u64, lower: u64) -> [u8; TEXT] {
     let mut text = [b'-'; TEXT];
     let [a, b] = [spread(upper >> 32), spread(upper & 0xffff_ffff)];
     let [c, d] = [spread(lower >> 32), spread(lower & 0xffff_ffff)];

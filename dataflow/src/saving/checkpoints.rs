@@ -1,15 +1,11 @@
 //! The checkpoints of a run, one after the other: when each may be committed, and
 //! what it consists of.
 
+use super::Manifest;
 use super::Patience;
-use super::file::FileEntry;
-use super::manifest::Manifest;
 use super::persist::{Report, SaveError};
-use super::records::SectionId;
 use super::state::{SavedPartition, State};
-use super::store::Store;
 use super::tap::Saving;
-use super::{choose, merge};
 use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
@@ -18,7 +14,11 @@ use crate::observe::Telemetry;
 use crate::recovery::names::CatalogNames;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
-use sinks::fail_point;
+use checkpoint::FileEntry;
+use checkpoint::SectionId;
+use checkpoint::Store;
+use checkpoint::{choose, merge};
+use model::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -348,10 +348,10 @@ impl Checkpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::cadence::Cadence;
-    use crate::checkpoint::testing::{file, manifest};
     use crate::ingest::identity::Unchanging;
     use crate::recovery::start::nothing;
+    use crate::saving::cadence::Cadence;
+    use crate::saving::testing::{file, manifest};
     use crate::views::catalog;
     use std::num::NonZeroU64;
     use std::sync::atomic::AtomicBool;

@@ -1,6 +1,6 @@
 //! How a store is waited for that is away, full or read-only.
 
-use super::CheckpointError;
+use checkpoint::CheckpointError;
 use sinks::retry::{Backoff, pause};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

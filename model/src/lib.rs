@@ -1,0 +1,17 @@
+//! What all of Tidemark speaks of. No I/O, and nothing of any shop.
+
+mod causes;
+mod fail_points;
+pub mod hex;
+mod id;
+
+pub use causes::with_causes;
+#[cfg(feature = "fail-points")]
+pub use fail_points::arm;
+pub use fail_points::fail_point;
+pub use id::Id;
+
+/// The timely timestamp: a tick of ingestion. An epoch is a set of offset
+/// ranges, one for each partition; past its frontier it is complete, and only
+/// then is it written.
+pub type Epoch = u64;
