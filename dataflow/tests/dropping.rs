@@ -125,7 +125,7 @@ fn held(telemetry: &Telemetry) -> BTreeMap<&'static str, u64> {
 /// closed: the products and customers, and a quarter that is not merged yet.
 fn limit(name: &str) -> u64 {
     match name {
-        "by customer" | "by product" => 150 * 5 / 4,
+        "by_customer" | "by_product" => 150 * 5 / 4,
         _ => 60,
     }
 }
