@@ -7,9 +7,12 @@ use end_to_end::pipeline::PATIENCE;
 use end_to_end::samples::passing;
 use end_to_end::sqlite::Sqlite;
 use end_to_end::{Pipeline, Sample, Scene, eventually};
+use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
 use rusqlite::Connection;
 use std::path::Path;
+use std::time::Duration;
 
 const VIEW: &str = "log_analysis";
 const OTHER: &str = "interaction_analysis";
@@ -113,6 +116,20 @@ fn open_rows_come_back_and_final_ones_are_named() {
     assert_eq!(rows(&scene.mongo, VIEW), left);
     assert_eq!(rows(&scene.mongo, OTHER), before[1]);
     assert_eq!(restores(&pipeline), None, "nothing is missing any more");
+
+    // Where the collection has a TTL index, all final rows may be gone.
+    let collection = scene.mongo.database().collection::<Document>(OTHER);
+    block_on(async {
+        let options = IndexOptions::builder().name("retention".to_owned());
+        let options = options.expire_after(Duration::from_secs(1 << 30)).build();
+        let index = IndexModel::builder().keys(doc! {"updated_at": 1});
+        let index = index.options(options).build();
+        let made = collection.create_index(index).await;
+        made.expect("the database answers");
+    });
+    assert!(delete(&scene, OTHER, doc! {"final": true}) > 0);
+    assert_eq!(restores(&pipeline), None);
+    block_on(async { collection.drop_index("retention").await }).expect("the database answers");
 
     drop_collection(&scene, VIEW);
     delete(&scene, OTHER, doc! {});
