@@ -16,6 +16,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY model model
 COPY checkpoint checkpoint
 COPY client client
+COPY cluster cluster
 COPY events events
 COPY generator generator
 COPY sinks sinks

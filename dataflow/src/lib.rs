@@ -2,7 +2,6 @@
 
 pub mod ask;
 mod background;
-pub mod cluster;
 mod compaction;
 pub mod config;
 pub mod embedded;

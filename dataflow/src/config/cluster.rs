@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{ConfigError, Settings};
-use crate::cluster::{Patience, Place};
+use cluster::{Patience, Place};
 
 /// The port of process 0 where no hostfile says otherwise; process `i` has the
 /// `i`th after it. Timely's own choice.

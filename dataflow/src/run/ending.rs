@@ -9,10 +9,10 @@
 //! Whatever comes first is how the run ends.
 
 use super::RunError;
-use crate::cluster::DataConnections;
 use crate::observe::Screen;
 use crate::print;
 use crate::signal::StopSignals;
+use cluster::DataConnections;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -2,7 +2,6 @@
 
 use super::database::DatabaseError;
 use crate::ask::AskError;
-use crate::cluster::{ClusterError, Failure};
 use crate::config::ConfigError;
 use crate::ingest::identity::IdentityError;
 use crate::ingest::problem::DiscoveryError;
@@ -14,6 +13,7 @@ use crate::supervise::SuperviseError;
 use crate::views::ViewError;
 use checkpoint::CheckpointError;
 use client::PropertyError;
+use cluster::{ClusterError, Failure};
 use sinks::SinkError;
 use std::process::ExitCode;
 

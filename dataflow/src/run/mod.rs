@@ -18,7 +18,6 @@ mod workers;
 
 pub use error::RunError;
 
-use crate::cluster::{Cluster, ClusterError, DataConnections, How};
 use crate::config::{self, Settings};
 use crate::ingest::identity::{IdentityError, Readers};
 use crate::observe::{Console, Screen, Telemetry, logging, print_views};
@@ -31,6 +30,7 @@ use crate::sink::Restored;
 use crate::time::{Trust, WallClock};
 use crate::views::own::ProgramViews;
 use checkpoint::Store;
+use cluster::{Cluster, ClusterError, DataConnections, How};
 use ending::Ending;
 use events::{Products, Topic as _};
 use model::fail_point;

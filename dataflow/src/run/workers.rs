@@ -2,7 +2,6 @@
 
 use super::origin::Reads;
 use super::{Ending, RunError};
-use crate::cluster::Cluster;
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
 use crate::observe::Telemetry;
@@ -11,6 +10,7 @@ use crate::recovery::start::{Checkpointing, Start};
 use crate::tally::Judging;
 use crate::time::Trust;
 use crate::views::Catalog;
+use cluster::Cluster;
 use sinks::retry::Retrying;
 use sinks::{SinkError, Storage, Writer};
 use std::sync::Arc;

@@ -44,12 +44,12 @@ use std::{
 };
 
 use axum_server::tls_rustls::RustlsConfig;
+use cluster::Place;
 use sinks::Reader;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use crate::{
-    cluster::Place,
     config::{Http, HttpAccess},
     observe::{Telemetry, ViewInfo},
 };

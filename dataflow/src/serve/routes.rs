@@ -16,8 +16,8 @@ use sinks::Reader;
 use super::access::{Access, check};
 use super::names::Names;
 use super::{dashboard, health, operators, views, watermarks, why};
-use crate::cluster::Place;
 use crate::observe::{Telemetry, ViewInfo};
+use cluster::Place;
 
 /// What the answers are made from.
 #[derive(Clone)]

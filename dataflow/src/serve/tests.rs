@@ -17,9 +17,9 @@ use sinks::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::cluster::Place;
 use crate::config::Secret;
 use crate::observe::testing;
+use cluster::Place;
 
 const HOUR: i64 = 3_600_000;
 

@@ -3,7 +3,6 @@
 use super::history::Point;
 use super::layout;
 use crate::ask;
-use crate::cluster::Place;
 use crate::observe::format::{count, length};
 use crate::observe::{
     CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime, away,
@@ -14,6 +13,7 @@ use crate::time::shown;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use cluster::Place;
 use maud::{Markup, html};
 use std::time::Duration;
 
