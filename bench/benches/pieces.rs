@@ -11,15 +11,16 @@ use events::{
     UserInteractions,
 };
 use generator::{Profile, Shop};
+use model::Slot;
+use model::Window;
 use sinks::mongodb::Bytes;
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use tidemark::views::changes::SumsChange;
-use tidemark::views::key::{Key, Slot};
+use tidemark::views::key::Key;
 use tidemark::views::row::row;
 use tidemark::views::rows::RowChange;
 use tidemark::views::sums::Sums;
-use tidemark::views::window::Window;
 
 /// Values of a topic, as the generator makes them.
 fn values(topic: &str) -> Vec<Vec<u8>> {

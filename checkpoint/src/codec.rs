@@ -12,7 +12,7 @@
 //! | id | see [`Id::write_to`] |
 //! | struct | its fields, one after the other |
 
-use model::Id;
+use model::{Id, Slot, Stamp};
 
 /// A value that has a form in bytes.
 pub trait Codec: Sized {
@@ -151,6 +151,60 @@ impl Codec for Id {
     #[inline]
     fn take(from: &mut &[u8]) -> Option<Id> {
         Id::read_from(from)
+    }
+}
+
+/// The number of the window: the view is that of the section.
+impl Codec for Slot {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        self.index().put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Slot> {
+        Slot::checked(0, i64::take(from)?)
+    }
+}
+
+/// Clock, partition, offset; and where `seen` is not the clock, the partition is negated
+/// (bit by bit) and the difference follows. So a stamp of a program that had one time for
+/// both reads as what it was.
+impl Codec for Stamp {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        let Stamp {
+            kafka,
+            partition,
+            offset,
+            seen,
+        } = self;
+        kafka.put(into);
+        if seen == kafka {
+            partition.put(into);
+            offset.put(into);
+        } else {
+            (!partition).put(into);
+            offset.put(into);
+            seen.wrapping_sub(*kafka).put(into);
+        }
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Stamp> {
+        let kafka = i64::take(from)?;
+        let partition = i32::take(from)?;
+        let offset = i64::take(from)?;
+        let (partition, seen) = match partition {
+            0.. => (partition, kafka),
+            _ => (!partition, kafka.wrapping_add(i64::take(from)?)),
+        };
+        Some(Stamp {
+            kafka,
+            partition,
+            offset,
+            seen,
+        })
     }
 }
 

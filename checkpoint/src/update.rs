@@ -3,7 +3,7 @@
 use super::codec::Codec;
 use super::error::CheckpointError;
 use super::records::{RawRecord, no_record, put};
-use model::Id;
+use model::{Id, Slot};
 
 /// A part of the state of views: an arrangement whose keys are `K`.
 pub struct Part<K> {
@@ -54,6 +54,12 @@ impl<K> ViewOf<K> {
 pub trait OfView {
     /// The same of view number `view`.
     fn set_view(&mut self, view: u16);
+}
+
+impl OfView for Slot {
+    fn set_view(&mut self, view: u16) {
+        *self = Slot::new(view, self.index());
+    }
 }
 
 impl OfView for Id {

@@ -12,9 +12,10 @@
 use checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use cpu_time::ProcessTime;
 use events::Id;
+use model::Slot;
 use std::collections::BTreeSet;
 use std::hint::black_box;
-use tidemark::views::key::{Key, Slot};
+use tidemark::views::key::Key;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,6 +12,7 @@
 
 use cpu_time::ProcessTime;
 use events::{Timestamp, Topic, Transactions};
+use model::Lateness;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,6 @@ use std::time::Duration;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
 use tidemark::views::rows::RowChange;
-use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog_of};
 
 #[global_allocator]

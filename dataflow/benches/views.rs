@@ -16,6 +16,7 @@ use differential_dataflow::difference::Semigroup;
 use events::{Id, ProductViews, Timestamp, Topic, Transactions};
 use foldhash::fast::FixedState;
 use generator::{Profile, Shop};
+use model::Lateness;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,6 @@ use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
 use tidemark::views::rows::RowChange;
 use tidemark::views::sums::Sums;
-use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog_of};
 
 #[global_allocator]

@@ -28,6 +28,8 @@ pub mod views;
 
 /// What a message of each topic holds.
 pub use events;
+/// Windows, ids and epochs.
+pub use model;
 
 /// Locks what is good whatever its last owner did: a thread that panicked while it held this must
 /// not stop the others.

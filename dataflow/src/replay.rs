@@ -91,7 +91,7 @@ impl Replay {
         let guards = timely::execute(config, move |worker| {
             let index = worker.index();
             let source = source(index, worker.peers());
-            let known = Arc::new(Mutex::new(Watermarks::new(&catalog)));
+            let known = Arc::new(Mutex::new(catalog.watermarks()));
             let (mut clock, done) = worker.dataflow::<Epoch, _, _>(|scope| {
                 let (clock, ticks) = Clock::new(scope, 1, self.tick);
                 let written = probe::Handle::new();

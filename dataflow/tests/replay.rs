@@ -5,6 +5,7 @@
 
 use differential_dataflow::difference::IsZero;
 use events::Topic;
+use model::Lateness;
 use proptest::prelude::*;
 use serde_json::json;
 use sinks::Value;
@@ -16,7 +17,6 @@ use tidemark::replay::{Outcome, Replay};
 use tidemark::views::key::Key;
 use tidemark::views::row::row;
 use tidemark::views::rows::RowChange;
-use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog};
 
 const HOUR: i64 = 3_600_000;

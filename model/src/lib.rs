@@ -4,12 +4,18 @@ mod causes;
 mod fail_points;
 pub mod hex;
 mod id;
+mod slot;
+mod stamp;
+mod window;
 
 pub use causes::with_causes;
 #[cfg(feature = "fail-points")]
 pub use fail_points::arm;
 pub use fail_points::fail_point;
 pub use id::Id;
+pub use slot::Slot;
+pub use stamp::Stamp;
+pub use window::{FIRST_DATE, LAST_DATE, Lateness, Window};
 
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset
 /// ranges, one for each partition; past its frontier it is complete, and only

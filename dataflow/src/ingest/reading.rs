@@ -8,7 +8,7 @@ use crate::tally::{Counting, ViewTally};
 use crate::time::Sent;
 use crate::views::catalog::{self, Catalog, Refused};
 use crate::views::contributions::Contributions;
-use crate::views::window::{FIRST_DATE, LAST_DATE};
+use model::{FIRST_DATE, LAST_DATE};
 use sinks::{DeadLetter, Reason};
 use std::sync::Arc;
 

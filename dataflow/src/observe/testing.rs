@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use sinks::{Column, Kind, Role, Row, RowId, Table, Value};
 
 use super::{PartitionTime, Times, ViewTime};
-use crate::time::{self, Holding, Mark, Watermarks};
+use crate::time::{self, Holding, Mark};
 use crate::views::Catalog;
 
 /// Sales by product and hour.
@@ -69,7 +69,7 @@ pub(crate) fn catalog() -> Arc<Catalog> {
 
 /// What is known of event time after these marks of partitions.
 pub(crate) fn times(catalog: &Arc<Catalog>, marks: Vec<Mark>) -> Times {
-    let mut known = Watermarks::new(catalog);
+    let mut known = catalog.watermarks();
     known.update(marks, |_| {});
     let names = catalog.routes.iter().map(|route| route.topic().to_owned());
     Times {

@@ -3,7 +3,7 @@
 use crate::time::{Frontier, Holding, Mark, NEVER, Passing, Watermarks};
 use crate::views::Catalog;
 use crate::views::definition::Definition;
-use crate::views::window::Lateness;
+use model::Lateness;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The event time of all views as a worker of this process knows it, and what it is

@@ -365,8 +365,7 @@ mod tests {
 
     /// The views of these names, with windows of so many hours.
     fn catalog(views: &[&str], hours: u64) -> Catalog {
-        let window =
-            crate::views::window::Window::of(std::time::Duration::from_secs(3_600 * hours));
+        let window = model::Window::of(std::time::Duration::from_secs(3_600 * hours));
         let changed = Override {
             window,
             ..Override::default()

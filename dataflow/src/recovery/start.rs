@@ -136,7 +136,7 @@ impl Start {
 
     /// How far event time has come.
     pub fn known(&self, catalog: &Catalog) -> Watermarks {
-        let mut known = Watermarks::new(catalog);
+        let mut known = catalog.watermarks();
         known.restore(&self.watermarks);
         known
     }

@@ -379,7 +379,7 @@ mod tests {
         last.state = nothing(&catalog, 0);
         let committing = Committing {
             store: Arc::new(Store::open("memory:///").unwrap()),
-            known: Watermarks::new(&catalog),
+            known: catalog.watermarks(),
             targets: CatchUp::default(),
             saving: Saving {
                 cadence: Cadence::every(every),

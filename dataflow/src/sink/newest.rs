@@ -98,9 +98,9 @@ fn hash(key: &Key) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::key::Slot;
     use crate::views::sums::Sums;
     use events::Id;
+    use model::Slot;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

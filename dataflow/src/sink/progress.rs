@@ -17,7 +17,7 @@ use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
-use crate::views::window::{FIRST_DATE, LAST_DATE};
+use model::{FIRST_DATE, LAST_DATE};
 use sinks::{Limit, Progress, ViewProgress, Writer};
 use std::collections::BTreeMap;
 use std::sync::Arc;

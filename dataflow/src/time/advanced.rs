@@ -2,8 +2,8 @@
 
 use super::NEVER;
 use crate::Epoch;
-use crate::views::join::Stamp;
-use crate::views::key::Slot;
+use model::Slot;
+use model::Stamp;
 use std::collections::BTreeMap;
 
 /// A view has come further in event time, in an epoch.

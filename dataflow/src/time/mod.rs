@@ -35,7 +35,7 @@ pub use operator::watermarks;
 pub use partition::{PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime};
 pub use refusal::Refusal;
 pub(crate) use refusal::shown;
-pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watermarks};
+pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watched, Watermarks};
 
 /// No time yet: before all times, in any unit.
 pub const NEVER: i64 = i64::MIN;

@@ -18,8 +18,8 @@
 
 use super::ahead::{Ahead, Recorded, Trust};
 use super::{Holding, Mark, NEVER, Passed, Refusal, ViewMark};
-use crate::views::join::Stamp;
-use crate::views::window::{LAST_DATE, Lateness, Window};
+use model::Stamp;
+use model::{LAST_DATE, Lateness, Window};
 use serde::{Deserialize, Serialize};
 use sinks::Limit;
 

@@ -13,8 +13,7 @@
 //! Where the view's own have none, its windows close with what is newest.)
 
 use super::{Advanced, Holding, Mark, Moment, NEVER, Passed, ViewMark};
-use crate::views::Catalog;
-use crate::views::window::Window;
+use model::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
@@ -24,6 +23,18 @@ use std::ops::RangeInclusive;
 pub struct Watermarks {
     views: Vec<View>,
     partitions: BTreeMap<(usize, i32), Partition>,
+}
+
+/// What a view's watermark follows.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// Number of its topic.
+    pub topic: usize,
+    /// Its windows.
+    pub window: Window,
+    /// Numbers of the topics whose timestamps a window's moment is compared with; none where
+    /// nothing is joined.
+    pub joins: Vec<usize>,
 }
 
 /// How far a view has come. Times are in microseconds since the UNIX epoch.
@@ -107,14 +118,12 @@ struct Partition {
 }
 
 impl Watermarks {
-    /// Those of the views of `catalog`, before anything is known.
-    pub fn new(catalog: &Catalog) -> Watermarks {
-        let number = |name| catalog.topic_number(name);
-        let view = |view: &crate::views::definition::Definition| View {
-            // A view's topics are topics of the catalog.
-            topic: number(view.topic).unwrap_or(usize::MAX),
+    /// Those of `views`, in the order of their numbers, before anything is known.
+    pub fn new(views: impl Iterator<Item = Watched>) -> Watermarks {
+        let view = |view: Watched| View {
+            topic: view.topic,
             window: view.window,
-            joins: view.joins.iter().filter_map(|name| number(name)).collect(),
+            joins: view.joins,
             now: Frontier {
                 watermark: NEVER,
                 through: NEVER,
@@ -124,7 +133,7 @@ impl Watermarks {
             horizon: NEVER,
         };
         Watermarks {
-            views: catalog.definitions.iter().map(view).collect(),
+            views: views.map(view).collect(),
             partitions: BTreeMap::new(),
         }
     }

@@ -19,7 +19,7 @@ impl Known {
         let view = number.unwrap();
         let topic = |name: &str| catalog.routes.iter().position(|r| r.topic() == name);
         Known {
-            watermarks: Watermarks::new(&catalog),
+            watermarks: catalog.watermarks(),
             view: u16::try_from(view).unwrap(),
             topic: topic(catalog.definitions[view].topic).unwrap(),
             products: topic("products").unwrap(),

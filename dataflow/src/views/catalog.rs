@@ -4,10 +4,10 @@ use super::contributions::Contributions;
 use super::definition::Definition;
 use super::plan::{Plan, TooMany};
 use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
-use super::window::{Lateness, Window};
 use crate::saving::SavedDefinition;
-use crate::time::{PartitionTime, Refusal, Rule};
+use crate::time::{PartitionTime, Refusal, Rule, Watched, Watermarks};
 use events::{Malformed, Timestamp, Topic};
+use model::{Lateness, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -232,6 +232,21 @@ impl Catalog {
         let mut views = (0..).zip(&self.definitions);
         let (number, view) = views.find(|(_, view)| joins(view))?;
         Some((number, view.lateness))
+    }
+
+    /// The watermarks of its views, before anything is known.
+    pub fn watermarks(&self) -> Watermarks {
+        let watched = self.definitions.iter().map(|view| Watched {
+            // A view's topics are topics of the catalog.
+            topic: self.topic_number(view.topic).unwrap_or(usize::MAX),
+            window: view.window,
+            joins: view
+                .joins
+                .iter()
+                .filter_map(|name| self.topic_number(name))
+                .collect(),
+        });
+        Watermarks::new(watched)
     }
 
     /// The number of the topic of this name, without a prefix.

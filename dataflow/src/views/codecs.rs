@@ -4,8 +4,8 @@
 //! compile until it has a place here, and the format of files another number.
 
 use super::join::{Bought, Buyer, ByCustomer, ByProduct, OrderDiff, Person};
-use super::join::{Price, Sale, Sold, Stamp};
-use super::key::{Key, Slot};
+use super::join::{Price, Sale, Sold};
+use super::key::Key;
 use super::parts::Final;
 use super::sums::Sums;
 use checkpoint::{Codec, byte};
@@ -89,19 +89,6 @@ fields!(OrderDiff { orders, items });
 variants!(ByCustomer { 0 => Is, 1 => Bought });
 variants!(ByProduct { 0 => Is, 1 => Sold, 2 => Buyer });
 
-/// The number of the window: the view is that of the section.
-impl Codec for Slot {
-    #[inline]
-    fn put(&self, into: &mut Vec<u8>) {
-        self.index().put(into);
-    }
-
-    #[inline]
-    fn take(from: &mut &[u8]) -> Option<Slot> {
-        Slot::checked(0, i64::take(from)?)
-    }
-}
-
 /// The epoch comes first, in eight bytes, the uppermost first: as records that are kept once
 /// begin.
 impl Codec for Final {
@@ -126,47 +113,6 @@ impl Codec for Final {
             key: Codec::take(from)?,
             sums: Codec::take(from)?,
             closed_at: Codec::take(from)?,
-        })
-    }
-}
-
-/// Clock, partition, offset; and where `seen` is not the clock, the partition is negated
-/// (bit by bit) and the difference follows. So a stamp of a program that had one time for
-/// both reads as what it was.
-impl Codec for Stamp {
-    #[inline]
-    fn put(&self, into: &mut Vec<u8>) {
-        let Stamp {
-            kafka,
-            partition,
-            offset,
-            seen,
-        } = self;
-        kafka.put(into);
-        if seen == kafka {
-            partition.put(into);
-            offset.put(into);
-        } else {
-            (!partition).put(into);
-            offset.put(into);
-            seen.wrapping_sub(*kafka).put(into);
-        }
-    }
-
-    #[inline]
-    fn take(from: &mut &[u8]) -> Option<Stamp> {
-        let kafka = i64::take(from)?;
-        let partition = i32::take(from)?;
-        let offset = i64::take(from)?;
-        let (partition, seen) = match partition {
-            0.. => (partition, kafka),
-            _ => (!partition, kafka.wrapping_add(i64::take(from)?)),
-        };
-        Some(Stamp {
-            kafka,
-            partition,
-            offset,
-            seen,
         })
     }
 }

@@ -120,8 +120,8 @@ impl Contributions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::Slot;
     use super::*;
+    use model::Slot;
 
     fn key(group: &str) -> Key {
         Key {

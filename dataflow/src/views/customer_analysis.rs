@@ -1,8 +1,8 @@
 //! Who was here: customers by gender and day of their last login.
 
 use super::view::View;
-use super::window::Window;
 use events::{Customers, Id};
+use model::Window;
 
 /// The view.
 pub(super) fn view() -> View<Customers> {

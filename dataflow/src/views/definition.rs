@@ -2,8 +2,8 @@
 //! row's accumulated [`Sums`](super::sums::Sums) become its fields.
 
 use super::view::{AggregateOf, View, times};
-use super::window::{Lateness, Window};
 use events::Topic;
+use model::{Lateness, Window};
 use sinks::{Column, Kind, Role, Table};
 use std::fmt;
 

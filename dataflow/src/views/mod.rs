@@ -53,7 +53,6 @@ pub mod sums;
 mod testing;
 mod unique;
 pub mod view;
-pub mod window;
 mod windows;
 
 pub use catalog::{Catalog, Override, ViewError};

@@ -13,7 +13,7 @@
 //! A section is of one view, so that no record says of which view it is.
 
 use super::join::{ByCustomer, ByProduct, Sale};
-use super::key::{Key, Slot};
+use super::key::Key;
 use super::sums::Sums;
 use crate::Epoch;
 use checkpoint::{OfView, Part, ViewOf};
@@ -81,12 +81,6 @@ pub struct Final {
     pub sums: Sums,
     /// When that was, in milliseconds since the UNIX epoch.
     pub closed_at: i64,
-}
-
-impl OfView for Slot {
-    fn set_view(&mut self, view: u16) {
-        *self = Slot::new(view, self.index());
-    }
 }
 
 impl OfView for Key {

@@ -1,11 +1,12 @@
 //! A view made ready to be applied to events.
 
 use super::contributions::Contributions;
-use super::join::Stamp;
-use super::key::{Key, MAX_GROUPS, Slot};
+use super::key::{Key, MAX_GROUPS};
 use super::sums::{MAX_SUMS, Sums};
 use super::view::{AggregateOf, EventTime, Feed, GetId, GetNumber, GetTime, KAFKA_TIME, View};
 use events::{Id, Timestamp, Topic};
+use model::Slot;
+use model::Stamp;
 use std::array;
 
 /// A view as a worker applies it: what to take out of an event, and where each

@@ -1,8 +1,8 @@
 //! What is looked at: product views by product and hour.
 
 use super::view::View;
-use super::window::Lateness;
 use events::ProductViews;
+use model::Lateness;
 
 /// The view.
 pub(super) fn view() -> View<ProductViews> {

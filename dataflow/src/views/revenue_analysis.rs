@@ -7,10 +7,10 @@
 
 use super::contributions::Contributions;
 use super::definition::Output;
-use super::join::{ByCustomer, ByProduct, Person, Price, Sale, Stamp};
-use super::key::Slot;
+use super::join::{ByCustomer, ByProduct, Person, Price, Sale};
 use super::view::{Join, View};
 use events::{Customer, Customers, Id, Product, Products, Topic, Transaction, Transactions};
+use model::{Slot, Stamp};
 
 /// The view.
 pub(super) fn view() -> View<Transactions> {

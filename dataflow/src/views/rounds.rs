@@ -21,13 +21,13 @@
 //! epochs being totally ordered: what a trace held before a batch is a plain sum.
 
 use super::footprint::{Footprint, Gauge};
-use super::key::Slot;
 use crate::Epoch;
 use crate::epochs::take_before;
 use crate::output::Sender;
 use crate::time::{Advanced, Closed, Closing, Closings};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::{Navigable, TraceReader};
+use model::Slot;
 use model::fail_point;
 use std::collections::BTreeMap;
 use timely::dataflow::StreamVec;

@@ -1,12 +1,13 @@
 //! From a key and its sums to the row that is written.
 
 use super::definition::{Definition, Output};
-use super::key::{Key, MAX_GROUPS, Slot, pack};
+use super::key::{Key, MAX_GROUPS, pack};
 use super::rows::RowChange;
 use super::sums::{LATEST, Sums};
 use events::Id;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
+use model::Slot;
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
@@ -171,9 +172,9 @@ fn quotient(n: i128, d: i128) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::Slot;
     use super::*;
     use events::Id;
+    use model::Slot;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

@@ -91,8 +91,8 @@ fn least_id(start: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::key::Slot;
     use events::Id;
+    use model::Slot;
     use std::collections::BTreeMap;
 
     const HOUR: i64 = 3_600_000;

@@ -1,11 +1,12 @@
 //! What tests of views' state share.
 
 use super::join::{Bought, Buyer, ByCustomer, ByProduct, OrderDiff, Person};
-use super::join::{Price, Sale, Sold, Stamp};
-use super::key::{Key, Slot};
+use super::join::{Price, Sale, Sold};
+use super::key::Key;
 use super::parts::Final;
 use super::sums::Sums;
 use events::Id;
+use model::{Slot, Stamp};
 use proptest::prelude::*;
 
 /// Few different ones, so that they meet; of all forms.

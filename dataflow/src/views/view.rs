@@ -7,10 +7,10 @@
 
 use super::contributions::Contributions;
 use super::definition::Output;
-use super::join::Stamp;
-use super::key::Slot;
-use super::window::{Lateness, Window};
 use events::{Id, Timestamp, Topic};
+use model::Slot;
+use model::Stamp;
+use model::{Lateness, Window};
 
 /// Takes a group column's, or a counted member's, value out of an event.
 pub type GetId<T> = for<'a, 'b> fn(&'b <T as Topic>::Event<'a>) -> Id;

@@ -5,13 +5,13 @@
 use end_to_end::Rules;
 use end_to_end::kafka::{Log, Message};
 use end_to_end::oracle::{self, Expected, Field};
+use model::Lateness;
 use proptest::prelude::*;
 use serde_json::json;
 use sinks::{Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::views::window::Lateness;
 use tidemark::views::{Catalog, Override, catalog_of};
 
 pub(crate) const MINUTE: i64 = 60_000;

@@ -4,24 +4,9 @@
 //! with them. Versions come first, so that they are found without passing over the
 //! rest; then everything of one window stands together.
 
-use crate::views::key::Slot;
 use events::Id;
+use model::{Slot, Stamp};
 use serde::{Deserialize, Serialize};
-
-/// What makes a message newer than another: its partition's clock, then the partition,
-/// then the offset.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Stamp {
-    /// The clock of its [partition](crate::time::PartitionTime), in milliseconds.
-    pub kafka: i64,
-    /// The partition.
-    pub partition: i32,
-    /// The offset.
-    pub offset: i64,
-    /// From which moment on it counts, in milliseconds: its own timestamp, or the clock
-    /// before it where that is later.
-    pub seen: i64,
-}
 
 /// A version of a sale. Under the id of its transaction.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ mod newest;
 mod order_diff;
 mod versions;
 
-pub use entries::{Bought, Buyer, ByCustomer, ByProduct, Person, Price, Sale, Sold, Stamp};
+pub use entries::{Bought, Buyer, ByCustomer, ByProduct, Person, Price, Sale, Sold};
 pub use order_diff::OrderDiff;
 
 use super::Catalog;
@@ -36,10 +36,10 @@ use super::key::{Key, pack};
 use super::parts;
 use super::stateful::States;
 use super::sums::Sums;
-use super::window::Lateness;
 use crate::Epoch;
 use enrich::enrich;
 use events::Id;
+use model::Lateness;
 use newest::newest;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;

@@ -3,11 +3,11 @@
 //! Both follow from what the arrangements hold; they are kept beside them so that
 //! the end of a window, or of a version, costs what it drops and not a search.
 
-use super::entries::Stamp;
 use crate::time::Closing;
-use crate::views::key::Slot;
 use events::Id;
 use foldhash::fast::FixedState;
+use model::Slot;
+use model::Stamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The ids that have something of a window, by window.

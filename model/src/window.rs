@@ -6,9 +6,9 @@ use std::time::Duration;
 /// Microseconds in a second.
 const SECOND: i64 = 1_000_000;
 /// 0001-01-01T00:00:00Z, in microseconds.
-pub(crate) const FIRST_DATE: i64 = -62_135_596_800 * SECOND;
+pub const FIRST_DATE: i64 = -62_135_596_800 * SECOND;
 /// 9999-12-31T23:59:59.999Z, in microseconds: the last that all readers of BSON know.
-pub(crate) const LAST_DATE: i64 = 253_402_300_800 * SECOND - 1_000;
+pub const LAST_DATE: i64 = 253_402_300_800 * SECOND - 1_000;
 
 /// A tumbling window's size: windows `[start, start + size)` cover all of time,
 /// and one of them starts at the UNIX epoch.
