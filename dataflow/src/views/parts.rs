@@ -2,12 +2,12 @@
 //!
 //! | part | key of a record | its sums |
 //! | --- | --- | --- |
-//! | rows | [`Key`] | [`Sums`](crate::views::sums::Sums) |
+//! | rows | [`Key`] | [`Sums`] |
 //! | members | `Key`, id | count |
 //! | latest | `Key`, time | count |
 //! | finals | epoch, `Key`, `Sums`, when its window closed | none: kept once |
 //! | sales | id, [`Sale`] | count |
-//! | by_customer | id, [`ByCustomer`] | [`OrderDiff`](crate::views::join::OrderDiff) |
+//! | by_customer | id, [`ByCustomer`] | [`OrderDiff`](super::join::OrderDiff) |
 //! | by_product | id, [`ByProduct`] | `OrderDiff` |
 //!
 //! A section is of one view, so that no record says of which view it is.
