@@ -355,6 +355,7 @@ mod tests {
     use crate::views::catalog;
     use std::num::NonZeroU64;
     use std::sync::atomic::AtomicBool;
+    use tempfile::TempDir;
 
     fn report(checkpoint: Epoch, files: &[(&str, Epoch)]) -> Report {
         let files = files.iter().map(|(name, through)| FileEntry {
@@ -370,15 +371,18 @@ mod tests {
         }
     }
 
-    /// Goes on from a checkpoint at epoch 0 that names one file, `kept`.
-    fn start() -> Checkpoints {
+    /// Goes on from a checkpoint at epoch 0 that names one file, `kept`; its folder goes with
+    /// what is returned.
+    fn start() -> (Checkpoints, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         let catalog = catalog(&Default::default()).unwrap();
         let wake = timely::execute_directly(|worker| worker.sync_activator_for(vec![0]));
         let every = NonZeroU64::new(1).unwrap();
         let mut last = manifest(1, &["kept"]);
         last.state = nothing(&catalog, 0);
         let committing = Committing {
-            store: Arc::new(Store::open("memory:///").unwrap()),
+            store: Arc::new(store),
             known: catalog.watermarks(),
             targets: CatchUp::default(),
             saving: Saving {
@@ -395,12 +399,12 @@ mod tests {
             names: Arc::new(CatalogNames::of(&catalog, &[])),
             last,
         };
-        Checkpoints::start(committing, wake).unwrap()
+        (Checkpoints::start(committing, wake).unwrap(), directory)
     }
 
     #[test]
     fn a_worker_that_is_ahead_has_its_files_in_a_checkpoint_before() {
-        let mut checkpoints = start();
+        let (mut checkpoints, _directory) = start();
         // One worker has finished the first; the other one both, at once.
         let reports = [report(1, &[("a1", 1)]), report(2, &[("b1", 1), ("b2", 2)])];
         checkpoints.hear_files(reports.into_iter());
@@ -413,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_view_has_final_rows_when_they_are_written() {
-        let mut checkpoints = start();
+        let (mut checkpoints, _directory) = start();
         let of = |checkpoint, finals: &[(u16, Epoch)]| Report {
             finals: finals.iter().copied().collect(),
             ..report(checkpoint, &[])
@@ -448,7 +452,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_known_when_all_workers_have_told_it() {
-        let mut checkpoints = start();
+        let (mut checkpoints, _directory) = start();
         let tell = |checkpoint, worker, held| Report {
             worker,
             held,

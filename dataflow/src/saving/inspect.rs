@@ -185,11 +185,13 @@ mod tests {
 
     #[test]
     fn it_is_told_whole_and_in_short() {
-        let store = Store::open("memory:///").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().to_str().unwrap();
+        let store = Store::open(place).unwrap();
         let none = newest(&store).unwrap_err().to_string();
         assert_eq!(
             none,
-            "checkpoint memory:///: there is none. It takes what was given to --checkpoint"
+            format!("checkpoint {place}: there is none. It takes what was given to --checkpoint")
         );
         let mut manifest = manifest(18, &["1-0-990", "1-1-990"]);
         manifest.files[1].records.insert(SectionId(1), 1_234);
@@ -197,8 +199,9 @@ mod tests {
         let newest = newest(&store).unwrap();
         assert_eq!(
             Summary::of(&store, &newest).text(),
-            "\
-checkpoint 18 at memory:///
+            format!(
+                "\
+checkpoint 18 at {place}
 taken       2023-11-14T22:13:20.123Z
 epoch       990
 generation  4
@@ -214,6 +217,7 @@ file     worker  epochs  bytes  members  rows
 1-1-990       0     1-2    100    1,234     3
 total                      200    1,234     6
 "
+            )
         );
         let json = Summary::of(&store, &newest).json().unwrap();
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -224,7 +228,8 @@ total                      200    1,234     6
 
     #[test]
     fn a_list_is_not_longer_than_a_screen() {
-        let store = Store::open("memory:///").unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         let names: Vec<String> = (0..50).map(|number| number.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let text = Summary::of(&store, &manifest(1, &names)).text();
