@@ -4,8 +4,8 @@
 //!   length of the key │ key │ sum │ sum │ …
 //! ```
 //!
-//! A key is bytes, whose meaning is known to whoever keeps them. A section says how many sums
-//! its records have, each a signed integer of up to 128 bits: records of one section with equal
+//! A key is opaque bytes, which only its owner decodes. A section says how many sums its records
+//! have, each a signed integer of up to 128 bits: records of one section with equal
 //! keys add up, sum by sum, and one whose sums are all 0 makes no difference. So files are
 //! merged, verified and inspected without knowing what is in them, also what belongs to views
 //! that there are no more.
@@ -122,7 +122,7 @@ pub(super) fn add(mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Optio
     Some(())
 }
 
-/// All records of a block, whatever runs they are of.
+/// All records of a block.
 pub fn records(payload: &[u8], section: Section) -> Records<'_> {
     Records {
         length: payload.len(),

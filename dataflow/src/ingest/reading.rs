@@ -167,7 +167,7 @@ impl Reading {
         Taken::Accepted { cost: weight }
     }
 
-    /// Tells the telemetry what has been read since it was last told.
+    /// Reports to the telemetry what has been read since the last report.
     pub(super) fn report(&mut self) {
         for topic in 0..self.counts.len() {
             let Counts {

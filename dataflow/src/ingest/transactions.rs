@@ -152,7 +152,7 @@ impl Reporter {
     }
 }
 
-/// Tells the telemetry since when transactions are open, where it does not know yet. What
+/// Reports to the telemetry since when transactions are open, where it does not know yet. What
 /// cannot be read stays as it is: then they are as old as they were first seen.
 fn look_up(connection: &Connection, telemetry: &Telemetry) {
     let snapshot = telemetry.snapshot();

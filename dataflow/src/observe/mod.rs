@@ -6,7 +6,7 @@
 //!                                          └─▶ serve: health, readiness
 //! ```
 //!
-//! Workers only ever write to the [`Telemetry`]; whoever tells reads a [`Snapshot`]
+//! Workers only ever write to the [`Telemetry`]; whoever reports reads a [`Snapshot`]
 //! of it. So what is told agrees with itself, and telling costs workers nothing.
 
 mod blocked;

@@ -40,8 +40,8 @@ pub struct Asked<'a> {
     pub with_rows: &'a BTreeSet<String>,
 }
 
-/// What `state` becomes as one of the views of `catalog`, if they are others. A view that is
-/// new is read for from the beginning, what is known of one that there is no more is dropped.
+/// `state` as that of the views of `catalog`; none where it is already. Topics are read again for
+/// a new view, and the state of a removed one is dropped.
 /// `asked` are the views that may be rebuilt; `max_ahead` is in milliseconds, `checkpoint` is
 /// what people call it.
 ///

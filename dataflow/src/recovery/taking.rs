@@ -127,9 +127,7 @@ impl Sources<'_> {
             });
         }
         let mut state = state.clone();
-        let dropped_names: Vec<&String> =
-            dropped.iter().map(|topic| &self.topics[*topic]).collect();
-        let is_dropped = |topic: &str| dropped_names.iter().any(|name| *name == topic);
+        let is_dropped = |topic: &str| dropped.iter().any(|number| self.topics[*number] == topic);
         state.retain_topics(|topic| is_read(topic) && !is_dropped(topic));
         state.log = self.identity.clone();
         let recorded = self.reader.standing()?.definitions;

@@ -253,7 +253,7 @@ pub(crate) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
         .min()
 }
 
-/// Tells the telemetry what has been written.
+/// Reports to the telemetry what has been written.
 fn report(telemetry: &Telemetry, batch: &Batch, took: Duration) {
     let mut tables: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
     for row in &batch.puts {

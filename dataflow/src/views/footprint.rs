@@ -48,7 +48,7 @@ where
     }
 }
 
-/// Tells the telemetry what arrangements of a worker hold.
+/// Reports to the telemetry what the arrangements of a worker hold.
 #[derive(Clone)]
 pub struct Gauge {
     telemetry: Arc<Telemetry>,
