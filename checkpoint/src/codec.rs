@@ -12,7 +12,7 @@
 //! | id | see [`Id::write_to`] |
 //! | struct | its fields, one after the other |
 
-use model::{Id, Slot, Stamp};
+use model::{Datum, Id, Slot, Stamp};
 
 /// A value that has a form in bytes.
 pub trait Codec: Sized {
@@ -129,6 +129,34 @@ impl Codec for i32 {
     }
 }
 
+impl Codec for u16 {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        u64::from(*self).put(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<u16> {
+        u64::take(from)?.try_into().ok()
+    }
+}
+
+impl Codec for bool {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        into.push(u8::from(*self));
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<bool> {
+        match byte(from)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+}
+
 impl Codec for isize {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {
@@ -151,6 +179,49 @@ impl Codec for Id {
     #[inline]
     fn take(from: &mut &[u8]) -> Option<Id> {
         Id::read_from(from)
+    }
+}
+
+impl Codec for Datum {
+    #[inline]
+    fn put(&self, into: &mut Vec<u8>) {
+        self.as_id().write_to(into);
+    }
+
+    #[inline]
+    fn take(from: &mut &[u8]) -> Option<Datum> {
+        Id::read_from(from).map(Datum::from)
+    }
+}
+
+/// How many there are, and then each.
+impl Codec for Box<[Datum]> {
+    fn put(&self, into: &mut Vec<u8>) {
+        (self.len() as u64).put(into);
+        self.iter().for_each(|datum| datum.put(into));
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Box<[Datum]>> {
+        let count = u64::take(from)?;
+        (0..count).map(|_| Datum::take(from)).collect()
+    }
+}
+
+/// A byte that says whether there is one, and then that one.
+impl<T: Codec> Codec for Option<T> {
+    fn put(&self, into: &mut Vec<u8>) {
+        into.push(u8::from(self.is_some()));
+        if let Some(one) = self {
+            one.put(into);
+        }
+    }
+
+    fn take(from: &mut &[u8]) -> Option<Option<T>> {
+        match byte(from)? {
+            0 => Some(None),
+            1 => T::take(from).map(Some),
+            _ => None,
+        }
     }
 }
 
@@ -208,16 +279,20 @@ impl Codec for Stamp {
     }
 }
 
-/// Two of the same kind, one after the other.
-impl<T: Codec> Codec for [T; 2] {
+/// Some of the same kind, one after the other.
+impl<T: Codec + Default, const N: usize> Codec for [T; N] {
     #[inline]
     fn put(&self, into: &mut Vec<u8>) {
         self.iter().for_each(|one| one.put(into));
     }
 
     #[inline]
-    fn take(from: &mut &[u8]) -> Option<[T; 2]> {
-        Some([T::take(from)?, T::take(from)?])
+    fn take(from: &mut &[u8]) -> Option<[T; N]> {
+        let mut all: [T; N] = std::array::from_fn(|_| T::default());
+        for one in &mut all {
+            *one = T::take(from)?;
+        }
+        Some(all)
     }
 }
 
@@ -234,6 +309,27 @@ pub fn byte(from: &mut &[u8]) -> Option<u8> {
 fn low_bits<T: TryInto<u8> + std::ops::BitAnd<Output = T> + From<u8>>(value: T) -> u8 {
     // Seven bits always fit.
     (value & T::from(0x7f)).try_into().unwrap_or(0)
+}
+
+/// A struct is its fields, in this order. It is taken apart whole, so that a field that is added
+/// to it does not compile until it has a place here, and the format of files another number.
+#[macro_export]
+macro_rules! codec_of_fields {
+    ($name:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::Codec for $name {
+            #[inline]
+            fn put(&self, into: &mut Vec<u8>) {
+                let $name { $($field),+ } = self;
+                $($crate::Codec::put($field, into);)+
+            }
+
+            #[inline]
+            fn take(from: &mut &[u8]) -> Option<$name> {
+                $(let $field = $crate::Codec::take(from)?;)+
+                Some($name { $($field),+ })
+            }
+        }
+    };
 }
 
 #[cfg(test)]

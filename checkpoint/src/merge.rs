@@ -103,7 +103,7 @@ impl Inputs<'_> {
         let is_kept = |record: RawRecord<'_>| !record.is_zero() && !record.is_done(done);
         while let Some(least) = runs.least() {
             let record = least.record();
-            if out.is_another(record)? {
+            if out.is_another(section.sums, record)? {
                 // What is taken is the least of all; only what follows it in its own run can
                 // be less.
                 if out.is_behind(record) {

@@ -10,6 +10,10 @@
 //! merged, verified and inspected without knowing what is in them, also what belongs to views
 //! that there are no more.
 //!
+//! Where sums are [`SPARSE`], each record says which it has: how many are not 0, and of each how many places it
+//! stands behind the one before (of the first: its place), and the sum. So one section holds records of few
+//! sums and of many.
+//!
 //! A record without sums is kept *once*: the same one twice is one. Its key begins with an epoch
 //! (eight bytes, the uppermost first), and it is dropped when all through that epoch is done.
 
@@ -17,6 +21,7 @@ use super::codec::Codec;
 use super::error::CheckpointError;
 use model::Epoch;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The number of a section, by which the manifest names it.
@@ -32,12 +37,15 @@ impl fmt::Display for SectionId {
     }
 }
 
+/// How many sums the records of a section have of which each says itself which it has.
+pub const SPARSE: u8 = u8::MAX;
+
 /// What the records of a block are of, and their form.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Section {
     /// Its number.
     pub id: SectionId,
-    /// How many sums each of its records has; 0 where each is kept once.
+    /// How many sums each of its records has; 0 where each is kept once, [`SPARSE`] where each says so.
     pub sums: u8,
 }
 
@@ -98,7 +106,16 @@ fn take<'a>(from: &mut &'a [u8], sums: u8) -> Option<RawRecord<'a>> {
     let length = usize::try_from(u64::take(from)?).ok()?;
     let (key, rest) = from.split_at_checked(length)?;
     let mut end = 0;
-    for _ in 0..sums {
+    let numbers = match sums {
+        SPARSE => {
+            let mut after = rest;
+            let numbers = u64::take(&mut after)?.checked_mul(2)?;
+            end = rest.len() - after.len();
+            numbers
+        }
+        sums => sums.into(),
+    };
+    for _ in 0..numbers {
         let longest = rest.get(end..)?.iter().take(LONGEST_SUM);
         end += 1 + longest.take_while(|byte| **byte >= 0x80).count();
     }
@@ -107,9 +124,15 @@ fn take<'a>(from: &mut &'a [u8], sums: u8) -> Option<RawRecord<'a>> {
     Some(RawRecord { key, sums })
 }
 
-/// Appends what the sums of two records of one key come to. They wrap around, so that whatever
-/// is added can be taken back exactly. Nothing is appended where they are no sums.
-pub(super) fn add(mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Option<()> {
+/// Appends what the sums of two records of one key come to, in a section of so many `sums`. They
+/// wrap around, so that whatever is added can be taken back exactly. Nothing is appended where they are
+/// no sums.
+pub(super) fn add(sums: u8, mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Option<()> {
+    if sums == SPARSE {
+        let sum = added(take_sparse(&mut one)?, take_sparse(&mut other)?);
+        put_sparse(&sum, into);
+        return (one.is_empty() && other.is_empty()).then_some(());
+    }
     let start = into.len();
     while !one.is_empty() || !other.is_empty() {
         let sum = i128::take(&mut one).zip(i128::take(&mut other));
@@ -120,6 +143,45 @@ pub(super) fn add(mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Optio
         one.wrapping_add(other).put(into);
     }
     Some(())
+}
+
+/// Appends sums by their places, which ascend.
+pub fn put_sparse(sums: &[(u16, i128)], into: &mut Vec<u8>) {
+    (sums.len() as u64).put(into);
+    let mut before = 0;
+    for (place, sum) in sums {
+        u64::from(place - before).put(into);
+        before = *place;
+        sum.put(into);
+    }
+}
+
+/// Takes them from the front; nothing where they are no such sums.
+pub fn take_sparse(from: &mut &[u8]) -> Option<Vec<(u16, i128)>> {
+    let count = u64::take(from)?;
+    let mut sums = Vec::new();
+    let mut place = 0u16;
+    for number in 0..count {
+        let behind = u16::try_from(u64::take(from)?).ok()?;
+        place = place.checked_add(behind)?;
+        let sum = i128::take(from)?;
+        if sum == 0 || (number > 0 && behind == 0) {
+            return None;
+        }
+        sums.push((place, sum));
+    }
+    Some(sums)
+}
+
+/// The sums of both, without those that are 0.
+fn added(one: Vec<(u16, i128)>, other: Vec<(u16, i128)>) -> Vec<(u16, i128)> {
+    let mut all: BTreeMap<u16, i128> = one.into_iter().collect();
+    for (place, sum) in other {
+        let known = all.entry(place).or_default();
+        *known = known.wrapping_add(sum);
+    }
+    all.retain(|_, sum| *sum != 0);
+    all.into_iter().collect()
 }
 
 /// All records of a block.
@@ -223,7 +285,7 @@ mod tests {
             prop_assert!(found.iter().rev().skip(1).all(Result::is_ok));
             if let Some(Ok(one)) = found.first() {
                 let mut into = vec![7];
-                prop_assert!(add(one.sums, one.sums, &mut into).is_some() || into == [7]);
+                prop_assert!(add(2, one.sums, one.sums, &mut into).is_some() || into == [7]);
             }
         }
 
@@ -236,8 +298,8 @@ mod tests {
             };
             let negated: Vec<_> = other.iter().map(|sum| sum.wrapping_neg()).collect();
             let (mut sum, mut back) = (vec![], vec![]);
-            add(&form(&one), &form(&other), &mut sum).unwrap();
-            add(&sum, &form(&negated), &mut back).unwrap();
+            add(3, &form(&one), &form(&other), &mut sum).unwrap();
+            add(3, &sum, &form(&negated), &mut back).unwrap();
             prop_assert_eq!(sums_of(&back), one);
         }
     }

@@ -67,7 +67,7 @@ impl Unsorted {
                 key: key(place),
                 sums: &bytes[place.key.end..place.end],
             };
-            if adding.is_another(record)? {
+            if adding.is_another(section.sums, record)? {
                 adding.finish(|record| !record.is_zero());
                 if adding.payload.len() >= BLOCK {
                     blocks.push(Packed::of(&mut adding));
@@ -122,8 +122,13 @@ impl Adding {
         }
     }
 
-    /// Adds a record to the last one if both have one key; else it is another one.
-    pub(super) fn is_another(&mut self, record: RawRecord<'_>) -> Result<bool, CheckpointError> {
+    /// Adds a record of a section with so many `sums` to the last one if both have one key; else it
+    /// is another one.
+    pub(super) fn is_another(
+        &mut self,
+        sums: u8,
+        record: RawRecord<'_>,
+    ) -> Result<bool, CheckpointError> {
         let Some(Last { key, .. }) = &self.last else {
             return Ok(true);
         };
@@ -131,7 +136,7 @@ impl Adding {
             return Ok(true);
         }
         self.sums.clear();
-        if add(&self.payload[key.end..], record.sums, &mut self.sums).is_none() {
+        if add(sums, &self.payload[key.end..], record.sums, &mut self.sums).is_none() {
             let detail = "its sums are no numbers";
             return Err(CheckpointError::damaged("a record", detail));
         }

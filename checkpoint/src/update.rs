@@ -3,13 +3,14 @@
 use super::codec::Codec;
 use super::error::CheckpointError;
 use super::records::{RawRecord, no_record, put};
-use model::{Id, Slot};
+use model::{Datum, Id, Slot};
 
 /// A part of the state of views: an arrangement whose keys are `K`.
 pub struct Part<K> {
     /// What it is called, in checkpoints and for people.
     pub name: &'static str,
-    /// How many sums a record of it has; 0 where each is kept once.
+    /// How many sums a record of it has; 0 where each is kept once, [`SPARSE`](crate::SPARSE)
+    /// where each says so.
     pub sums: u8,
     /// Which view an update is of.
     pub view: ViewOf<K>,
@@ -63,6 +64,10 @@ impl OfView for Slot {
 }
 
 impl OfView for Id {
+    fn set_view(&mut self, _view: u16) {}
+}
+
+impl OfView for Datum {
     fn set_view(&mut self, _view: u16) {}
 }
 

@@ -9,7 +9,8 @@
 //! | --- | --- |
 //! | `0x80`–`0xbf` | with byte 8: a UUID, written in lower case |
 //! | `0x00`–`0x0f` | a string of so many bytes, padded with zeros |
-//! | `0x40` | first eight: a pointer to a longer string, shared and counted |
+//! | `0x20`–`0x3f` | a number or another value of a [`Datum`](crate::Datum), in the first eight; one more byte at the end |
+//! | `0x40` | first eight: a pointer to a longer string, shared and counted; the last: what the string stands for, 0 for itself |
 //!
 //! A string has exactly one of these forms. So unless both are on the heap, two
 //! ids are equal when their bytes are, and comparing or hashing one looks at
@@ -30,13 +31,19 @@ use crate::hex;
 
 /// The longest string that is held in place.
 const INLINE: usize = 15;
-/// Byte 8 of an id whose string lives on the heap; its lower half is this and zeros.
+/// Byte 8 of an id whose string lives on the heap; its last byte says what the string stands for.
 const HEAP: u64 = 0x40 << 56;
+/// Byte 8 of a value that is no string and is held in place: this and the next 31.
+const NUMBERS: u8 = 0x20;
 
 /// In storage, the first byte of a UUID;
 const STORED_UUID: u8 = 0x10;
-/// and of a string that is longer than those in place.
+/// of a string that is longer than those in place;
 const STORED_LONG: u8 = 0x11;
+/// of such a string that stands for something else;
+const STORED_TAGGED: u8 = 0x12;
+/// and of a value that is no string.
+const STORED_NUMBER: u8 = 0x13;
 
 /// An opaque string in sixteen bytes: see the module's table.
 ///
@@ -78,7 +85,8 @@ impl Id {
     #[inline]
     pub fn of_uuid(text: &[u8]) -> Option<Id> {
         let (upper, lower) = hex::parse(text)?;
-        (lower >> 62 == 0b10).then_some(Id { upper, lower })
+        // Not made at all where it is none: whatever is made is dropped, too.
+        (lower >> 62 == 0b10).then(|| Id { upper, lower })
     }
 
     /// The id of the UUID with these 128 bits, the same as that of its text.
@@ -117,27 +125,32 @@ impl Id {
     /// The id of a string that is too long to be held in place. Names that come
     /// again and again, such as `wishlist_addition`, are allocated once.
     fn long(text: &str) -> Id {
+        Id::on_heap(0, text)
+    }
+
+    /// A string on the heap, which stands for what `tag` says.
+    fn on_heap(tag: u8, text: &str) -> Id {
         if text.len() > RECENT_LENGTH {
-            return Id::allocate(text);
+            return Id::allocate(tag, text);
         }
         RECENT.with_borrow_mut(|recent| {
             let hash = text.bytes().fold(0usize, |hash, byte| {
                 hash.wrapping_mul(31).wrapping_add(usize::from(byte))
             });
             let place = &mut recent[hash % RECENT_COUNT];
-            if place.shared() != Some(text) {
-                *place = Id::allocate(text);
+            if place.shared() != Some(text) || place.tag() != tag {
+                *place = Id::allocate(tag, text);
             }
             place.clone()
         })
     }
 
-    fn allocate(text: &str) -> Id {
+    fn allocate(tag: u8, text: &str) -> Id {
         let shared: Arc<Shared> = Arc::new(text.into());
         let address = Arc::into_raw(shared).expose_provenance() as u64;
         Id {
             upper: address,
-            lower: HEAP,
+            lower: HEAP | u64::from(tag),
         }
     }
 
@@ -148,7 +161,40 @@ impl Id {
 
     #[inline]
     fn is_heap(&self) -> bool {
-        self.lower == HEAP
+        self.lower >> 56 == HEAP >> 56
+    }
+
+    /// A value that is no string: its kind (0 to 31), 64 bits, and a byte.
+    pub(crate) fn number(kind: u8, bits: u64, byte: u8) -> Id {
+        let marker = u64::from(NUMBERS | (kind & 0x1f)) << 56;
+        Id {
+            upper: bits,
+            lower: marker | u64::from(byte),
+        }
+    }
+
+    /// What [`Id::number`] has made of kind, bits and byte.
+    #[inline]
+    pub(crate) fn as_number(&self) -> Option<(u8, u64, u8)> {
+        let [marker, .., byte] = self.lower.to_be_bytes();
+        (marker >> 5 == NUMBERS >> 5).then_some((marker & 0x1f, self.upper, byte))
+    }
+
+    /// A string that stands for something else, of the kind `tag`, which is not 0.
+    pub(crate) fn tagged(tag: u8, text: &str) -> Id {
+        Id::on_heap(tag, text)
+    }
+
+    /// What [`Id::tagged`] has made.
+    pub(crate) fn as_tagged(&self) -> Option<(u8, &str)> {
+        let tag = self.tag();
+        self.shared().filter(|_| tag != 0).map(|text| (tag, text))
+    }
+
+    /// Of an id on the heap: what its string stands for.
+    #[inline]
+    fn tag(&self) -> u8 {
+        self.lower.to_be_bytes()[7]
     }
 
     /// The shared string of a long id.
@@ -157,7 +203,7 @@ impl Id {
         if !self.is_heap() {
             return None;
         }
-        // SAFETY: only `other` makes an id with `HEAP`, out of `Arc::into_raw`, and
+        // SAFETY: only `allocate` makes an id with `HEAP`, out of `Arc::into_raw`, and
         // that reference is given up only by this id's `drop`: so the string lives
         // at least as long as `self`, and nothing ever changes it.
         Some(unsafe { &**self.pointer() })
@@ -170,7 +216,7 @@ impl Id {
     }
 
     /// Hands the string to `read`, without allocating.
-    fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
+    pub(crate) fn with_str<R>(&self, read: impl FnOnce(&str) -> R) -> R {
         if self.is_uuid() {
             // Hexadecimal digits and hyphens are always text.
             return read(std::str::from_utf8(&hex::format(self.upper, self.lower)).unwrap_or(""));
@@ -181,7 +227,9 @@ impl Id {
         let mut bytes = [0; INLINE];
         bytes[..8].copy_from_slice(&self.upper.to_be_bytes());
         bytes[8..].copy_from_slice(&self.lower.to_be_bytes()[1..]);
+        // What is no string has none.
         let length = usize::from(self.lower.to_be_bytes()[0]);
+        let length = Some(length).filter(|length| *length <= INLINE).unwrap_or(0);
         // They were copied from a `&str`, so they are always text.
         read(std::str::from_utf8(&bytes[..length]).unwrap_or(""))
     }
@@ -193,6 +241,8 @@ impl Id {
     /// | `0x00`–`0x0f` | a string of so many bytes |
     /// | `0x10` | the sixteen bytes of a UUID of the usual variant |
     /// | `0x11` | the length of a longer string, in eight bytes, the lowest first, and the string |
+    /// | `0x12` | what it stands for, and the same |
+    /// | `0x13` | kind, byte and the eight bytes of what is no string, the uppermost first |
     ///
     /// What is stored outlives this program, so that this form never changes.
     #[inline]
@@ -202,8 +252,14 @@ impl Id {
             let mut bytes = [STORED_UUID; 17];
             bytes[1..].copy_from_slice(&halves.to_be_bytes());
             out.extend_from_slice(&bytes);
+        } else if let Some((kind, bits, byte)) = self.as_number() {
+            out.extend_from_slice(&[STORED_NUMBER, kind, byte]);
+            out.extend_from_slice(&bits.to_be_bytes());
         } else if let Some(text) = self.shared() {
-            out.push(STORED_LONG);
+            match self.tag() {
+                0 => out.push(STORED_LONG),
+                tag => out.extend_from_slice(&[STORED_TAGGED, tag]),
+            }
             out.extend_from_slice(&(text.len() as u64).to_le_bytes());
             out.extend_from_slice(text.as_bytes());
         } else {
@@ -226,7 +282,22 @@ impl Id {
             let (upper, lower) = stored.split_at(8);
             let upper = u64::from_be_bytes(upper.try_into().ok()?);
             let lower = u64::from_be_bytes(lower.try_into().ok()?);
-            return (lower >> 62 == 0b10).then_some(Id { upper, lower });
+            return (lower >> 62 == 0b10).then(|| Id { upper, lower });
+        }
+        if first == STORED_NUMBER {
+            let ([kind, byte], rest) = rest.split_first_chunk()?;
+            let (bits, rest) = rest.split_first_chunk()?;
+            *bytes = rest;
+            return (*kind < 32).then(|| Id::number(*kind, u64::from_be_bytes(*bits), *byte));
+        }
+        if first == STORED_TAGGED {
+            let (&tag, rest) = rest.split_first()?;
+            let (length, rest) = rest.split_first_chunk::<8>()?;
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            let (text, rest) = rest.split_at_checked(length)?;
+            *bytes = rest;
+            let text = std::str::from_utf8(text).ok()?;
+            return (tag != 0).then(|| Id::tagged(tag, text));
         }
         let (length, rest) = match first {
             STORED_LONG => {
@@ -305,7 +376,8 @@ impl PartialEq for Id {
     #[inline]
     fn eq(&self, other: &Id) -> bool {
         if self.is_heap() && other.is_heap() {
-            return self.upper == other.upper || self.shared() == other.shared();
+            let is_same = self.upper == other.upper || self.shared() == other.shared();
+            return is_same && self.lower == other.lower;
         }
         self.upper == other.upper && self.lower == other.lower
     }
@@ -319,7 +391,8 @@ impl Ord for Id {
     fn cmp(&self, other: &Id) -> Ordering {
         // Sorting is most of what a dataflow does: the usual case is two integers.
         if self.is_heap() || other.is_heap() {
-            return self.shared().cmp(&other.shared());
+            let texts = self.shared().cmp(&other.shared());
+            return texts.then(self.lower.cmp(&other.lower));
         }
         (self.upper, self.lower).cmp(&(other.upper, other.lower))
     }
@@ -367,7 +440,7 @@ impl Serialize for Id {
             return self.with_str(|text| serializer.serialize_str(text));
         }
         let compact: Compact<'_> = match self.shared() {
-            Some(text) => (0, HEAP, Some(text.into())),
+            Some(text) => (0, self.lower, Some(text.into())),
             None => (self.upper, self.lower, None),
         };
         compact.serialize(serializer)
@@ -382,6 +455,10 @@ impl<'de> Deserialize<'de> for Id {
         }
         match Compact::deserialize(deserializer)? {
             (_, HEAP, Some(text)) => Ok(Id::new(&text)),
+            (_, lower, Some(text)) if lower & !0xff == HEAP => {
+                let [.., tag] = lower.to_be_bytes();
+                Ok(Id::tagged(tag, &text))
+            }
             (upper, lower, None) => Id::from_halves(upper, lower)
                 .ok_or_else(|| D::Error::custom("sixteen bytes that are no id")),
             _ => Err(D::Error::custom("an id both short and long")),
@@ -394,6 +471,10 @@ impl Id {
     fn from_halves(upper: u64, lower: u64) -> Option<Id> {
         if lower >> 62 == 0b10 {
             return Some(Id { upper, lower });
+        }
+        let [marker, middle @ .., byte] = lower.to_be_bytes();
+        if marker >> 5 == NUMBERS >> 5 {
+            return (middle == [0; 6]).then(|| Id::number(marker & 0x1f, upper, byte));
         }
         let mut bytes = [0; INLINE];
         bytes[..8].copy_from_slice(&upper.to_be_bytes());

@@ -1,6 +1,9 @@
 //! What all of Tidemark speaks of. No I/O, and nothing of any shop.
 
 mod causes;
+mod data_type;
+mod datum;
+pub mod exact;
 mod fail_points;
 pub mod hex;
 mod id;
@@ -9,6 +12,8 @@ mod stamp;
 mod window;
 
 pub use causes::with_causes;
+pub use data_type::DataType;
+pub use datum::{Datum, Scalar};
 #[cfg(feature = "fail-points")]
 pub use fail_points::arm;
 pub use fail_points::fail_point;

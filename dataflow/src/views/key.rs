@@ -1,55 +1,56 @@
 //! Which row: the view, the window and the group, in 40 bytes.
 
-use events::Id;
-use model::Slot;
+use model::{Datum, Slot};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-/// Columns of a view's events that a key has room for. (A view that joins may group
-/// by one more: see [`pack`].)
-pub const MAX_GROUPS: usize = 2;
+/// Values of a group that a key holds as they are. Where a view groups by more columns, all
+/// but the last are packed into the first.
+const PLACES: usize = 2;
 
-/// Two texts as one id: a view that groups by more columns than a key has room for
-/// packs the last of them.
-pub fn pack(one: &Id, other: &Id) -> Id {
-    let mut packed = String::new();
-    one.push_to(&mut packed);
-    let mut text = format!("{}:{packed}", packed.len());
-    other.push_to(&mut text);
-    Id::new(&text)
-}
-
-/// The two texts of which [`pack`] made an id.
-fn unpack(id: &Id) -> (String, String) {
-    let text = id.to_string();
-    let parts = text.split_once(':').and_then(|(length, rest)| {
-        let (one, other) = rest.split_at_checked(length.parse().ok()?)?;
-        Some((one.to_owned(), other.to_owned()))
-    });
-    parts.unwrap_or_else(|| (text, String::new()))
-}
-
-/// Which row: the key of every arrangement of the views.
+/// Which row: the key of every arrangement of rows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Key {
     /// View and window.
     pub slot: Slot,
-    /// Values of the columns that the view groups by; unused ones are empty.
-    pub group: [Id; MAX_GROUPS],
+    /// Values of the columns that the view groups by.
+    group: [Datum; PLACES],
 }
 
 impl Key {
-    /// The values of the columns that its view groups by, of which there are
-    /// `count`.
-    pub fn groups(&self, count: usize) -> Vec<String> {
-        let mut texts: Vec<_> = self.group.iter().take(count).map(Id::to_string).collect();
-        if count > MAX_GROUPS {
-            let (one, other) = unpack(&self.group[MAX_GROUPS - 1]);
-            texts.truncate(MAX_GROUPS - 1);
-            texts.extend([one, other]);
+    /// The row of a group.
+    #[inline]
+    pub fn new(slot: Slot, group: &[Datum]) -> Key {
+        let group = match group {
+            [] => Default::default(),
+            [one] => [one.clone(), Datum::default()],
+            [one, other] => [one.clone(), other.clone()],
+            [many @ .., last] => [Datum::pack(many), last.clone()],
+        };
+        Key { slot, group }
+    }
+
+    /// What comes before all rows of a window.
+    pub(super) fn first(slot: Slot) -> Key {
+        // The empty text comes before all other values.
+        Key::new(slot, &[])
+    }
+
+    /// The values of the columns that its view groups by, of which there are `count`.
+    pub fn values(&self, count: usize) -> Vec<Datum> {
+        let [one, other] = &self.group;
+        let mut values = Vec::with_capacity(count);
+        match count {
+            0 => {}
+            1 => values.push(one.clone()),
+            2 => values.extend([one.clone(), other.clone()]),
+            _ => {
+                one.unpack(&mut values);
+                values.push(other.clone());
+            }
         }
-        texts
+        values
     }
 }
 
@@ -76,26 +77,30 @@ impl PartialOrd for Key {
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.slot.hash(state);
-        for id in &self.group {
-            id.hash(state);
+        for value in &self.group {
+            value.hash(state);
         }
     }
 }
 
+checkpoint::codec_of_fields!(Key { slot, group });
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn what_is_packed_comes_apart(one in ".{0,20}", other in ".{0,20}", third in ".{0,3}") {
-            let key = Key {
-                slot: Slot::new(0, 0),
-                group: [Id::new(&third), pack(&Id::new(&one), &Id::new(&other))],
-            };
-            prop_assert_eq!(key.groups(3), [third.clone(), one, other]);
-            prop_assert_eq!(key.groups(1), [third]);
+    #[test]
+    fn a_group_of_any_number_of_values_comes_back() {
+        for count in 0..6i64 {
+            let values: Vec<_> = (0..count).map(Datum::long).collect();
+            let key = Key::new(Slot::new(3, 4), &values);
+            assert_eq!(key.values(values.len()), values);
+            assert!(Key::first(Slot::new(3, 4)) <= key);
         }
+    }
+
+    #[test]
+    fn a_key_is_forty_bytes() {
+        assert_eq!(size_of::<Key>(), 40);
     }
 }
