@@ -46,6 +46,8 @@ pub use error::CheckpointError;
 pub use file::{BlockEntry, FileEntry, FileWriter};
 pub use manifest::Manifest;
 pub use merge::merge;
-pub use records::{RawRecord, Records, SPARSE, Section, SectionId, put_sparse, records, take_sparse};
+pub use records::{
+    RawRecord, Records, SPARSE, Section, SectionId, put_sparse, records, take_sparse,
+};
 pub use store::{FILES, Store};
 pub use update::{OfView, Part, ViewOf, decode, encode};

@@ -4,11 +4,12 @@ use super::codec::Codec;
 use super::error::CheckpointError;
 use super::records::{RawRecord, no_record, put};
 use model::{Datum, Id, Slot};
+use std::borrow::Cow;
 
 /// A part of the state of views: an arrangement whose keys are `K`.
 pub struct Part<K> {
     /// What it is called, in checkpoints and for people.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How many sums a record of it has; 0 where each is kept once, [`SPARSE`](crate::SPARSE)
     /// where each says so.
     pub sums: u8,
@@ -26,11 +27,12 @@ pub enum ViewOf<K> {
 
 impl<K> Clone for Part<K> {
     fn clone(&self) -> Self {
-        *self
+        Part {
+            name: self.name.clone(),
+            ..*self
+        }
     }
 }
-
-impl<K> Copy for Part<K> {}
 
 impl<K> Clone for ViewOf<K> {
     fn clone(&self) -> Self {

@@ -19,6 +19,7 @@ pub mod replay;
 pub mod run;
 pub mod saving;
 pub mod serve;
+pub mod shop;
 mod signal;
 pub mod sink;
 pub mod supervise;

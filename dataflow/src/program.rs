@@ -5,9 +5,9 @@ use crate::config::{self, Command, KnownView};
 use crate::print;
 use crate::run::{self, RunError};
 use crate::saving;
+use crate::shop::ProgramViews;
 use crate::supervise;
-use crate::views;
-use crate::views::own::{OwnView, ProgramViews};
+use crate::views::view::View;
 use std::process::ExitCode;
 
 /// Does what the command line, the environment and the configuration file say.
@@ -16,7 +16,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The same with views of one's own beside those that are built in.
-pub fn main_with(own: fn() -> Vec<OwnView>) -> ExitCode {
+pub fn main_with(own: fn() -> Vec<View>) -> ExitCode {
     main_of(ProgramViews::and(own))
 }
 
@@ -33,12 +33,12 @@ pub fn main_of(views: ProgramViews) -> ExitCode {
 }
 
 fn start(views: ProgramViews) -> Result<(), RunError> {
-    let catalog = views::catalog_with(&Default::default(), views)?;
+    let catalog = crate::shop::catalog_with(&Default::default(), views)?;
     let known: Vec<_> = catalog
         .definitions
         .iter()
         .map(|view| KnownView {
-            name: view.name,
+            name: &view.name,
             times: &view.times,
         })
         .collect();

@@ -200,9 +200,9 @@ impl Datum {
             let _ = match (number, tagged) {
                 (Some((kind, bits, byte)), _) => write!(text, "n{kind},{bits},{byte};"),
                 (None, Some((tag, held))) => write!(text, "g{tag},{}:{held}", held.len()),
-                (None, None) => value.0.with_str(|held| {
-                    write!(text, "{}:", held.len()).map(|()| text.push_str(held))
-                }),
+                (None, None) => value
+                    .0
+                    .with_str(|held| write!(text, "{}:", held.len()).map(|()| text.push_str(held))),
             };
         }
         Datum(Id::tagged(PACKED, &text))
@@ -236,7 +236,9 @@ fn unpack_one(text: &str) -> Option<(Datum, &str)> {
         return Some((Datum(Id::number(kind, bits, byte)), rest));
     }
     let (tag, rest) = match kind {
-        'g' => rest.split_once(',').and_then(|(tag, rest)| Some((tag.parse().ok()?, rest)))?,
+        'g' => rest
+            .split_once(',')
+            .and_then(|(tag, rest)| Some((tag.parse().ok()?, rest)))?,
         _ => (0, rest),
     };
     let (length, rest) = rest.split_once(':')?;
@@ -251,7 +253,8 @@ fn unpack_one(text: &str) -> Option<(Datum, &str)> {
 /// A decimal of more than 64 bits, from its text.
 fn wide(text: &str) -> Scalar<'_> {
     let parts = text.split_once('e');
-    let parsed = parts.and_then(|(digits, scale)| Some((digits.parse().ok()?, scale.parse().ok()?)));
+    let parsed =
+        parts.and_then(|(digits, scale)| Some((digits.parse().ok()?, scale.parse().ok()?)));
     parsed.map_or(Scalar::Null, |(unscaled, scale)| Scalar::Decimal {
         unscaled,
         scale,
@@ -424,7 +427,10 @@ mod tests {
         assert_eq!(id(Datum::text("a|b\\c")), "a\\|b\\\\c");
         assert_eq!(id(Datum::null()), "\\N");
         assert_eq!(id(Datum::text("\\N")), "\\\\N");
-        assert_eq!(id(Datum::timestamp(1_700_000_000_000_000)), "2023-11-14T22:13:20Z");
+        assert_eq!(
+            id(Datum::timestamp(1_700_000_000_000_000)),
+            "2023-11-14T22:13:20Z"
+        );
         assert_eq!(id(Datum::date(1)), "1970-01-02");
     }
 

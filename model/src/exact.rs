@@ -27,7 +27,11 @@ pub fn double_lane(value: f64) -> Option<(u16, i128)> {
         exponent => (fraction | 1 << 52, exponent - 1),
     };
     let amount = i128::from(mantissa) << (shift % 32);
-    let amount = if value.is_sign_negative() { -amount } else { amount };
+    let amount = if value.is_sign_negative() {
+        -amount
+    } else {
+        amount
+    };
     // At most 2,046 / 32.
     Some((u16::try_from(shift / 32).unwrap_or(0), amount))
 }
@@ -148,7 +152,11 @@ impl Exact {
         let dropped = (bits - 53).max(-1074 - exponent);
         let bit = |place: i64| {
             usize::try_from(place / 32).is_ok_and(|digit| {
-                place >= 0 && self.digits.get(digit).is_some_and(|digit| digit >> (place % 32) & 1 == 1)
+                place >= 0
+                    && self
+                        .digits
+                        .get(digit)
+                        .is_some_and(|digit| digit >> (place % 32) & 1 == 1)
             })
         };
         let mut mantissa = 0u64;
@@ -168,7 +176,10 @@ impl Exact {
 /// `mantissa` (of at most 53 bits and a carry) times 2^`exponent`, which a double holds exactly
 /// unless it is too large.
 fn scaled(mantissa: u64, exponent: i64) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "it has at most 53 bits, or is 2^53")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "it has at most 53 bits, or is 2^53"
+    )]
     let mut value = mantissa as f64;
     let mut exponent = exponent;
     while exponent > 0 && value.is_finite() && value != 0.0 {
@@ -218,7 +229,9 @@ mod tests {
     }
 
     fn any_finite() -> impl Strategy<Value = f64> {
-        any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |value| value.is_finite())
+        any::<u64>()
+            .prop_map(f64::from_bits)
+            .prop_filter("finite", |value| value.is_finite())
     }
 
     proptest! {

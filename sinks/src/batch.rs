@@ -90,11 +90,18 @@ pub enum Reason {
     Late,
     /// Its time lies further ahead of its message than is believed.
     FromTheFuture,
+    /// An expression of the view failed on it.
+    Failed,
 }
 
 impl Reason {
     /// All there are.
-    pub const ALL: [Reason; 3] = [Reason::Malformed, Reason::Late, Reason::FromTheFuture];
+    pub const ALL: [Reason; 4] = [
+        Reason::Malformed,
+        Reason::Late,
+        Reason::FromTheFuture,
+        Reason::Failed,
+    ];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
@@ -102,6 +109,7 @@ impl Reason {
             Reason::Malformed => "malformed",
             Reason::Late => "late",
             Reason::FromTheFuture => "from_the_future",
+            Reason::Failed => "failed",
         }
     }
 

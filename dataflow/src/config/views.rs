@@ -10,7 +10,7 @@ pub struct KnownView<'a> {
     /// Its name.
     pub name: &'a str,
     /// What its setting `time` takes: `kafka` and the event's time fields.
-    pub times: &'a [&'a str],
+    pub times: &'a [String],
 }
 
 /// Checks names and time fields.
@@ -34,7 +34,7 @@ pub(super) fn overrides(
         };
         let time = options.time.as_ref().map(|time| time.value.clone());
         if let Some(time) = &time
-            && !view.times.contains(&time.as_str())
+            && !view.times.contains(time)
         {
             let takes = view.times.join(" or ");
             return Err(layers.error(

@@ -71,7 +71,7 @@ pub enum IdentityError {
 #[derive(Clone, Debug, Default)]
 pub struct Readers {
     /// Full names of topics and, of each, the names of the views.
-    topics: Arc<[(String, Vec<&'static str>)]>,
+    topics: Arc<[(String, Vec<String>)]>,
 }
 
 impl Readers {
@@ -82,7 +82,7 @@ impl Readers {
                 let mut read = std::iter::once(&view.topic).chain(&view.joins);
                 read.any(|name| catalog.topic_number(name) == Some(route))
             });
-            (topic.clone(), views.map(|view| view.name).collect())
+            (topic.clone(), views.map(|view| view.name.clone()).collect())
         };
         Readers {
             topics: topics.iter().enumerate().map(of).collect(),
@@ -90,18 +90,18 @@ impl Readers {
     }
 
     /// The views that read the topic of this number.
-    pub fn of_topic(&self, topic: usize) -> &[&'static str] {
+    pub fn of_topic(&self, topic: usize) -> &[String] {
         self.topics.get(topic).map_or(&[], |(_, views)| views)
     }
 
     /// The views that read what differs.
-    pub fn of(&self, difference: &Difference) -> Vec<&'static str> {
+    pub fn of(&self, difference: &Difference) -> Vec<&str> {
         let topic = difference.topic();
         let concerned = self
             .topics
             .iter()
             .filter(|(name, _)| topic.is_none_or(|topic| topic == name));
-        let views = concerned.flat_map(|(_, views)| views.iter().copied());
+        let views = concerned.flat_map(|(_, views)| views.iter().map(String::as_str));
         Vec::from_iter(views.collect::<BTreeSet<_>>())
     }
 

@@ -9,7 +9,7 @@
 //!   clock ─────────┐ (which epoch is open; no data)
 //!   event time ────┤ (which partitions may be read)
 //!                  ▼
-//!   Source ─▶ decode, judge ─▶ Contributions ──▶ sums, members, latest, what is joined
+//!   Source ─▶ decode, judge ─▶ Contributions ──▶ sums, members, first values, what is joined
 //!                  │
 //!                  ├─▶ dead letters       (as they come)
 //!                  ├─▶ marks              (of each partition, at the end of the epoch)
@@ -34,7 +34,6 @@ use crate::saving::SavedPartition;
 use crate::tally::{Counting, Tally};
 use crate::time::{Advanced, Mark, NEVER, Recorded, Trust};
 use crate::views::Catalog;
-use crate::views::join::Joined;
 use crate::views::maintain::Contributed;
 use sinks::DeadLetter;
 use std::collections::BTreeMap;
@@ -114,7 +113,7 @@ pub fn ingest<'scope>(
     // that this operator holds, on each worker that still reads.
     let _ticks = builder.new_input_connection(ticks, Pipeline, []);
     let mut advanced = builder.new_input_connection(advanced, Pipeline, []);
-    let (outputs, streams) = Outputs::new(&mut builder);
+    let (outputs, ingested) = Outputs::new(&mut builder, &setup.catalog);
     let address = builder.operator_info().address;
     let activator = scope.activator_for(address.clone());
     let mut source = source(scope.worker().sync_activator_for(address.to_vec()));
@@ -143,7 +142,7 @@ pub fn ingest<'scope>(
             recorded,
         };
         let partitions = Partitions::new(Arc::clone(&catalog), worker, trust, stood);
-        let names = catalog.routes.iter().map(|route| route.topic());
+        let names = catalog.routes.iter().map(|route| route.topic().to_owned());
         let counting = Counting::new(names, committed);
         let mut reading = Reading::new(
             catalog,
@@ -223,6 +222,7 @@ pub fn ingest<'scope>(
             if let Some(oldest) = oldest {
                 telemetry.oldest_read(now.epoch, worker, oldest);
             }
+            flight.add(now.epoch, reading.apply(now.epoch));
             reading.report();
             outputs.send_letters(now, &mut reading);
             if reading.contributions.len() > KEEP {
@@ -252,20 +252,5 @@ pub fn ingest<'scope>(
         }
     });
 
-    Ingested {
-        contributed: Contributed {
-            sums: streams.sums,
-            members: streams.members,
-            latest: streams.latest,
-            joined: Joined {
-                sales: streams.sales,
-                customers: streams.customers,
-                products: streams.products,
-            },
-        },
-        dead_letters: streams.letters,
-        marks: streams.marks,
-        partitions: streams.partitions,
-        tallies: streams.tallies,
-    }
+    ingested
 }

@@ -1,5 +1,6 @@
 //! What the operator that reads the log sends, and when.
 
+use super::operator::Ingested;
 use super::reading::Reading;
 use super::source::Source;
 use crate::Epoch;
@@ -7,10 +8,11 @@ use crate::output::Output;
 use crate::saving::SavedPartition;
 use crate::tally::Tally;
 use crate::time::Mark;
-use crate::views::changes::{LatestChange, MemberChange, SumsChange};
-use crate::views::join::{CustomerChange, OrderDiff, ProductChange, SaleChange};
+use crate::views::Catalog;
+use crate::views::changes::{ExtremeChange, MemberChange, SumsChange};
+use crate::views::join::{EntryChange, ToJoin, VersionChange};
+use crate::views::maintain::Contributed;
 use sinks::DeadLetter;
-use timely::dataflow::StreamVec;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
@@ -29,74 +31,65 @@ impl Open {
     }
 }
 
-/// The operator's outputs.
+/// The operator's outputs. Those of contributions are by the number of the arrangement.
 pub(super) struct Outputs {
     sums: Output<SumsChange>,
-    members: Output<MemberChange>,
-    latest: Output<LatestChange>,
-    sales: Output<SaleChange>,
-    customers: Output<CustomerChange>,
-    products: Output<ProductChange>,
+    members: Vec<Output<MemberChange>>,
+    extremes: Option<Output<ExtremeChange>>,
+    tables: Vec<Output<VersionChange>>,
+    lookups: Vec<Output<EntryChange>>,
     letters: Output<DeadLetter>,
     marks: Output<Mark>,
     partitions: Output<SavedPartition>,
     tallies: Output<Tally>,
 }
 
-/// The streams that they make.
-pub(super) struct Streams<'scope> {
-    pub(super) sums: StreamVec<'scope, Epoch, SumsChange>,
-    pub(super) members: StreamVec<'scope, Epoch, MemberChange>,
-    pub(super) latest: StreamVec<'scope, Epoch, LatestChange>,
-    pub(super) sales: StreamVec<'scope, Epoch, SaleChange>,
-    pub(super) customers: StreamVec<'scope, Epoch, CustomerChange>,
-    pub(super) products: StreamVec<'scope, Epoch, ProductChange>,
-    pub(super) letters: StreamVec<'scope, Epoch, DeadLetter>,
-    pub(super) marks: StreamVec<'scope, Epoch, Mark>,
-    pub(super) partitions: StreamVec<'scope, Epoch, SavedPartition>,
-    pub(super) tallies: StreamVec<'scope, Epoch, Tally>,
-}
-
 impl Outputs {
-    /// All outputs of an operator that has none yet, and their streams.
+    /// All outputs of an operator that has none yet, as the views of `catalog` need them, and what
+    /// comes of them.
     pub(super) fn new<'scope>(
         builder: &mut OperatorBuilder<'scope, Epoch>,
-    ) -> (Outputs, Streams<'scope>) {
+        catalog: &Catalog,
+    ) -> (Outputs, Ingested<'scope>) {
+        let (of_members, has_extremes, of_tables, of_lookups) = catalog.arrangements();
         let (sums, sums_stream) = Output::new(builder);
-        let (members, members_stream) = Output::new(builder);
-        let (latest, latest_stream) = Output::new(builder);
-        let (sales, sales_stream) = Output::new(builder);
-        let (customers, customers_stream) = Output::new(builder);
-        let (products, products_stream) = Output::new(builder);
-        let (letters, letters_stream) = Output::new(builder);
+        let members = (0..of_members).map(|_| Output::new(builder));
+        let (members, members_streams) = members.unzip();
+        let extremes = has_extremes.then(|| Output::new(builder));
+        let (extremes, extremes_stream) = extremes.unzip();
+        let (tables, tables_streams) = (0..of_tables).map(|_| Output::new(builder)).unzip();
+        let (lookups, lookups_streams) = (0..of_lookups).map(|_| Output::new(builder)).unzip();
+        let (letters, dead_letters) = Output::new(builder);
         let (marks, marks_stream) = Output::new(builder);
         let (partitions, partitions_stream) = Output::new(builder);
         let (tallies, tallies_stream) = Output::new(builder);
         let outputs = Outputs {
             sums,
             members,
-            latest,
-            sales,
-            customers,
-            products,
+            extremes,
+            tables,
+            lookups,
             letters,
             marks,
             partitions,
             tallies,
         };
-        let streams = Streams {
-            sums: sums_stream,
-            members: members_stream,
-            latest: latest_stream,
-            sales: sales_stream,
-            customers: customers_stream,
-            products: products_stream,
-            letters: letters_stream,
+        let ingested = Ingested {
+            contributed: Contributed {
+                sums: sums_stream,
+                members: members_streams,
+                extremes: extremes_stream,
+                to_join: ToJoin {
+                    tables: tables_streams,
+                    lookups: lookups_streams,
+                },
+            },
+            dead_letters,
             marks: marks_stream,
             partitions: partitions_stream,
             tallies: tallies_stream,
         };
-        (outputs, streams)
+        (outputs, ingested)
     }
 
     /// Sends everything that belongs to the open epoch. `saves`: where partitions
@@ -136,21 +129,25 @@ impl Outputs {
             capabilities,
             sums.map(|(key, sums)| ((key, ()), epoch, sums)),
         );
-        let members = contributions.take_members();
-        self.members
-            .send(capabilities, members.map(|member| (member, epoch, 1)));
-        let latest = contributions.take_latest();
-        self.latest
-            .send(capabilities, latest.map(|latest| (latest, epoch, 1)));
-        let sales = contributions.take_sales();
-        self.sales
-            .send(capabilities, sales.map(|sale| (sale, epoch, 1)));
-        let customers = contributions.take_customers();
-        let customers = customers.map(|version| (version, epoch, OrderDiff::ONE));
-        self.customers.send(capabilities, customers);
-        let products = contributions.take_products();
-        let products = products.map(|version| (version, epoch, OrderDiff::ONE));
-        self.products.send(capabilities, products);
+        for (number, output) in self.members.iter_mut().enumerate() {
+            let members = contributions.take_members(number);
+            output.send(capabilities, members.map(|member| (member, epoch, 1)));
+        }
+        if let Some(output) = &mut self.extremes {
+            let extremes = contributions.take_extremes();
+            output.send(capabilities, extremes.map(|extreme| (extreme, epoch, 1)));
+        }
+        for (number, output) in self.tables.iter_mut().enumerate() {
+            let versions = contributions.take_table(number);
+            output.send(capabilities, versions.map(|version| (version, epoch, 1)));
+        }
+        for (number, output) in self.lookups.iter_mut().enumerate() {
+            let entries = contributions.take_lookup(number);
+            output.send(
+                capabilities,
+                entries.map(|(entry, sums)| (entry, epoch, sums)),
+            );
+        }
     }
 
     pub(super) fn send_letters(&mut self, open: &Open, reading: &mut Reading) {

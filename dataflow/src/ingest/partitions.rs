@@ -86,9 +86,8 @@ impl Partitions {
     /// A partition has been found: it is announced in this epoch.
     pub(super) fn announce(&mut self, topic: usize, partition: i32, epoch: Epoch) {
         let rules = self.catalog.routes[topic].rules();
-        let joined = self.catalog.joined(topic);
         self.known[topic].entry(partition).or_insert_with(|| {
-            let mut time = PartitionTime::new(rules, self.trust.clone(), joined);
+            let mut time = PartitionTime::new(rules, self.trust.clone());
             let Restored {
                 partitions,
                 again,

@@ -6,7 +6,7 @@ use crate::Epoch;
 use crate::observe::{Judged, Telemetry};
 use crate::tally::{Counting, ViewTally};
 use crate::time::Sent;
-use crate::views::catalog::{self, Catalog, Refused};
+use crate::views::catalog::{Buffer, Catalog, Refused, Verdict};
 use crate::views::contributions::Contributions;
 use model::{FIRST_DATE, LAST_DATE};
 use sinks::{DeadLetter, Reason};
@@ -19,6 +19,8 @@ pub(super) struct Reading {
     telemetry: Arc<Telemetry>,
     counts: Vec<Counts>,
     refusals: Vec<Refusals>,
+    /// By topic: what has been read and not applied yet.
+    waiting: Vec<Waiting>,
     /// The partitions that are read.
     pub(super) partitions: Partitions,
     /// What the epoch's events contribute and has not been sent yet.
@@ -27,6 +29,45 @@ pub(super) struct Reading {
     pub(super) letters: Vec<DeadLetter>,
     /// What became of the epoch's messages.
     pub(super) counting: Counting,
+}
+
+/// What has been read of a topic and not applied yet.
+struct Waiting {
+    rows: Buffer,
+    /// The messages of the rows, where a view may refuse them yet.
+    messages: Option<Vec<Kept>>,
+}
+
+/// A message, kept until it is known what becomes of it.
+struct Kept {
+    partition: i32,
+    offset: i64,
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
+}
+
+impl Kept {
+    fn of(message: &Message<'_>) -> Kept {
+        Kept {
+            partition: message.partition,
+            offset: message.offset,
+            timestamp: message.timestamp,
+            key: message.key.map(<[u8]>::to_vec),
+            value: message.value.unwrap_or_default().to_vec(),
+        }
+    }
+
+    fn message(&self, topic: usize) -> Message<'_> {
+        Message {
+            topic,
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.as_deref(),
+            value: Some(&self.value),
+        }
+    }
 }
 
 /// What has been read of a topic since it was last reported.
@@ -47,6 +88,20 @@ struct Refusals {
     late: u64,
     from_the_future: u64,
     malformed: u64,
+    filtered: u64,
+    failed: u64,
+}
+
+impl Refusals {
+    fn count(&mut self, reason: Reason) {
+        let count = match reason {
+            Reason::Late => &mut self.late,
+            Reason::FromTheFuture => &mut self.from_the_future,
+            Reason::Malformed => &mut self.malformed,
+            Reason::Failed => &mut self.failed,
+        };
+        *count += 1;
+    }
 }
 
 impl Reading {
@@ -59,14 +114,19 @@ impl Reading {
     ) -> Reading {
         let counts = topics.iter().map(|_| Counts::default()).collect();
         let refusals = catalog.definitions.iter().map(|_| Refusals::default());
+        let waiting = catalog.routes.iter().map(|route| Waiting {
+            rows: route.buffer(),
+            messages: route.may_refuse_later().then(Vec::new),
+        });
         Reading {
             refusals: refusals.collect(),
+            waiting: waiting.collect(),
+            contributions: Contributions::new(&catalog),
             catalog,
             topics,
             telemetry,
             counts,
             partitions,
-            contributions: Contributions::default(),
             letters: Vec::new(),
             counting,
         }
@@ -80,10 +140,10 @@ impl Reading {
             counts,
             refusals,
             partitions,
-            contributions,
             letters,
             telemetry,
             counting,
+            waiting,
             ..
         } = self;
         let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
@@ -103,68 +163,140 @@ impl Reading {
         }
 
         let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
-        let mut letter = |reason, detail, view: Option<usize>, what: &str| {
-            let (timestamp, detail) = dated(message.timestamp, detail);
-            let letter = DeadLetter {
-                topic: topics[message.topic].clone(),
-                partition: message.partition,
-                offset: message.offset,
-                timestamp,
-                reason,
-                detail,
-                view: view.map(|view| catalog.definitions[view].name.to_owned()),
-                key: message.key.map(<[u8]>::to_vec),
-                value: value.to_vec(),
-                epoch,
-            };
-            weight += letter.size() / BYTES_OF_A_LETTER;
-            counting.letter(&letter, view, what);
-            letters.push(letter);
+        let mut writing = Letters {
+            catalog,
+            topics,
+            letters,
+            counting,
+            epoch,
+            weight: 0,
         };
         if let Sent::Unit(number, unit) = sent {
             if !is_again {
                 counts.malformed += 1;
                 let what = format!("its Kafka timestamp looks like {unit}");
-                letter(Reason::Malformed, of_unit(number, unit), None, &what);
+                writing.write(
+                    message,
+                    Reason::Malformed,
+                    of_unit(number, unit),
+                    None,
+                    &what,
+                );
             }
             if telemetry.other_unit(message.topic) {
                 let topic = &topics[message.topic];
                 tracing::warn!("{}", unit_warning(topic, message, unit));
             }
-            return Taken::Accepted { cost: weight };
+            return Taken::Accepted {
+                cost: weight + writing.weight,
+            };
         }
-        let taken = catalog::Taken {
-            value,
-            partition: message.partition,
-        };
-        let mut refused = |Refused {
-                               view,
-                               time,
-                               refusal,
-                               joined,
-                           }: Refused| {
+        let mut refused = |refused: Refused<'_>| {
+            let Refused {
+                view,
+                time,
+                refusal,
+                joined,
+            } = refused;
             let view = usize::from(view);
-            match refusal.reason() {
-                // The books of a view are those of its own topic.
-                _ if joined => {}
-                Reason::FromTheFuture => refusals[view].from_the_future += 1,
-                Reason::Malformed => refusals[view].malformed += 1,
-                Reason::Late => refusals[view].late += 1,
+            // The books of a view are those of its own topic.
+            if !joined {
+                refusals[view].count(refusal.reason());
             }
-            letter(refusal.reason(), refusal.detail(time), Some(view), "");
+            writing.write(
+                message,
+                refusal.reason(),
+                refusal.detail(time),
+                Some(view),
+                "",
+            );
         };
+        let Waiting { rows, messages } = &mut waiting[message.topic];
         let route = &catalog.routes[message.topic];
-        match route.apply(taken, time, contributions, &mut refused) {
-            Ok(()) => counts.again += u64::from(is_again),
+        match route.read(value, message.partition, time, rows, &mut refused) {
+            Ok(()) => {
+                counts.again += u64::from(is_again);
+                if let Some(messages) = messages {
+                    messages.push(Kept::of(message));
+                }
+            }
             // There is a letter of it.
             Err(_) if is_again => {}
             Err(malformed) => {
                 counts.malformed += 1;
                 let what = malformed.kind();
-                letter(Reason::Malformed, malformed.to_string(), None, &what);
+                writing.write(
+                    message,
+                    Reason::Malformed,
+                    malformed.to_string(),
+                    None,
+                    &what,
+                );
             }
         }
+        weight += writing.weight;
+        if rows.is_full() {
+            weight += self.apply_topic(message.topic, epoch);
+        }
         Taken::Accepted { cost: weight }
+    }
+
+    /// Adds what waits to what the epoch's events contribute. Returns the weight of the dead letters
+    /// that have come of it.
+    pub(super) fn apply(&mut self, epoch: Epoch) -> u64 {
+        let topics = 0..self.waiting.len();
+        topics
+            .map(|topic| self.apply_topic(topic, epoch) as u64)
+            .sum()
+    }
+
+    fn apply_topic(&mut self, topic: usize, epoch: Epoch) -> usize {
+        let Reading {
+            catalog,
+            topics,
+            refusals,
+            contributions,
+            letters,
+            counting,
+            waiting,
+            ..
+        } = self;
+        let Waiting { rows, messages } = &mut waiting[topic];
+        if rows.is_empty() {
+            return 0;
+        }
+        let mut writing = Letters {
+            catalog,
+            topics,
+            letters,
+            counting,
+            epoch,
+            weight: 0,
+        };
+        let mut verdict = |view: u16, row: usize, verdict: Verdict<'_>| {
+            let view = usize::from(view);
+            let (reason, detail) = match verdict {
+                Verdict::Filtered => {
+                    refusals[view].filtered += 1;
+                    return;
+                }
+                Verdict::Refused(Refused { refusal, time, .. }) => {
+                    (refusal.reason(), refusal.detail(time))
+                }
+                Verdict::Failed(why) => (Reason::Failed, why.to_owned()),
+            };
+            refusals[view].count(reason);
+            // Whoever may refuse a row later has its message kept.
+            if let Some(kept) = messages.as_ref().and_then(|messages| messages.get(row)) {
+                writing.write(&kept.message(topic), reason, detail, Some(view), "");
+            }
+        };
+        catalog.routes[topic].apply(rows, contributions, &mut verdict);
+        let weight = writing.weight;
+        if let Some(messages) = messages {
+            messages.clear();
+        }
+        weight
     }
 
     /// Reports to the telemetry what has been read since the last report.
@@ -203,10 +335,12 @@ impl Reading {
                 late,
                 from_the_future,
                 malformed,
+                filtered,
+                failed,
             } = std::mem::take(&mut self.refusals[view]);
             let rebuilt = self.partitions.is_rebuilt(rule.view);
             let all = events + if rebuilt { again } else { 0 };
-            let judged = all - from_the_future - malformed;
+            let judged = all - from_the_future - malformed - filtered - failed;
             let telemetry = &self.telemetry;
             telemetry.judged(
                 view,
@@ -215,6 +349,8 @@ impl Reading {
                     late,
                     from_the_future,
                     malformed,
+                    filtered,
+                    failed,
                 },
             );
             self.counting.view(ViewTally {
@@ -225,6 +361,45 @@ impl Reading {
                 spread: self.partitions.spread(topic, place),
             });
         }
+    }
+}
+
+/// Where dead letters are written.
+struct Letters<'a> {
+    catalog: &'a Catalog,
+    topics: &'a [String],
+    letters: &'a mut Vec<DeadLetter>,
+    counting: &'a mut Counting,
+    epoch: Epoch,
+    /// What those written so far weigh.
+    weight: usize,
+}
+
+impl Letters<'_> {
+    fn write(
+        &mut self,
+        message: &Message<'_>,
+        reason: Reason,
+        detail: String,
+        view: Option<usize>,
+        what: &str,
+    ) {
+        let (timestamp, detail) = dated(message.timestamp, detail);
+        let letter = DeadLetter {
+            topic: self.topics[message.topic].clone(),
+            partition: message.partition,
+            offset: message.offset,
+            timestamp,
+            reason,
+            detail,
+            view: view.map(|view| self.catalog.definitions[view].name.clone()),
+            key: message.key.map(<[u8]>::to_vec),
+            value: message.value.unwrap_or_default().to_vec(),
+            epoch: self.epoch,
+        };
+        self.weight += letter.size() / BYTES_OF_A_LETTER;
+        self.counting.letter(&letter, view, what);
+        self.letters.push(letter);
     }
 }
 

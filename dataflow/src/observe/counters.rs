@@ -32,6 +32,8 @@ pub(super) struct TableCounters {
     pub(super) late: AtomicU64,
     pub(super) from_the_future: AtomicU64,
     pub(super) malformed: AtomicU64,
+    pub(super) filtered: AtomicU64,
+    pub(super) failed: AtomicU64,
     pub(super) busiest: Mutex<Busiest>,
 }
 
@@ -69,6 +71,8 @@ impl TableCounters {
             late: AtomicU64::new(0),
             from_the_future: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
+            filtered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             busiest: Mutex::new(Busiest::new(table)),
             table: table.clone(),
         }
@@ -84,6 +88,8 @@ impl TableCounters {
             late: self.late.load(Relaxed),
             from_the_future: self.from_the_future.load(Relaxed),
             malformed: self.malformed.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
+            failed: self.failed.load(Relaxed),
             busiest: busiest.top(),
         }
     }

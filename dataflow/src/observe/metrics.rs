@@ -35,7 +35,7 @@ const LATENCY_BUCKETS: [f64; 16] = [
 /// is emptied after so many.
 const UPKEEP_EVERY: u64 = 1024;
 
-const COUNTERS: [(&str, &str); 15] = [
+const COUNTERS: [(&str, &str); 17] = [
     (
         "tidemark_events_read_total",
         "Messages read from Kafka, by topic.",
@@ -55,8 +55,8 @@ const COUNTERS: [(&str, &str); 15] = [
     (
         "tidemark_view_events_total",
         "Events of its topic that a view took, by view. With those that came too late, are from \
-         the future or could be placed nowhere, tombstones and malformed messages, these are all \
-         messages read of it.",
+         the future, could be placed nowhere, were filtered or failed, tombstones and malformed \
+         messages, these are all messages read of it.",
     ),
     (
         "tidemark_view_late_total",
@@ -70,6 +70,14 @@ const COUNTERS: [(&str, &str); 15] = [
         "tidemark_view_malformed_total",
         "Events that a view could place in no window, by view: their messages have no timestamp, \
          or the window is not within the years 1 to 9999.",
+    ),
+    (
+        "tidemark_view_filtered_total",
+        "Events that the condition of a view leaves out, by view.",
+    ),
+    (
+        "tidemark_view_failed_total",
+        "Events on which an expression of a view failed, by view.",
     ),
     (
         "tidemark_rows_written_total",
@@ -246,6 +254,8 @@ impl Metrics {
                 table.from_the_future,
             );
             self.count("tidemark_view_malformed_total", label(), table.malformed);
+            self.count("tidemark_view_filtered_total", label(), table.filtered);
+            self.count("tidemark_view_failed_total", label(), table.failed);
             self.count("tidemark_rows_written_total", label(), table.puts);
             self.count("tidemark_rows_deleted_total", label(), table.deletes);
         }
@@ -293,7 +303,7 @@ impl Metrics {
         for arrangement in &now.arrangements {
             let label = || {
                 vec![
-                    Label::new("arrangement", arrangement.name),
+                    Label::new("arrangement", arrangement.name.clone()),
                     Label::new("worker", arrangement.worker.to_string()),
                 ]
             };

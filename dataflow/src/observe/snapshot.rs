@@ -66,7 +66,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArrangementSnapshot {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// The worker, counted over all processes.
     pub worker: usize,
     /// Updates.
@@ -108,6 +108,10 @@ pub struct TableSnapshot {
     /// Events that it could place nowhere: their messages have no timestamp, or their window
     /// is in no calendar.
     pub malformed: u64,
+    /// Events that its condition leaves out.
+    pub filtered: u64,
+    /// Events on which one of its expressions failed.
+    pub failed: u64,
     /// The rows with the greatest first aggregate in the newest window,
     /// greatest first.
     pub busiest: Vec<sinks::Row>,

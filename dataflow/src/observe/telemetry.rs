@@ -41,6 +41,10 @@ pub struct Judged {
     pub from_the_future: u64,
     /// It could place them nowhere.
     pub malformed: u64,
+    /// Its condition leaves them out.
+    pub filtered: u64,
+    /// An expression failed on them.
+    pub failed: u64,
 }
 
 /// What one process knows about itself. Topics, tables and workers are named by
@@ -68,7 +72,8 @@ pub struct Telemetry {
     database: Database,
     checkpoints: CheckpointCounters,
     /// By worker and name.
-    arrangements: Mutex<BTreeMap<(usize, &'static str), ArrangementSnapshot>>,
+    /// By worker and name.
+    arrangements: Mutex<BTreeMap<usize, BTreeMap<String, ArrangementSnapshot>>>,
     operators: Operators,
     times: Mutex<Option<Times>>,
     metrics: Metrics,
@@ -149,12 +154,16 @@ impl Telemetry {
             late,
             from_the_future,
             malformed,
+            filtered,
+            failed,
         } = judged;
         if let Some(table) = self.tables.get(view) {
             table.taken.fetch_add(taken, Relaxed);
             table.late.fetch_add(late, Relaxed);
             table.from_the_future.fetch_add(from_the_future, Relaxed);
             table.malformed.fetch_add(malformed, Relaxed);
+            table.filtered.fetch_add(filtered, Relaxed);
+            table.failed.fetch_add(failed, Relaxed);
         }
     }
 
@@ -165,21 +174,33 @@ impl Telemetry {
     }
 
     /// An arrangement of a worker holds so many updates, in so many bytes.
-    pub fn arrangement(&self, name: &'static str, worker: usize, records: usize, bytes: usize) {
-        let now = ArrangementSnapshot {
-            name,
-            worker,
-            records: records as u64,
-            bytes: bytes as u64,
-        };
-        lock(&self.arrangements).insert((worker, name), now);
+    pub fn arrangement(&self, name: &str, worker: usize, records: usize, bytes: usize) {
+        let (records, bytes) = (records as u64, bytes as u64);
+        let mut arrangements = lock(&self.arrangements);
+        let of_worker = arrangements.entry(worker).or_default();
+        match of_worker.get_mut(name) {
+            Some(known) => (known.records, known.bytes) = (records, bytes),
+            None => {
+                let name = name.to_owned();
+                let now = ArrangementSnapshot {
+                    name: name.clone(),
+                    worker,
+                    records,
+                    bytes,
+                };
+                of_worker.insert(name, now);
+            }
+        }
     }
 
     /// Updates that all arrangements of a worker of this process hold, when they told
     /// it last.
     pub fn held(&self, worker: usize) -> u64 {
         let arrangements = lock(&self.arrangements);
-        let of_worker = arrangements.values().filter(|held| held.worker == worker);
+        let of_worker = arrangements
+            .get(&worker)
+            .into_iter()
+            .flat_map(BTreeMap::values);
         of_worker.map(|held| held.records).sum()
     }
 
@@ -402,7 +423,10 @@ impl Telemetry {
             store: *lock(&self.store),
             database_away: self.database_away(),
             checkpoints: self.checkpoints.snapshot(),
-            arrangements: lock(&self.arrangements).values().cloned().collect(),
+            arrangements: lock(&self.arrangements)
+                .values()
+                .flat_map(|of_worker| of_worker.values().cloned())
+                .collect(),
         }
     }
 

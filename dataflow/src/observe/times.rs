@@ -111,9 +111,9 @@ impl Times {
                 kafka: some(mark.kafka),
             }
         };
-        let partitions = marks
-            .iter()
-            .filter(|mark| own(mark) || definition.joins.contains(&topic_of(mark)));
+        let partitions = marks.iter().filter(|mark| {
+            own(mark) || definition.joins.iter().any(|topic| topic == topic_of(mark))
+        });
         let end_of = |through| definition.window.end_millis(through);
         ViewTime {
             view: definition.name.to_owned(),

@@ -70,8 +70,8 @@ impl Sources<'_> {
     /// final row.
     pub(super) fn forget_deleted(&self, start: &mut Start) -> Result<(), PlanError> {
         for (number, view) in self.catalog.definitions.iter().enumerate() {
-            if start.views.contains_key(view.name) && !self.reader.has_finals(number)? {
-                start.views.remove(view.name);
+            if start.views.contains_key(&view.name) && !self.reader.has_finals(number)? {
+                start.views.remove(&view.name);
             }
         }
         Ok(())

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {
     /// The views that read some of these topics, by name.
-    pub(super) fn readers_of(&self, dropped: &BTreeSet<usize>) -> BTreeSet<&'static str> {
+    pub(super) fn readers_of(&self, dropped: &BTreeSet<usize>) -> BTreeSet<&str> {
         let views = dropped.iter().map(|topic| self.readers.of_topic(*topic));
-        views.flatten().copied().collect()
+        views.flatten().map(String::as_str).collect()
     }
 
     /// Lets the database know which log is read: nothing of the topics that are `dropped` any

@@ -32,13 +32,13 @@ impl Sources<'_> {
     }
 
     /// The same where everything is read again. Of most views every row comes again;
-    /// only where events are joined do rows come and go.
+    /// only where events are joined, or rows have a condition, do they come and go.
     pub(super) fn in_doubt_without(
         &self,
         progress: &Progress,
         start: &mut Start,
     ) -> Result<(), PlanError> {
-        let joins = |view: &Definition| !view.joins.is_empty();
+        let joins = |view: &Definition| !view.joins.is_empty() || view.has_condition();
         let after = |view: &Definition| if joins(view) { 0 } else { progress.epoch };
         self.rows_after(&after, &joins, start)
     }
@@ -72,7 +72,7 @@ impl Sources<'_> {
             let views = (0_u16..).zip(&self.catalog.definitions);
             let asked: Vec<_> = views
                 .map(|(number, view)| {
-                    let published = published.get(view.name);
+                    let published = published.get(&view.name);
                     let published = published.map(|published| published.final_until);
                     let ask = move || self.view_after(number, view, after, doubted, published);
                     let thread = thread::Builder::new().name("in-doubt".to_owned());

@@ -106,8 +106,8 @@ impl Sources<'_> {
                     continue;
                 }
                 let of_topic = self.readers.of_topic(*topic);
-                let missing = of_topic.iter().filter(|view| !self.reset.contains(**view));
-                let missing: Vec<_> = missing.copied().collect();
+                let missing = of_topic.iter().filter(|view| !self.reset.contains(*view));
+                let missing: Vec<_> = missing.map(String::as_str).collect();
                 if !missing.is_empty() {
                     let way_out = match missing.len() < of_topic.len() {
                         false => self.readers.way_out(&found.difference),
@@ -226,7 +226,7 @@ impl Sources<'_> {
         let mut partitions = state.partitions.iter();
         let mut readers = self.readers.of_topic(topic).iter();
         !partitions.any(|saved| saved.topic == *name)
-            && readers.all(|view| state.rebuilding.contains(*view))
+            && readers.all(|view| state.rebuilding.contains(view))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct CatalogNames {
     topics: Arc<[String]>,
-    views: Vec<&'static str>,
+    views: Vec<String>,
 }
 
 impl CatalogNames {
@@ -20,7 +20,11 @@ impl CatalogNames {
     pub fn of(catalog: &Catalog, topics: &[String]) -> CatalogNames {
         CatalogNames {
             topics: topics.into(),
-            views: catalog.definitions.iter().map(|view| view.name).collect(),
+            views: catalog
+                .definitions
+                .iter()
+                .map(|view| view.name.clone())
+                .collect(),
         }
     }
 
@@ -44,9 +48,7 @@ impl CatalogNames {
 
     /// The name of a view.
     pub fn view(&self, number: u16) -> Option<String> {
-        self.views
-            .get(usize::from(number))
-            .map(|name| (*name).to_owned())
+        self.views.get(usize::from(number)).cloned()
     }
 
     /// Partitions as a checkpoint knows them.

@@ -271,7 +271,7 @@ pub fn clear(
     let names: Vec<&str> = views
         .iter()
         .filter_map(|view| catalog.definitions.get(usize::from(*view)))
-        .map(|view| view.name)
+        .map(|view| view.name.as_str())
         .collect();
     // Whatever cannot be read is known before anything is changed.
     let mut rows = Vec::new();

@@ -160,7 +160,7 @@ impl Start {
     /// milliseconds since the UNIX epoch, and has published it.
     pub fn final_until(&self, catalog: &Catalog) -> Vec<Option<i64>> {
         let final_until = catalog.definitions.iter().map(|view| {
-            let published = self.views.get(view.name);
+            let published = self.views.get(&view.name);
             published.map(|published| published.final_until)
         });
         final_until.collect()
@@ -204,6 +204,7 @@ pub fn nothing(catalog: &Catalog, max_ahead: i64) -> State {
 
 /// The sections that `state` has for the views of a catalog: new ones where it has none.
 pub fn sections(state: &mut State, catalog: &Catalog) -> Sections {
-    let views = catalog.definitions.iter().map(|view| view.name);
-    Sections::of(state, views, &parts::all())
+    let views = catalog.definitions.iter();
+    let views = views.map(|view| (view.name.as_str(), parts::of(view)));
+    Sections::of(state, views)
 }

@@ -176,7 +176,7 @@ impl Sources<'_> {
         check_names(reset, known.iter().map(|view| &view.name))?;
         self.check_outdated(self.outdated(recorded), reset, &BTreeSet::new())?;
         let views = (0..).zip(&self.catalog.definitions);
-        let asked = views.filter(|(_, view)| reset.contains(view.name));
+        let asked = views.filter(|(_, view)| reset.contains(&view.name));
         Ok(asked.map(|(number, _)| number).collect())
     }
 }

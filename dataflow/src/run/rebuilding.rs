@@ -30,7 +30,7 @@ pub(super) fn announce(
         recorded.is_some_and(|recorded| rebuild::is_being_rebuilt(recorded, None))
     };
     let views = catalog.definitions.iter().enumerate();
-    let rebuilt = views.filter(|(_, view)| names.contains(view.name) || begun(view.name));
+    let rebuilt = views.filter(|(_, view)| names.contains(view.name.as_str()) || begun(&view.name));
     storage.will_remake(&rebuilt.map(|(number, _)| number).collect());
 }
 

@@ -8,8 +8,8 @@ use crate::observe::{Telemetry, ViewInfo};
 use crate::pipeline::PipelineError;
 use crate::recovery::start::Start;
 use crate::saving::Patience;
+use crate::shop::ProgramViews;
 use crate::tally::Judging;
-use crate::views::own::ProgramViews;
 use crate::views::{Catalog, Override, ViewError};
 use model::{Lateness, Window};
 use sinks::mongodb::{Timeouts, open_with};
@@ -53,7 +53,7 @@ pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalo
             },
         );
     }
-    crate::views::catalog_with(&overrides, views)
+    crate::shop::catalog_with(&overrides, views)
 }
 
 /// What each view is, as texts.

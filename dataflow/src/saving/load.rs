@@ -20,7 +20,7 @@ use crate::background::ThreadError;
 use crate::output::Output;
 use checkpoint::CheckpointError;
 use checkpoint::Store;
-use checkpoint::{BlockEntry, FileEntry};
+use checkpoint::{BlockEntry, FileEntry, Part, ViewOf};
 use checkpoint::{RawRecord, records};
 use model::fail_point;
 use std::cell::Cell;
@@ -74,10 +74,11 @@ pub(crate) struct Loaded<'scope> {
 type Failed = Rc<dyn Fn(SaveError)>;
 
 impl<'scope> Loaded<'scope> {
-    /// The updates of a part of views' state, by what `decode` makes of a record of a view.
-    pub(crate) fn decode<D, R>(
+    /// The updates of a part of views' state, by what `decode` makes of a record of a view. Of a part
+    /// of one view only those of that view come.
+    pub(crate) fn decode<D, R, K>(
         &self,
-        part: &'static str,
+        part: &Part<K>,
         decode: impl Fn(RawRecord<'_>, u16) -> Result<(D, R), CheckpointError> + 'static,
     ) -> StreamVec<'scope, Epoch, (D, Epoch, R)>
     where
@@ -86,7 +87,12 @@ impl<'scope> Loaded<'scope> {
     {
         let (sections, failed) = (Arc::clone(&self.sections), Rc::clone(&self.failed));
         let blocks = self.blocks.clone();
-        blocks.unary(Pipeline, &format!("Decode: {part}"), move |_, _| {
+        let name = part.name.clone();
+        let only = match part.view {
+            ViewOf::Key(_) => None,
+            ViewOf::All(view) => Some(view),
+        };
+        blocks.unary(Pipeline, &format!("Decode: {name}"), move |_, _| {
             // What comes behind a block that cannot be decoded never becomes complete.
             let mut stuck = None;
             move |input, output| {
@@ -97,8 +103,10 @@ impl<'scope> Loaded<'scope> {
                     let at = *capability.time();
                     for block in blocks.drain(..) {
                         let section = block.entry.section;
-                        let Some((view, _)) = sections.find(section.id).filter(|of| of.1 == part)
-                        else {
+                        let is_it = |(view, part): &(u16, &str)| {
+                            *part == name && only.is_none_or(|only| only == *view)
+                        };
+                        let Some((view, _)) = sections.find(section.id).filter(is_it) else {
                             continue;
                         };
                         let mut outcome = Ok(());

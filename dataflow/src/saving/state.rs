@@ -170,39 +170,45 @@ impl State {
 /// The sections of the views of a run, by number of the view and name of the part.
 #[derive(Clone, Debug, Default)]
 pub struct Sections {
-    by_view: Vec<BTreeMap<&'static str, Section>>,
-    by_id: BTreeMap<SectionId, (u16, &'static str)>,
+    by_view: Vec<BTreeMap<String, Section>>,
+    by_id: BTreeMap<SectionId, (u16, String)>,
 }
 
 impl Sections {
-    /// Those that `state` has for `views`, in the order of their numbers. `parts`: what each part
-    /// is called, and how many sums its records have. Where one has no section yet it is given one.
+    /// Those that `state` has for `views`, in the order of their numbers: each with what its parts
+    /// are called, and how many sums their records have. Where one has no section yet it is given one.
     pub fn of<'a>(
         state: &mut State,
-        views: impl Iterator<Item = &'a str>,
-        parts: &[(&'static str, u8)],
+        views: impl Iterator<Item = (&'a str, Vec<(String, u8)>)>,
     ) -> Sections {
         let mut sections = Sections::default();
-        for (view, name) in (0..).zip(views) {
+        for (view, (name, parts)) in (0..).zip(views) {
             let mut of_view = BTreeMap::new();
             for (part, sums) in parts {
-                let id = state.section(name, part);
-                of_view.insert(*part, Section { id, sums: *sums });
-                sections.by_id.insert(id, (view, *part));
+                let id = state.section(name, &part);
+                sections.by_id.insert(id, (view, part.clone()));
+                of_view.insert(part, Section { id, sums });
             }
             sections.by_view.push(of_view);
         }
         sections
     }
 
-    /// Those of a part, by number of the view.
+    /// Those of a part, by number of the view; of views that do not have it, one that nothing is
+    /// ever written to.
     pub fn of_part(&self, part: &str) -> Vec<Section> {
-        let of_view = |parts: &BTreeMap<&str, Section>| parts.get(part).copied();
-        self.by_view.iter().filter_map(of_view).collect()
+        let of_view = |parts: &BTreeMap<String, Section>| parts.get(part).copied();
+        let nobodys = Section {
+            id: SectionId(u32::MAX),
+            sums: 0,
+        };
+        let all = self.by_view.iter();
+        all.map(|parts| of_view(parts).unwrap_or(nobodys)).collect()
     }
 
     /// The number of the view and the part that a section is of; none where it is nobody's.
-    pub fn find(&self, id: SectionId) -> Option<(u16, &'static str)> {
-        self.by_id.get(&id).copied()
+    pub fn find(&self, id: SectionId) -> Option<(u16, &str)> {
+        let (view, part) = self.by_id.get(&id)?;
+        Some((*view, part))
     }
 }

@@ -101,8 +101,9 @@ where
         sections,
     } = saving;
     let (cadence, restored) = (*cadence, *restored);
-    let by_view: Arc<[Section]> = sections.of_part(part.name).into();
-    let section = move |by_view: &[Section], key: &K| by_view[usize::from(part.view.number(key))];
+    let by_view: Arc<[Section]> = sections.of_part(&part.name).into();
+    let view = part.view;
+    let section = move |by_view: &[Section], key: &K| by_view[usize::from(view.number(key))];
     let by_view_dropped = Arc::clone(&by_view);
     let spans = arranged.stream.clone();
     let taken_up = spans.unary(Pipeline, "Save: taken up", move |_, _| {

@@ -16,7 +16,6 @@ use crate::views::key::Key;
 use crate::views::parts::Final;
 use crate::views::row::{row, row_id};
 use crate::views::rows::RowChange;
-use differential_dataflow::difference::IsZero;
 use model::Slot;
 use model::fail_point;
 use sinks::{Batch, DeadLetter, Expect, RowId};
@@ -83,7 +82,8 @@ impl Due {
     pub(super) fn fill(&mut self, most: usize, definitions: &[Definition]) -> bool {
         let Due { batch, rows } = self;
         let left = rows.len().saturating_sub(most);
-        let next = rows.drain(left..).map(|put| {
+        // What does not meet a condition is among what is deleted.
+        let next = rows.drain(left..).filter_map(|put| {
             let view = usize::from(put.became.key.slot.view());
             row(&definitions[view], &put.became, put.updated_at)
         });
@@ -218,10 +218,14 @@ impl Pending {
             if self.was_final(definition, slot) || self.is_left_final(definition, &became.key) {
                 continue;
             }
-            if became.sums.is_zero() {
+            if !definition.has_row(&became.key, &became.sums) {
                 due.batch.deletes.push(row_id(definition, &became.key));
             } else {
-                let expect = known(became.expect);
+                let expect = match definition.has_condition() {
+                    // Whether it met its condition before is not known.
+                    true => Expect::Either,
+                    false => known(became.expect),
+                };
                 due.rows.push(Put {
                     became: RowChange { expect, ..became },
                     updated_at: made_at,
@@ -250,11 +254,17 @@ impl Pending {
         let became = RowChange {
             key: row.key.clone(),
             epoch: row.epoch,
-            sums: row.sums,
+            sums: row.sums.clone(),
             is_final: true,
-            expect,
+            expect: match definition.has_condition() {
+                true => Expect::Either,
+                false => expect,
+            },
         };
-        if !self.is_left_final(definition, &became.key) {
+        if !definition.has_row(&became.key, &became.sums) {
+            due.batch.epoch = due.batch.epoch.max(became.epoch);
+            due.batch.deletes.push(row_id(definition, &became.key));
+        } else if !self.is_left_final(definition, &became.key) {
             due.batch.epoch = due.batch.epoch.max(became.epoch);
             due.rows.push(Put {
                 became,

@@ -139,7 +139,7 @@ impl Reached {
             };
             let views = &mut self.now.views;
             // What is final stays so: an earlier run may have come further.
-            let before = views.get(definition.name);
+            let before = views.get(&definition.name);
             if before.is_none_or(|before| before.watermark < view.watermark) {
                 views.insert(definition.name.to_owned(), view);
                 self.changed = true;

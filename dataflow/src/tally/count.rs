@@ -27,7 +27,7 @@ pub struct Counting {
 #[derive(Debug)]
 struct Topic {
     /// Without a prefix.
-    name: &'static str,
+    name: String,
     parts: Vec<Part>,
 }
 
@@ -45,7 +45,7 @@ impl Counting {
     /// Nothing yet, of topics with these names (without a prefix). Messages at offsets below
     /// `committed` do not count towards a limit of dead letters.
     pub fn new(
-        topics: impl Iterator<Item = &'static str>,
+        topics: impl Iterator<Item = String>,
         committed: Arc<BTreeMap<(usize, i32), i64>>,
     ) -> Counting {
         let topic = |name| Topic {
@@ -124,7 +124,7 @@ impl Counting {
             return;
         }
         let more = match view {
-            None => forms::recognise(of_topic.name, &letter.value).map(|form| form.to_string()),
+            None => forms::recognise(&of_topic.name, &letter.value).map(|form| form.to_string()),
             // What stands there of other reasons are times.
             Some(_) => (letter.reason != Reason::Malformed).then(|| letter.detail.clone()),
         };

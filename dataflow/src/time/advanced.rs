@@ -113,7 +113,8 @@ impl Closing {
 pub struct Closings {
     coming: BTreeMap<Epoch, Vec<Advanced>>,
     closed: Closed,
-    horizon: Option<i64>,
+    /// By view.
+    horizons: BTreeMap<u16, i64>,
 }
 
 impl Closings {
@@ -127,9 +128,9 @@ impl Closings {
         &self.closed
     }
 
-    /// The horizon of the view that joins: see [`Advanced::horizon`].
-    pub fn horizon(&self) -> i64 {
-        self.horizon.unwrap_or(NEVER)
+    /// The horizons of views that join: see [`Advanced::horizon`].
+    pub fn horizons(&self) -> &BTreeMap<u16, i64> {
+        &self.horizons
     }
 
     /// Closes the windows that are closed in the epochs before `frontier` (all
@@ -145,7 +146,8 @@ impl Closings {
                 ..
             } in advanced
             {
-                self.horizon = self.horizon.max(Some(horizon));
+                let known = self.horizons.entry(view).or_insert(NEVER);
+                *known = horizon.max(*known);
                 let before = self.closed.close(view, through);
                 if through > before {
                     closings.push(Closing {

@@ -69,8 +69,6 @@ pub struct PartitionTime {
     /// The least time of a message since the last mark.
     least: i64,
     views: Vec<ViewTime>,
-    /// The view of another topic that joins this one, and how long its windows stay open.
-    joined: Option<(u16, Lateness)>,
     /// While messages are read that others have taken up before.
     again: Option<Replay>,
 }
@@ -80,7 +78,9 @@ pub struct PartitionTime {
 struct Replay {
     /// From this offset on, messages are for all.
     until: i64,
-    /// Whether that is for what is joined, too.
+    /// The views that they are for,
+    views: Vec<u16>,
+    /// and whether any of them joins.
     joined: bool,
     /// Where the clock stood, and the last timestamp.
     clock: i64,
@@ -168,9 +168,8 @@ impl<V> SavedTime<V> {
 
 impl PartitionTime {
     /// A partition of which nothing has been read, with `rules` in the order of
-    /// its topic's views. `joined`: the view of another topic that joins this one, if there
-    /// is one.
-    pub fn new(rules: &[Rule], trust: Trust, joined: Option<(u16, Lateness)>) -> PartitionTime {
+    /// its topic's views.
+    pub fn new(rules: &[Rule], trust: Trust) -> PartitionTime {
         let view = |rule: &Rule| ViewTime {
             rule: *rule,
             calendar: rule.window.of_calendar(),
@@ -192,7 +191,6 @@ impl PartitionTime {
             limit: NEVER,
             least: i64::MAX,
             views: rules.iter().map(view).collect(),
-            joined,
             again: None,
         }
     }
@@ -241,13 +239,14 @@ impl PartitionTime {
     }
 
     /// Messages below the offset `until` are read again: they are for these views only,
-    /// and for what is joined if `joined`.
+    /// some of which join if `joined`.
     pub fn read_again(&mut self, until: i64, views: &[u16], joined: bool) {
         for view in &mut self.views {
             view.again = views.contains(&view.rule.view);
         }
         self.again = Some(Replay {
             until,
+            views: views.to_vec(),
             joined,
             clock: self.clock,
             last: self.last,
@@ -279,10 +278,11 @@ impl PartitionTime {
         self.again.is_none() || self.views[place].again
     }
 
-    /// Whether the current message is for what is joined.
+    /// Whether the current message is for a view of another topic that joins this one.
     #[inline]
-    pub fn is_for_joined(&self) -> bool {
-        self.again.as_ref().is_none_or(|again| again.joined)
+    pub fn is_for_joined(&self, view: u16) -> bool {
+        let again = self.again.as_ref();
+        again.is_none_or(|again| again.views.contains(&view))
     }
 
     /// Takes up the message at `offset` with this Kafka timestamp, in milliseconds; 0 and
@@ -426,16 +426,15 @@ impl PartitionTime {
         }
     }
 
-    /// Whether what is joined takes the current message as a version.
+    /// Whether a view of another topic, whose windows stay open so long, takes the current message
+    /// as a version of what it joins.
     ///
     /// # Errors
-    /// With the view that joins it and does not.
+    /// When it does not.
     #[inline]
-    pub fn judge_joined(&self) -> Result<(), (u16, Refusal)> {
-        match (self.sent, self.joined) {
-            (Sent::Ahead(kafka), Some((view, lateness))) if lateness != Lateness::Forever => {
-                Err((view, Refusal::Ahead { kafka }))
-            }
+    pub fn judge_joined(&self, lateness: Lateness) -> Result<(), Refusal> {
+        match self.sent {
+            Sent::Ahead(kafka) if lateness != Lateness::Forever => Err(Refusal::Ahead { kafka }),
             _ => Ok(()),
         }
     }

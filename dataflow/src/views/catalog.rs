@@ -1,14 +1,19 @@
 //! All views, and the way from a topic's messages to them.
 
+use super::column::Batch;
 use super::contributions::Contributions;
 use super::definition::Definition;
-use super::plan::{Plan, TooMany};
-use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
+use super::expression::failure;
+use super::plan::{Input, LookupPlan, Plan, TablePlan, VersionPlan};
+use super::planner::{NoColumn, Place, Planned, plan};
+use super::source::Source;
+use super::view::{EventTime, KAFKA_TIME, View};
 use crate::saving::SavedDefinition;
 use crate::time::{PartitionTime, Refusal, Rule, Watched, Watermarks};
-use events::{Malformed, Timestamp, Topic};
-use model::{Lateness, Window};
+use events::Malformed;
+use model::{DataType, Lateness, Slot, Stamp, Window};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What configuration may change of a view.
@@ -31,11 +36,11 @@ pub enum ViewError {
     #[error("views.{view}.time = {time:?}: {topic} have {known}")]
     NoSuchTime {
         /// The view.
-        view: &'static str,
+        view: String,
         /// The time it gives.
         time: String,
         /// The topic.
-        topic: &'static str,
+        topic: String,
         /// The times there are.
         known: String,
     },
@@ -52,117 +57,166 @@ pub enum ViewError {
         "there cannot be a view {0:?}: a name is of small letters, digits and _, begins with a letter, and is that of \
          no other view, and none of progress, dead_letters and tidemark_…"
     )]
-    Name(&'static str),
-    /// A second view joins.
+    Name(String),
+    /// It uses a column that its sources do not have.
     #[error(
-        "view {second} joins {topics}, as view {first} does: a program has one view that joins, since what is joined is \
-         kept by the sale's id for all views; leave one of them out"
+        "view {view} uses the column {column}, which none of its sources has; there are {known}"
     )]
-    SecondJoin {
-        /// The view that joins.
-        first: &'static str,
-        /// The other one.
-        second: &'static str,
-        /// What that joins.
-        topics: String,
+    NoSuchColumn {
+        /// The view.
+        view: String,
+        /// What it uses.
+        column: String,
+        /// The columns there are.
+        known: String,
     },
-    /// The view does not fit a row.
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
-}
-
-/// A message, as a route takes it.
-#[derive(Clone, Copy, Debug)]
-pub struct Taken<'a> {
-    /// Its value.
-    pub value: &'a [u8],
-    /// Partition.
-    pub partition: i32,
+    /// It reads a topic that the program does not.
+    #[error("view {view} reads the topic {topic}, which is no source")]
+    NoSuchSource {
+        /// The view.
+        view: String,
+        /// The topic.
+        topic: String,
+    },
 }
 
 /// A view that did not take an event.
 #[derive(Clone, Copy, Debug)]
-pub struct Refused {
+pub struct Refused<'a> {
     /// Number of the view.
     pub view: u16,
     /// What the view's time is called.
-    pub time: &'static str,
+    pub time: &'a str,
     /// Why not.
     pub refusal: Refusal,
-    /// Whether it is of a topic that the view joins, and not of the view's own.
+    /// Whether it is of a topic that the view looks up, and not of the view's own.
     pub joined: bool,
 }
 
 /// From the messages of one topic to the views that read it.
-pub trait Route: Send + Sync {
+#[derive(Debug)]
+pub struct Route {
+    source: Arc<Source>,
+    types: Arc<[DataType]>,
+    /// Which columns any view reads.
+    wanted: Vec<bool>,
+    rules: Vec<Rule>,
+    plans: Vec<Plan>,
+    /// What is kept for views that look the topic up, and how long their windows stay open.
+    versions: Vec<(VersionPlan, Lateness)>,
+}
+
+/// Rows of a topic that have been read and judged, and wait to be applied to its views.
+#[derive(Debug)]
+pub struct Buffer {
+    batch: Batch,
+    stamps: Vec<Stamp>,
+    /// By place of the view: the rows it takes, and in which window.
+    taken: Vec<Vec<(usize, Slot)>>,
+    /// The same of views that look the topic up.
+    versions: Vec<Vec<usize>>,
+    /// Of views with a condition: the rows it does not take unless the condition leaves them out.
+    refused: Vec<(usize, usize, Refusal)>,
+}
+
+/// What a view makes of a row that waited.
+#[derive(Clone, Debug)]
+pub enum Verdict<'a> {
+    /// Its condition leaves it out.
+    Filtered,
+    /// It does not belong there.
+    Refused(Refused<'a>),
+    /// An expression fails on it, for this reason.
+    Failed(&'a str),
+}
+
+/// Rows that are applied together.
+const ROWS: usize = 1_024;
+
+impl Buffer {
+    /// Whether it is time to apply them.
+    pub fn is_full(&self) -> bool {
+        self.batch.rows >= ROWS
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.batch.rows == 0
+    }
+}
+
+impl Route {
     /// Name of the topic, without a prefix.
-    fn topic(&self) -> &'static str;
+    pub fn topic(&self) -> &str {
+        &self.source.name
+    }
 
     /// How each view of the topic judges events, in their order.
-    fn rules(&self) -> &[Rule];
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
 
-    /// Decodes a message and adds what it contributes to each view. `time` is that
+    /// Whether messages are needed again when they are applied, since a view may then refuse
+    /// them.
+    pub fn may_refuse_later(&self) -> bool {
+        self.plans.iter().any(Plan::may_refuse)
+    }
+
+    /// A place for rows of the topic.
+    pub fn buffer(&self) -> Buffer {
+        Buffer {
+            batch: Batch::new(Arc::clone(&self.types)),
+            stamps: Vec::new(),
+            taken: vec![Vec::new(); self.plans.len()],
+            versions: vec![Vec::new(); self.versions.len()],
+            refused: Vec::new(),
+        }
+    }
+
+    /// Decodes a message of a partition into a row, and judges it for each view. `time` is that
     /// of its partition, which has been told of the message. Calls `refused` for
     /// each view that does not take it.
     ///
     /// # Errors
     /// When it cannot be decoded: then it contributes to no view at all.
-    fn apply(
-        &self,
-        message: Taken<'_>,
+    pub fn read<'a>(
+        &'a self,
+        value: &[u8],
+        partition: i32,
         time: &mut PartitionTime,
-        into: &mut Contributions,
-        refused: &mut dyn FnMut(Refused),
-    ) -> Result<(), Malformed>;
-}
-
-/// The views of one topic.
-struct TopicRoute<T: Topic> {
-    plans: Vec<Plan<T>>,
-    rules: Vec<Rule>,
-    enrich: Option<Enrich<T>>,
-}
-
-impl<T: Topic> Route for TopicRoute<T> {
-    fn topic(&self) -> &'static str {
-        T::NAME
-    }
-
-    fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    fn apply(
-        &self,
-        message: Taken<'_>,
-        time: &mut PartitionTime,
-        into: &mut Contributions,
-        refused: &mut dyn FnMut(Refused),
+        into: &mut Buffer,
+        refused: &mut dyn FnMut(Refused<'a>),
     ) -> Result<(), Malformed> {
-        let Taken { value, partition } = message;
-        let event = T::decode(value)?;
-        let stamp = time.stamp(partition);
+        let Buffer {
+            batch,
+            stamps,
+            taken,
+            versions,
+            refused: later,
+        } = into;
+        self.source.decoder.decode(value, &self.wanted, batch)?;
+        let row = batch.rows;
+        batch.rows += 1;
+        stamps.push(time.stamp(partition));
         for (place, plan) in self.plans.iter().enumerate() {
             if !time.is_for(place) {
                 continue;
             }
-            match time.judge(place, plan.time(&event).map(Timestamp::as_micros)) {
-                Ok(index) => plan.apply(&event, index, stamp, into),
-                Err(refusal) => refused(Refused {
-                    view: plan.number(),
-                    time: plan.time_name(),
-                    refusal,
-                    joined: false,
-                }),
+            let at = plan.time.map(|column| batch.columns[column].long(row));
+            match time.judge(place, at) {
+                Ok(index) => taken[place].push((row, Slot::new(plan.number, index))),
+                Err(refusal) if plan.filter.is_some() => later.push((place, row, refusal)),
+                Err(refusal) => refused(plan.refused(refusal)),
             }
         }
-        if let Some(enrich) = self.enrich
-            && time.is_for_joined()
-        {
-            match time.judge_joined() {
-                Ok(()) => enrich(&event, stamp, into),
-                Err((view, refusal)) => refused(Refused {
-                    view,
+        for (rows, (plan, lateness)) in versions.iter_mut().zip(&self.versions) {
+            if !time.is_for_joined(plan.view) {
+                continue;
+            }
+            match time.judge_joined(*lateness) {
+                Ok(()) => rows.push(row),
+                Err(refusal) => refused(Refused {
+                    view: plan.view,
                     time: KAFKA_TIME,
                     refusal,
                     joined: true,
@@ -171,74 +225,238 @@ impl<T: Topic> Route for TopicRoute<T> {
         }
         Ok(())
     }
+
+    /// Adds what the rows of a buffer contribute to each view, and empties it. Calls `verdict` for each
+    /// row and view that does not take it after all.
+    pub fn apply(
+        &self,
+        buffer: &mut Buffer,
+        into: &mut Contributions,
+        verdict: &mut dyn FnMut(u16, usize, Verdict<'_>),
+    ) {
+        let Buffer {
+            batch,
+            stamps,
+            taken,
+            versions,
+            refused,
+        } = buffer;
+        let stamp = |row: usize| stamps[row];
+        for (place, (plan, rows)) in self.plans.iter().zip(taken).enumerate() {
+            if let Some(filter) = &plan.filter {
+                let passes = filter.evaluate(batch);
+                let number = plan.number;
+                rows.retain(|(row, _)| match failure(&passes, *row) {
+                    Some(why) => {
+                        verdict(number, *row, Verdict::Failed(why));
+                        false
+                    }
+                    None if passes.is_true(*row) => true,
+                    None => {
+                        verdict(number, *row, Verdict::Filtered);
+                        false
+                    }
+                });
+                for (_, row, refusal) in refused.iter().filter(|(of, ..)| *of == place) {
+                    let fails = failure(&passes, *row).is_some();
+                    match fails || passes.is_true(*row) {
+                        true => verdict(number, *row, Verdict::Refused(plan.refused(*refusal))),
+                        false => verdict(number, *row, Verdict::Filtered),
+                    }
+                }
+            }
+            let input = Input {
+                batch,
+                rows,
+                left: None,
+                failures_are_null: false,
+            };
+            let mut failed =
+                |row: usize, why: &str| verdict(plan.number, row, Verdict::Failed(why));
+            plan.apply(&input, stamp, &mut failed, &mut |out| into.add(out));
+            rows.clear();
+        }
+        for (rows, (plan, _)) in versions.iter_mut().zip(&self.versions) {
+            plan.apply(batch, rows, stamp, &mut |out| into.add(out));
+            rows.clear();
+        }
+        batch.clear();
+        stamps.clear();
+        refused.clear();
+    }
 }
 
 /// All views, as configured.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Catalog {
     /// What each view is; a view's number is its place here.
     pub definitions: Vec<Definition>,
     /// One route a topic; a topic's number is its place here.
-    pub routes: Vec<Box<dyn Route>>,
+    pub routes: Vec<Route>,
+    /// The tables of views; an arrangement's number is its place here.
+    pub(super) tables: Vec<Arc<TablePlan>>,
+    /// The look-ups of views, likewise.
+    pub(super) lookups: Vec<Arc<LookupPlan>>,
 }
 
 impl Catalog {
+    /// The catalog of these views of these sources, with what configuration changes of them. Views
+    /// are numbered by their topics, in the order of the sources.
+    ///
+    /// # Errors
+    /// When a view cannot be what it is asked to be.
+    pub fn of(
+        sources: &[Arc<Source>],
+        mut views: Vec<View>,
+        overrides: &BTreeMap<String, Override>,
+    ) -> Result<Catalog, ViewError> {
+        for view in &mut views {
+            if let Some(change) = overrides.get(&view.name) {
+                apply_override(view, change)?;
+            }
+        }
+        let mut catalog = Catalog::default();
+        let mut routes: Vec<_> = sources.iter().map(Route::of).collect();
+        for (topic, source) in sources.iter().enumerate() {
+            for view in views.iter().filter(|view| view.source.name == source.name) {
+                catalog.add(view, topic, &mut routes)?;
+            }
+        }
+        catalog.routes = routes;
+        let known = |name: &str| sources.iter().any(|source| source.name == name);
+        for view in &views {
+            let looked_up = view.lookups.iter().map(|lookup| &lookup.source.name);
+            let mut topics = std::iter::once(&view.source.name).chain(looked_up);
+            if let Some(topic) = topics.find(|topic| !known(topic)) {
+                return Err(ViewError::NoSuchSource {
+                    view: view.name.clone(),
+                    topic: topic.clone(),
+                });
+            }
+        }
+        catalog.check_names()?;
+        Ok(catalog)
+    }
+
+    fn add(&mut self, view: &View, topic: usize, routes: &mut [Route]) -> Result<(), ViewError> {
+        let number = u16::try_from(self.definitions.len()).unwrap_or(u16::MAX);
+        let place = Place {
+            view: number,
+            table: self.tables.len(),
+            lookups: self.lookups.len(),
+        };
+        let Planned {
+            lanes,
+            feed,
+            table,
+            lookups,
+            versions,
+        } = plan(view, place).map_err(|NoColumn(column)| ViewError::NoSuchColumn {
+            view: view.name.clone(),
+            column,
+            known: view.schema().names().join(", "),
+        })?;
+        let definition = Definition::of(view, Arc::new(lanes));
+        let route = &mut routes[topic];
+        route.rules.push(Rule {
+            view: number,
+            window: view.window,
+            lateness: view.lateness,
+            notes_passing: !definition.joins.is_empty(),
+        });
+        let time = match &view.time {
+            EventTime::Kafka => None,
+            // It was looked for when it was set; or the view is refused.
+            EventTime::Column(name) => {
+                let place = view.source.place(name);
+                Some(place.ok_or_else(|| ViewError::NoSuchColumn {
+                    view: view.name.clone(),
+                    column: name.clone(),
+                    known: view.schema().names().join(", "),
+                })?)
+            }
+        };
+        let plan = Plan {
+            number,
+            time_name: view.time_name().to_owned(),
+            time,
+            filter: view.filter.clone(),
+            feed,
+        };
+        route.want(plan.columns());
+        route.plans.push(plan);
+        for (plan, lookup) in versions.into_iter().zip(&view.lookups) {
+            let mut routes = routes.iter_mut();
+            if let Some(route) = routes.find(|route| route.topic() == lookup.source.name) {
+                route.want(plan.columns());
+                route.versions.push((plan, view.lateness));
+            }
+        }
+        self.tables.extend(table.map(Arc::new));
+        self.lookups.extend(lookups.into_iter().map(Arc::new));
+        self.definitions.push(definition);
+        Ok(())
+    }
+
+    /// How many arrangements of members there are.
+    pub(super) fn members(&self) -> usize {
+        let distinct = self
+            .definitions
+            .iter()
+            .map(|view| view.lanes.distinct.len());
+        distinct.max().unwrap_or(0)
+    }
+
+    /// Whether any view keeps first values.
+    pub(super) fn has_extremes(&self) -> bool {
+        self.definitions
+            .iter()
+            .any(|view| !view.lanes.extremes.is_empty())
+    }
+
+    /// How many arrangements there are: of members, whether there is one of first values, of tables
+    /// and of look-ups.
+    pub fn arrangements(&self) -> (usize, bool, usize, usize) {
+        let (tables, lookups) = (self.tables.len(), self.lookups.len());
+        (self.members(), self.has_extremes(), tables, lookups)
+    }
+
+    /// Whether no window of a view is ever closed.
+    pub(super) fn is_forever(&self, view: u16) -> bool {
+        self.definitions[usize::from(view)].lateness == Lateness::Forever
+    }
+
     /// What a checkpoint keeps of the views, to know them again. `max_ahead` is in
     /// milliseconds.
     pub fn saved(&self, max_ahead: i64) -> Vec<SavedDefinition> {
         let saved = |view: &Definition| SavedDefinition {
-            name: view.name.to_owned(),
+            name: view.name.clone(),
             definition: view.describe(max_ahead),
         };
         self.definitions.iter().map(saved).collect()
     }
 
     /// That each view has a collection of its own.
-    pub(super) fn check_names(&self) -> Result<(), ViewError> {
+    fn check_names(&self) -> Result<(), ViewError> {
         let mut names = BTreeSet::from(["progress", "dead_letters"]);
         for view in &self.definitions {
-            let name = view.name;
+            let name = view.name.as_str();
             let is_word = name.starts_with(|first: char| first.is_ascii_lowercase())
                 && name
                     .chars()
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
             if !is_word || name.starts_with("tidemark_") || !names.insert(name) {
-                return Err(ViewError::Name(name));
+                return Err(ViewError::Name(name.to_owned()));
             }
         }
         Ok(())
-    }
-
-    /// That one view joins at the most: two would take each other's sales for newer versions
-    /// of their own.
-    pub(super) fn check_joins(&self) -> Result<(), ViewError> {
-        let views = self.definitions.iter();
-        let mut joining = views.filter(|view| !view.joins.is_empty());
-        match (joining.next(), joining.next()) {
-            (Some(first), Some(second)) => Err(ViewError::SecondJoin {
-                first: first.name,
-                second: second.name,
-                topics: second.joins.join(", "),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// The view that joins a topic which is not its own, by its number, and how long its
-    /// windows stay open.
-    pub fn joined(&self, topic: usize) -> Option<(u16, Lateness)> {
-        let name = self.routes.get(topic)?.topic();
-        let joins = |view: &&Definition| view.topic != name && view.joins.contains(&name);
-        let mut views = (0..).zip(&self.definitions);
-        let (number, view) = views.find(|(_, view)| joins(view))?;
-        Some((number, view.lateness))
     }
 
     /// The watermarks of its views, before anything is known.
     pub fn watermarks(&self) -> Watermarks {
         let watched = self.definitions.iter().map(|view| Watched {
             // A view's topics are topics of the catalog.
-            topic: self.topic_number(view.topic).unwrap_or(usize::MAX),
+            topic: self.topic_number(&view.topic).unwrap_or(usize::MAX),
             window: view.window,
             joins: view
                 .joins
@@ -253,42 +471,33 @@ impl Catalog {
     pub fn topic_number(&self, name: &str) -> Option<usize> {
         self.routes.iter().position(|route| route.topic() == name)
     }
+}
 
-    /// Adds a topic with those of its views that are wanted, and what the views of
-    /// other topics are to know of its events.
-    pub(super) fn topic<T: Topic>(
-        mut self,
-        views: Vec<View<T>>,
-        enrich: Option<Enrich<T>>,
-        overrides: &BTreeMap<String, Override>,
-        wanted: &dyn Fn(&str) -> bool,
-    ) -> Result<Catalog, ViewError> {
-        let mut plans = Vec::new();
-        let mut rules = Vec::new();
-        for mut view in views.into_iter().filter(|view| wanted(view.name)) {
-            if let Some(change) = overrides.get(view.name) {
-                apply_override(&mut view, change)?;
-            }
-            let number = u16::try_from(self.definitions.len()).unwrap_or(u16::MAX);
-            self.definitions.push(Definition::of(&view));
-            rules.push(Rule {
-                view: number,
-                window: view.window,
-                lateness: view.lateness,
-                notes_passing: view.join.is_some(),
-            });
-            plans.push(Plan::of(view, number)?);
+impl Route {
+    /// That of a topic, without views.
+    fn of(source: &Arc<Source>) -> Route {
+        let types = source.columns.iter().map(|column| column.data_type.clone());
+        Route {
+            types: types.collect(),
+            wanted: vec![false; source.columns.len()],
+            source: Arc::clone(source),
+            rules: Vec::new(),
+            plans: Vec::new(),
+            versions: Vec::new(),
         }
-        self.routes.push(Box::new(TopicRoute {
-            plans,
-            rules,
-            enrich,
-        }));
-        Ok(self)
+    }
+
+    /// These columns are read; others are not of this topic.
+    fn want(&mut self, columns: impl IntoIterator<Item = usize>) {
+        for column in columns {
+            if let Some(wanted) = self.wanted.get_mut(column) {
+                *wanted = true;
+            }
+        }
     }
 }
 
-fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(), ViewError> {
+fn apply_override(view: &mut View, change: &Override) -> Result<(), ViewError> {
     let Override {
         window,
         time,
@@ -299,19 +508,17 @@ fn apply_override<T: Topic>(view: &mut View<T>, change: &Override) -> Result<(),
     view.lateness = lateness.unwrap_or(view.lateness);
     view.group_index = group_index.unwrap_or(view.group_index);
     if let Some(name) = time {
-        view.time = if name == KAFKA_TIME {
-            EventTime::Kafka
-        } else if let Some(field) = T::TIMES.iter().find(|field| field.name == name.as_str()) {
-            EventTime::Field(field.name, field.get)
-        } else {
-            let known = times::<T>().join(", ");
-            let (view, time, topic) = (view.name, name.clone(), T::NAME);
+        if !view.times().contains(name) {
             return Err(ViewError::NoSuchTime {
-                view,
-                time,
-                topic,
-                known,
+                view: view.name.clone(),
+                time: name.clone(),
+                topic: view.source.name.clone(),
+                known: view.times().join(", "),
             });
+        }
+        view.time = match name.as_str() {
+            KAFKA_TIME => EventTime::Kafka,
+            name => EventTime::Column(name.to_owned()),
         };
     }
     Ok(())

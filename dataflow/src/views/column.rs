@@ -2,14 +2,17 @@
 //! evaluated over.
 
 use model::{DataType, Datum, Scalar};
+use std::sync::Arc;
 
 /// Rows, by column.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// How many rows there are.
     pub rows: usize,
-    /// By the number of the column. What nobody wants has [`Values::None`].
+    /// By the number of the column. What nobody wants is empty.
     pub columns: Vec<Column>,
+    /// Their types.
+    types: Arc<[DataType]>,
 }
 
 /// The values of a column, one for each row.
@@ -43,12 +46,24 @@ pub enum Values {
 }
 
 impl Batch {
-    /// No rows yet, of so many columns.
-    pub fn new(columns: usize) -> Batch {
+    /// No rows yet, of columns of these types.
+    pub fn new(types: Arc<[DataType]>) -> Batch {
         Batch {
             rows: 0,
-            columns: vec![Column::default(); columns],
+            columns: types.iter().map(Column::of_type).collect(),
+            types,
         }
+    }
+
+    /// The value of a row in a column.
+    #[inline]
+    pub fn datum(&self, column: usize, row: usize) -> Datum {
+        self.columns[column].datum(&self.types[column], row)
+    }
+
+    /// Appends a value to a column.
+    pub fn push(&mut self, column: usize, value: &Datum) {
+        self.columns[column].push(&self.types[column], value);
     }
 
     /// Forgets all rows, and keeps what they took.
@@ -166,6 +181,15 @@ impl Column {
             _ => false,
         };
         value && !self.is_null(row)
+    }
+
+    /// The same of a column whose integers all fit 64 bits.
+    #[inline]
+    pub fn long(&self, row: usize) -> i64 {
+        match &self.values {
+            Values::Longs(values) => values[row],
+            _ => 0,
+        }
     }
 
     /// An integer of a row, or what is held as one; 0 where it is no number.

@@ -5,17 +5,19 @@
 //! epoch sends a thousand sums, not a hundred thousand: everything that can be
 //! added up here is added up here.
 
-use super::join::{ByCustomer, ByProduct, Sale};
+use super::catalog::Catalog;
+use super::changes::Change;
+use super::extremes::Extreme;
+use super::join::{Entry, Version};
 use super::key::Key;
+use super::plan::Out;
 use super::sums::Sums;
 use differential_dataflow::difference::Semigroup;
-use events::Id;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
-use indexmap::map::Entry;
+use indexmap::map::Entry as Place;
+use model::Datum;
 use std::collections::HashMap;
-
-type Map<V> = HashMap<Key, V, FixedState>;
 
 /// What one worker's events of one epoch add to the views.
 #[derive(Default)]
@@ -23,63 +25,80 @@ pub struct Contributions {
     /// In the order of their coming: where most events have a row of their own,
     /// new entries are written one behind the other, and taken the same way.
     sums: IndexMap<Key, Sums, FixedState>,
-    members: Vec<(Key, Id)>,
-    latest: Map<i64>,
-    sales: Vec<(Id, Sale)>,
-    customers: Vec<(Id, ByCustomer)>,
-    products: Vec<(Id, ByProduct)>,
+    /// By the number of the arrangement.
+    members: Vec<Vec<(Key, Datum)>>,
+    /// Of each number, the first.
+    extremes: HashMap<(Key, u16), Extreme, FixedState>,
+    /// By the number of the arrangement,
+    tables: Vec<Vec<(Datum, Version)>>,
+    /// both.
+    lookups: Vec<Vec<((Datum, Entry), Sums)>>,
+    /// How many there are of the last four.
+    others: usize,
 }
 
 impl Contributions {
-    /// Adds to the sums of a row.
+    /// None yet to the views of a catalog.
+    pub fn new(catalog: &Catalog) -> Contributions {
+        let mut contributions = Contributions::default();
+        contributions
+            .members
+            .resize_with(catalog.members(), Vec::new);
+        contributions
+            .tables
+            .resize_with(catalog.tables.len(), Vec::new);
+        contributions
+            .lookups
+            .resize_with(catalog.lookups.len(), Vec::new);
+        contributions
+    }
+
+    /// Takes up what comes of an event.
     #[inline]
-    pub fn add(&mut self, key: Key, sums: &Sums) {
-        match self.sums.entry(key) {
-            Entry::Occupied(mut entry) => entry.get_mut().plus_equals(sums),
-            Entry::Vacant(entry) => {
-                entry.insert(*sums);
+    pub fn add(&mut self, out: Out) {
+        let change = match out {
+            Out::Change(change) => change,
+            Out::Table(number, key, version) => {
+                self.others += 1;
+                return self.tables[number].push((key, version));
+            }
+            Out::Left(number, key, entry, sums) => {
+                self.others += 1;
+                return self.lookups[number].push(((key, entry), sums));
+            }
+        };
+        match change {
+            Change::Sums(key, sums) => match self.sums.entry(key) {
+                Place::Occupied(mut entry) => entry.get_mut().plus_equals(&sums),
+                Place::Vacant(entry) => {
+                    entry.insert(sums);
+                }
+            },
+            // Each comes once: what was read is not taken back here.
+            Change::Member(number, key, member, _) => {
+                self.others += 1;
+                self.members[number].push((key, member));
+            }
+            Change::Extreme(key, extreme, _) => {
+                let place = (key, extreme.number);
+                match self.extremes.get_mut(&place) {
+                    Some(first) => {
+                        if extreme < *first {
+                            *first = extreme;
+                        }
+                    }
+                    None => {
+                        self.others += 1;
+                        self.extremes.insert(place, extreme);
+                    }
+                }
             }
         }
-    }
-
-    /// Notes that a row has seen a member.
-    #[inline]
-    pub fn member(&mut self, key: &Key, member: Id) {
-        self.members.push((key.clone(), member));
-    }
-
-    /// Notes that a row has seen a time.
-    pub fn latest(&mut self, key: &Key, micros: i64) {
-        match self.latest.get_mut(key) {
-            Some(latest) => *latest = micros.max(*latest),
-            None => {
-                self.latest.insert(key.clone(), micros);
-            }
-        }
-    }
-
-    /// Notes a version of a sale, by its transaction's id.
-    #[inline]
-    pub fn sale(&mut self, id: Id, sale: Sale) {
-        self.sales.push((id, sale));
-    }
-
-    /// Notes a version of a customer.
-    #[inline]
-    pub fn customer(&mut self, id: Id, version: ByCustomer) {
-        self.customers.push((id, version));
-    }
-
-    /// Notes a version of a product.
-    #[inline]
-    pub fn product(&mut self, id: Id, version: ByProduct) {
-        self.products.push((id, version));
     }
 
     /// How many entries are waiting to be sent.
     pub fn len(&self) -> usize {
-        let joined = self.sales.len() + self.customers.len() + self.products.len();
-        self.sums.len() + self.members.len() + self.latest.len() + joined
+        self.sums.len() + self.others
     }
 
     /// True when nothing is waiting to be sent.
@@ -92,29 +111,33 @@ impl Contributions {
         self.sums.drain(..)
     }
 
-    /// Takes the members; some may be there more than once.
-    pub fn take_members(&mut self) -> impl Iterator<Item = (Key, Id)> + '_ {
-        self.members.drain(..)
+    /// Takes the first values, one for each row and number.
+    pub fn take_extremes(&mut self) -> impl Iterator<Item = (Key, Extreme)> + '_ {
+        self.others -= self.extremes.len();
+        self.extremes
+            .drain()
+            .map(|((key, _), extreme)| (key, extreme))
     }
 
-    /// Takes the latest times, one for each row.
-    pub fn take_latest(&mut self) -> impl Iterator<Item = (Key, i64)> + '_ {
-        self.latest.drain()
+    /// Takes the members for an arrangement; some may be there more than once.
+    pub fn take_members(&mut self, number: usize) -> impl Iterator<Item = (Key, Datum)> + '_ {
+        self.others -= self.members[number].len();
+        self.members[number].drain(..)
     }
 
-    /// Takes the versions of sales.
-    pub fn take_sales(&mut self) -> impl Iterator<Item = (Id, Sale)> + '_ {
-        self.sales.drain(..)
+    /// Takes the versions for the arrangement of a table.
+    pub fn take_table(&mut self, number: usize) -> impl Iterator<Item = (Datum, Version)> + '_ {
+        self.others -= self.tables[number].len();
+        self.tables[number].drain(..)
     }
 
-    /// Takes the versions of customers.
-    pub fn take_customers(&mut self) -> impl Iterator<Item = (Id, ByCustomer)> + '_ {
-        self.customers.drain(..)
-    }
-
-    /// Takes the versions of products.
-    pub fn take_products(&mut self) -> impl Iterator<Item = (Id, ByProduct)> + '_ {
-        self.products.drain(..)
+    /// Takes what is for the arrangement of a look-up.
+    pub fn take_lookup(
+        &mut self,
+        number: usize,
+    ) -> impl Iterator<Item = ((Datum, Entry), Sums)> + '_ {
+        self.others -= self.lookups[number].len();
+        self.lookups[number].drain(..)
     }
 }
 
@@ -124,50 +147,37 @@ mod tests {
     use model::Slot;
 
     fn key(group: &str) -> Key {
-        Key {
-            slot: Slot::new(0, 0),
-            group: [Id::new(group), Id::default()],
-        }
+        Key::new(Slot::new(0, 0), &[Datum::text(group)])
+    }
+
+    fn latest(group: &str, time: i64) -> Out {
+        let extreme = Extreme {
+            number: 0,
+            is_descending: true,
+            by: Datum::timestamp(time),
+            with: Datum::null(),
+        };
+        Out::Change(Change::Extreme(key(group), extreme, 1))
     }
 
     #[test]
-    fn events_of_a_row_are_sent_as_one() {
+    fn what_is_of_one_row_is_one_entry() {
         let mut contributions = Contributions::default();
-        for quantity in 1..=4 {
-            contributions.add(
-                key("a"),
-                &Sums {
-                    count: 1,
-                    sums: [quantity, 0],
-                    ..Sums::default()
-                },
-            );
+        contributions.members.push(Vec::new());
+        for quantity in [3, 4] {
+            let mut sums = Sums::one();
+            sums.add(1, quantity);
+            contributions.add(Out::Change(Change::Sums(key("a"), sums)));
+            let member = Change::Member(0, key("a"), Datum::text("me"), 1);
+            contributions.add(Out::Change(member));
+            contributions.add(latest("a", 10 - 3 * i64::try_from(quantity).unwrap()));
         }
-        let sent: Vec<_> = contributions.take_sums().collect();
-        assert_eq!(
-            sent,
-            [(
-                key("a"),
-                Sums {
-                    count: 4,
-                    sums: [10, 0],
-                    ..Sums::default()
-                }
-            )]
-        );
-        assert!(contributions.is_empty());
-    }
-
-    #[test]
-    fn one_latest_time_is_sent_for_each_row() {
-        let mut contributions = Contributions::default();
-        for time in [5, 9, 3] {
-            contributions.latest(&key("a"), time);
-        }
-        assert_eq!(
-            contributions.take_latest().collect::<Vec<_>>(),
-            [(key("a"), 9)]
-        );
+        assert_eq!(contributions.len(), 4);
+        let (_, sums) = contributions.take_sums().next().unwrap();
+        assert_eq!((sums.count(), sums.get(1)), (2, 7));
+        assert_eq!(contributions.take_members(0).count(), 2);
+        let (_, first) = contributions.take_extremes().next().unwrap();
+        assert_eq!(first.by, Datum::timestamp(1));
         assert!(contributions.is_empty());
     }
 }

@@ -1,113 +1,104 @@
 //! A view as everybody but its events sees it: names, types, windows, and how a
-//! row's accumulated [`Sums`](super::sums::Sums) become its fields.
+//! row's accumulated [`Sums`] become its fields.
 
-use super::view::{AggregateOf, View, times};
-use events::Topic;
-use model::{Lateness, Window};
+use super::column::Batch;
+use super::expression::Expr;
+use super::lanes::Lanes;
+use super::source::{Schema, SourceColumn};
+use super::sums::Sums;
+use super::view::View;
+use model::{DataType, Datum, Lateness, Window};
 use sinks::{Column, Kind, Role, Table};
-use std::fmt;
+use std::sync::Arc;
 
-/// What a view is, without the type of its events.
-#[derive(Clone, Debug, PartialEq)]
+/// What a view is, without how it is computed of events.
+#[derive(Clone, Debug)]
 pub struct Definition {
     /// Name of the view and of its collection.
-    pub name: &'static str,
+    pub name: String,
     /// What it tells, in a sentence.
-    pub about: &'static str,
+    pub about: String,
     /// The version of its code.
     pub version: u32,
     /// The topic it reads, without a prefix.
-    pub topic: &'static str,
-    /// The time that places its events: `kafka`, or a field of the event.
-    pub time: &'static str,
+    pub topic: String,
+    /// The time that places its events: `kafka`, or a column of its source.
+    pub time: String,
     /// The times that configuration may place its events by instead.
-    pub times: Vec<&'static str>,
+    pub times: Vec<String>,
     /// Its windows.
     pub window: Window,
     /// How long a window stays open after its end.
     pub lateness: Lateness,
     /// Names of the columns it groups by.
-    pub groups: Vec<&'static str>,
-    /// The topics whose events it joins, its own among them; none where it joins
-    /// nothing.
-    pub joins: Vec<&'static str>,
-    /// How each aggregate is computed, in the order of its fields.
-    pub outputs: Vec<Output>,
+    pub groups: Vec<String>,
+    /// The topics whose newest events count, its own among them; none where all of its own do, and
+    /// nothing is looked up.
+    pub joins: Vec<String>,
+    /// Whether of its own topic only the newest event of each key counts.
+    pub is_of_table: bool,
+    /// How many times it looks something up.
+    pub lookups: usize,
+    /// Where its aggregates are in a row's sums.
+    pub lanes: Arc<Lanes>,
     /// Its shape in the database.
     pub table: Table,
-}
-
-/// How an aggregate is computed from a row's sums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// The number of events.
-    Count,
-    /// A sum.
-    Sum(usize),
-    /// A sum divided by the number of events.
-    Average {
-        /// Which sum.
-        sum: usize,
-        /// The sum is in units of 10^-scale.
-        scale: u32,
-    },
-    /// A sum of money, in billionths.
-    Money(usize),
-    /// The number of distinct members.
-    Unique,
-    /// The latest time.
-    Latest,
+    group_types: Vec<DataType>,
+    aggregate_types: Vec<DataType>,
+    /// Computed of groups and aggregates; the aggregates where there is nothing.
+    fields: Vec<(String, Expr)>,
+    having: Option<Expr>,
+    /// What it computes.
+    meaning: String,
 }
 
 impl Definition {
-    /// The definition of `view`, whose sums are numbered in the order of its
-    /// aggregates.
-    pub fn of<T: Topic>(view: &View<T>) -> Definition {
-        let mut sums = 0..;
-        let mut next_sum = || sums.next().unwrap_or_default();
-        let outputs = view.aggregates.iter().map(|aggregate| {
-            let output = match aggregate.of {
-                AggregateOf::Count => Output::Count,
-                AggregateOf::Sum(_) => Output::Sum(next_sum()),
-                AggregateOf::Average { scale, .. } => Output::Average {
-                    sum: next_sum(),
-                    scale,
-                },
-                AggregateOf::Unique(_) => Output::Unique,
-                AggregateOf::Latest(_) => Output::Latest,
-            };
-            (aggregate.name, output)
-        });
-        let (groups, outputs, joins) = match &view.join {
-            None => {
-                let groups = view.groups.iter().map(|group| group.name).collect();
-                (groups, outputs.collect(), Vec::new())
-            }
-            Some(join) => {
-                let joins = [T::NAME].into_iter().chain(join.with.iter().copied());
-                (join.groups.to_vec(), join.outputs.to_vec(), joins.collect())
+    /// The definition of `view`, whose aggregates have these lanes.
+    pub(super) fn of(view: &View, lanes: Arc<Lanes>) -> Definition {
+        let joins = match view.key.is_some() || !view.lookups.is_empty() {
+            false => Vec::new(),
+            true => {
+                let others = view.lookups.iter().map(|lookup| lookup.source.name.clone());
+                std::iter::once(view.source.name.clone())
+                    .chain(others)
+                    .collect()
             }
         };
-        Definition {
-            name: view.name,
-            about: view.about,
+        let aggregates = view.aggregates.iter();
+        let aggregate_types: Vec<_> = aggregates
+            .map(|aggregate| aggregate.function.data_type())
+            .collect();
+        let mut definition = Definition {
+            name: view.name.clone(),
+            about: view.about.clone(),
             version: view.version,
-            topic: T::NAME,
-            time: view.time_name(),
-            times: times::<T>(),
+            topic: view.source.name.clone(),
+            time: view.time_name().to_owned(),
+            times: view.times(),
             window: view.window,
             lateness: view.lateness,
-            table: table(view, &groups, &outputs),
-            outputs: outputs.into_iter().map(|(_, output)| output).collect(),
-            groups,
+            groups: view.groups.iter().map(|(name, _)| name.clone()).collect(),
             joins,
-        }
+            is_of_table: view.key.is_some(),
+            lookups: view.lookups.len(),
+            lanes,
+            table: Table::default(),
+            group_types: view
+                .groups
+                .iter()
+                .map(|(_, group)| group.data_type().clone())
+                .collect(),
+            aggregate_types,
+            fields: view.fields.clone(),
+            having: view.having.clone(),
+            meaning: meaning(view),
+        };
+        definition.table = definition.table(view);
+        definition
     }
-}
 
-impl Definition {
     /// All that its rows depend on, as a text: two views of one name are the same
-    /// when these are. Of the functions of its code it says the version, which whoever changes
+    /// when these are. Of functions it says the version, which whoever changes
     /// them raises. `max_ahead`, in milliseconds, is how far events may be ahead
     /// of their messages.
     pub fn describe(&self, max_ahead: i64) -> String {
@@ -116,100 +107,204 @@ impl Definition {
             Lateness::Forever => String::new(),
             Lateness::Millis(_) => format!(", at most {} ahead", Lateness::Millis(max_ahead)),
         };
-        let columns = self.table.columns.iter().skip(2 + self.groups.len());
-        let outputs = columns.zip(&self.outputs);
-        let outputs: Vec<_> = outputs
-            .map(|(column, output)| format!("{} = {output}", column.name))
-            .collect();
-        let joins = match &self.joins[..] {
-            [] => String::new(),
-            joins => format!(" joined with {}", joins[1..].join(", ")),
-        };
         // Checkpoints and databases of before there were versions are of the first.
         let version = match self.version {
             1 => String::new(),
             version => format!("; version {version}"),
         };
         format!(
-            "{}{joins}; windows of {} by {}, lateness {}{ahead}; by {}: {}{version}",
-            self.topic,
-            self.window,
-            self.time,
-            self.lateness,
-            self.groups.join(", "),
-            outputs.join(", "),
+            "{}; windows of {} by {}, lateness {}{ahead}; {}{version}",
+            self.topic, self.window, self.time, self.lateness, self.meaning,
         )
     }
-}
 
-impl fmt::Display for Output {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Output::Count => f.write_str("count"),
-            Output::Sum(sum) => write!(f, "sum {sum}"),
-            Output::Average { sum, scale } => write!(f, "average of sum {sum} / 10^{scale}"),
-            Output::Money(sum) => write!(f, "money of sum {sum}"),
-            Output::Unique => f.write_str("unique members"),
-            Output::Latest => f.write_str("latest time"),
+    /// What a row's fields are behind its groups: their values. Nothing where there is no such row.
+    pub fn fields(&self, groups: &[Datum], sums: &Sums) -> Option<Vec<Datum>> {
+        let results = (0..self.lanes.results.len()).map(|number| self.lanes.result(number, sums));
+        let results: Vec<_> = results.collect();
+        if self.fields.is_empty() && self.having.is_none() {
+            return Some(results);
         }
-    }
-}
-
-impl Output {
-    /// The type of its values in the database.
-    fn kind(self) -> Kind {
-        match self {
-            Output::Count | Output::Sum(_) | Output::Unique => Kind::Long,
-            Output::Average { .. } => Kind::Double,
-            Output::Money(_) => Kind::Decimal,
-            Output::Latest => Kind::Date,
-        }
-    }
-}
-
-/// The view's columns: its window, its groups, its aggregates.
-fn table<T: Topic>(
-    view: &View<T>,
-    groups: &[&'static str],
-    outputs: &[(&'static str, Output)],
-) -> Table {
-    let column = |name: &str, kind, role| Column {
-        name: name.to_owned(),
-        kind,
-        role,
-    };
-    let [start, end] = view.window_fields;
-    let mut columns = vec![
-        column(start, Kind::Date, Role::WindowStart),
-        column(end, Kind::Date, Role::WindowEnd),
-    ];
-    columns.extend(
-        groups
+        let types = self
+            .group_types
             .iter()
-            .map(|name| column(name, Kind::Text, Role::Group)),
-    );
-    let aggregates = outputs.iter();
-    columns.extend(aggregates.map(|(name, output)| column(name, output.kind(), Role::Aggregate)));
-    Table {
-        name: view.name.to_owned(),
-        columns,
-        ids_by_window: view.window.starts_on_seconds(),
-        group_index: view.group_index,
+            .chain(&self.aggregate_types)
+            .cloned();
+        let mut batch = Batch::new(types.collect());
+        for (column, value) in groups.iter().chain(&results).enumerate() {
+            batch.push(column, value);
+        }
+        batch.rows = 1;
+        if self
+            .having
+            .as_ref()
+            .is_some_and(|having| !having.evaluate(&batch).is_true(0))
+        {
+            return None;
+        }
+        if self.fields.is_empty() {
+            return Some(results);
+        }
+        // What fails is NULL.
+        let value =
+            |(_, field): &(String, Expr)| field.evaluate(&batch).datum(field.data_type(), 0);
+        Some(self.fields.iter().map(value).collect())
+    }
+
+    /// Whether there is a row of these sums.
+    pub fn has_row(&self, key: &super::key::Key, sums: &Sums) -> bool {
+        use differential_dataflow::difference::IsZero;
+        !sums.is_zero()
+            && (self.having.is_none()
+                || self.fields(&key.values(self.groups.len()), sums).is_some())
+    }
+
+    /// Whether rows may be gone, and come back, while they have events.
+    pub fn has_condition(&self) -> bool {
+        self.having.is_some()
+    }
+
+    /// The types of the columns it groups by, and of its fields.
+    pub(super) fn types(&self) -> (&[DataType], Vec<&DataType>) {
+        let fields = match self.fields.is_empty() {
+            true => self.aggregate_types.iter().collect(),
+            false => self
+                .fields
+                .iter()
+                .map(|(_, field)| field.data_type())
+                .collect(),
+        };
+        (&self.group_types, fields)
+    }
+
+    /// The view's columns: its window, its groups, its fields.
+    fn table(&self, view: &View) -> Table {
+        let column = |name: &str, kind, role| Column {
+            name: name.to_owned(),
+            kind,
+            role,
+        };
+        let [start, end] = &view.window_fields;
+        let mut columns = vec![
+            column(start, Kind::Date, Role::WindowStart),
+            column(end, Kind::Date, Role::WindowEnd),
+        ];
+        let (groups, fields) = self.types();
+        let groups = self.groups.iter().zip(groups);
+        columns.extend(groups.map(|(name, of)| column(name, kind(of), Role::Group)));
+        let names = match self.fields.is_empty() {
+            true => view
+                .aggregates
+                .iter()
+                .map(|aggregate| &aggregate.name)
+                .collect(),
+            false => self.fields.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        };
+        let fields = names.into_iter().zip(fields);
+        columns.extend(fields.map(|(name, of)| column(name, kind(of), Role::Aggregate)));
+        Table {
+            name: view.name.clone(),
+            columns,
+            ids_by_window: view.window.starts_on_seconds(),
+            group_index: view.group_index,
+        }
+    }
+}
+
+impl View {
+    /// Its groups and aggregates, of which fields are computed.
+    pub fn results(&self) -> Schema {
+        let groups = self
+            .groups
+            .iter()
+            .map(|(name, of)| (name, of.data_type().clone()));
+        let aggregates = self.aggregates.iter();
+        let aggregates = aggregates.map(|of| (&of.name, of.function.data_type()));
+        let column = |(name, data_type): (&String, DataType)| SourceColumn {
+            name: name.clone(),
+            data_type,
+            is_nullable: true,
+            is_time: false,
+        };
+        Schema::of_columns(groups.chain(aggregates).map(column).collect())
+    }
+}
+
+/// The type in the database of values of a type.
+fn kind(data_type: &DataType) -> Kind {
+    match data_type {
+        DataType::Int | DataType::BigInt | DataType::Boolean => Kind::Long,
+        DataType::Double => Kind::Double,
+        DataType::Timestamp | DataType::Date => Kind::Date,
+        DataType::Decimal { .. } => Kind::Decimal,
+        _ => Kind::Text,
+    }
+}
+
+/// What a view computes, but for its windows.
+fn meaning(view: &View) -> String {
+    let mut text = String::new();
+    if let Some(key) = &view.key {
+        text.push_str(&format!("the newest by {key}; "));
+    }
+    if let Some(filter) = &view.filter {
+        text.push_str(&format!("where {filter}; "));
+    }
+    for lookup in &view.lookups {
+        let how = if lookup.is_inner {
+            "with"
+        } else {
+            "with, if there is one,"
+        };
+        text.push_str(&format!(
+            "{how} {} by {} = {}; ",
+            lookup.source.name, lookup.key, lookup.by
+        ));
+    }
+    let groups = view
+        .groups
+        .iter()
+        .map(|(name, of)| named(name, &of.to_string()));
+    let groups: Vec<_> = groups.collect();
+    let aggregates = view.aggregates.iter().map(|aggregate| {
+        let filter = aggregate.filter.as_ref();
+        let filter = filter
+            .map(|filter| format!(" where {filter}"))
+            .unwrap_or_default();
+        format!("{} = {}{filter}", aggregate.name, aggregate.function)
+    });
+    let aggregates: Vec<_> = aggregates.collect();
+    text.push_str(&format!(
+        "by {}: {}",
+        groups.join(", "),
+        aggregates.join(", ")
+    ));
+    for (name, field) in &view.fields {
+        text.push_str(&format!("; {}", named(name, &field.to_string())));
+    }
+    if let Some(having) = &view.having {
+        text.push_str(&format!("; having {having}"));
+    }
+    text
+}
+
+fn named(name: &str, of: &str) -> String {
+    match name == of {
+        true => of.to_owned(),
+        false => format!("{name} = {of}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::Transactions;
-
-    fn sales() -> View<Transactions> {
-        View::<Transactions>::new("own_sales", "Sales").sum("items", |sale| sale.quantity)
-    }
+    use crate::shop;
 
     #[test]
     fn another_version_of_the_code_is_another_view() {
-        let text = |view: &View<Transactions>| Definition::of(view).describe(0);
+        let sales =
+            || View::new(&shop::transactions(), "own_sales", "Sales").sum("items", "quantity");
+        let text = |view: &View| Definition::of(view, Arc::default()).describe(0);
         let first = text(&sales());
         assert!(!first.contains("version"), "{first}");
         assert_eq!(text(&sales().version(1)), first);

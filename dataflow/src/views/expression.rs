@@ -16,6 +16,11 @@ pub trait Expression: Send + Sync {
         true
     }
 
+    /// Whether it is a column as it is.
+    fn is_column(&self) -> bool {
+        false
+    }
+
     /// Numbers of the columns that it reads.
     fn columns(&self) -> Vec<usize>;
 
@@ -57,6 +62,10 @@ impl Expression for ColumnOf {
 
     fn is_nullable(&self) -> bool {
         self.is_nullable
+    }
+
+    fn is_column(&self) -> bool {
+        true
     }
 
     fn columns(&self) -> Vec<usize> {
@@ -116,7 +125,10 @@ impl Expression for Computed {
     }
 
     fn columns(&self) -> Vec<usize> {
-        self.inputs.iter().flat_map(|input| input.columns()).collect()
+        self.inputs
+            .iter()
+            .flat_map(|input| input.columns())
+            .collect()
     }
 
     fn evaluate<'a>(&self, batch: &'a Batch) -> Cow<'a, Column> {

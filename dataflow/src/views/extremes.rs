@@ -13,7 +13,7 @@ use super::stateful::ValuesBatch;
 use super::sums::Sums;
 use super::windows::closing_values;
 use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
-use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
+use differential_dataflow::trace::cursor::{Cursor, cursor_list};
 use model::Datum;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -61,9 +61,7 @@ checkpoint::codec_of_fields!(Extreme {
 type Extremes = ValuesBatch<Key, Extreme, isize>;
 
 /// Changes of the first values of each row. `lanes`: of all views, by number.
-pub(super) fn extremes(
-    lanes: Vec<Arc<Lanes>>,
-) -> impl Logic<Extremes, SumsChange, ExtremeChange> {
+pub(super) fn extremes(lanes: Vec<Arc<Lanes>>) -> impl Logic<Extremes, SumsChange, ExtremeChange> {
     move |round, give, retract| {
         let (mut new, new_storage) = cursor_list(round.new.to_vec());
         let (mut before, before_storage) = cursor_list(round.before.to_vec());

@@ -11,8 +11,9 @@ use crate::Epoch;
 use crate::output::Sender;
 use crate::saving::load::Loaded;
 use crate::saving::tap::{Run, Saving};
-use checkpoint::decode;
+use checkpoint::{Part, ViewOf, decode};
 use model::fail_point;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -35,7 +36,7 @@ pub(crate) fn split_final<'scope>(
     rows: StreamVec<'scope, Epoch, RowChange>,
     saving: Option<&Saving>,
 ) -> SplitRows<'scope> {
-    let saved = saving.map(|saving| saving.sections.of_part(FINALS.name));
+    let saved = saving.map(|saving| saving.sections.of_part(FINALS));
     let mut builder = OperatorBuilder::new("Finals".to_owned(), rows.scope());
     let mut rows = builder.new_input(rows, Pipeline);
     let (open, open_stream) = builder.new_output::<Vec<RowChange>>();
@@ -97,6 +98,11 @@ pub(crate) fn unwritten<'scope>(
     loaded: &Loaded<'scope>,
     written: Epoch,
 ) -> StreamVec<'scope, Epoch, Final> {
-    let rows = loaded.decode(FINALS.name, decode::<Final, (), ()>);
+    let part = Part {
+        name: Cow::Borrowed(FINALS),
+        sums: 0,
+        view: ViewOf::Key(|row: &Final| row.key.slot.view()),
+    };
+    let rows = loaded.decode(&part, decode::<Final, (), ()>);
     rows.flat_map(move |((row, ()), _, ())| (row.epoch > written).then_some(row))
 }

@@ -61,8 +61,24 @@ impl Gauge {
         Gauge { telemetry, worker }
     }
 
+    /// That of one arrangement.
+    pub(super) fn of(&self, name: &str) -> NamedGauge {
+        NamedGauge {
+            gauge: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// Reports what one arrangement of a worker holds.
+pub(super) struct NamedGauge {
+    gauge: Gauge,
+    name: String,
+}
+
+impl NamedGauge {
     /// Reads how much a trace holds now.
-    pub(super) fn read<Tr>(&self, name: &'static str, trace: &Tr)
+    pub(super) fn read<Tr>(&self, trace: &Tr)
     where
         Tr: TraceReader<Time = Epoch, Batch: Footprint>,
     {
@@ -73,7 +89,7 @@ impl Gauge {
                 bytes += batch.bytes();
             }
         });
-        self.telemetry
-            .arrangement(name, self.worker, records, bytes);
+        let Gauge { telemetry, worker } = &self.gauge;
+        telemetry.arrangement(&self.name, *worker, records, bytes);
     }
 }

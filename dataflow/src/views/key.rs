@@ -31,6 +31,20 @@ impl Key {
         Key { slot, group }
     }
 
+    /// The row of a group of one value.
+    #[inline]
+    pub(super) fn of_one(slot: Slot, value: Datum) -> Key {
+        let group = [value, Datum::default()];
+        Key { slot, group }
+    }
+
+    /// The row of a group of two.
+    #[inline]
+    pub(super) fn of_two(slot: Slot, one: Datum, other: Datum) -> Key {
+        let group = [one, other];
+        Key { slot, group }
+    }
+
     /// What comes before all rows of a window.
     pub(super) fn first(slot: Slot) -> Key {
         // The empty text comes before all other values.

@@ -205,9 +205,9 @@ impl Lanes {
 }
 
 impl DistinctLanes {
-    /// What a value adds when it comes, or takes away when it goes.
-    pub(super) fn change(&self, value: &Datum, times: i64) -> Sums {
-        let mut sums = Sums::of_lane(self.count, times.into());
+    /// What a value adds to the sum so many times.
+    pub(super) fn change_of_sum(&self, value: &Datum, times: i64) -> Sums {
+        let mut sums = Sums::default();
         if let Some((lane, of)) = self.sum {
             match (of, value.get()) {
                 (Number::Double, Scalar::Double(value)) => {

@@ -1,12 +1,12 @@
 //! The dataflow that keeps every row of every view.
 
 use super::Catalog;
-use super::changes::{LatestChange, MemberChange, SumsChange};
+use super::changes::{ExtremeChange, MemberChange, SumsChange};
+use super::extremes::extremes;
 use super::footprint::Gauge;
-use super::join::{Joined, join};
+use super::join::{Changes, ToJoin, join};
 use super::key::Key;
-use super::latest::latest;
-use super::parts::{LATEST, MEMBERS, ROWS};
+use super::parts;
 use super::rows::{RowChange, rows};
 use super::stateful::{Sources, States};
 use super::stored::Stored;
@@ -22,12 +22,12 @@ use timely::dataflow::StreamVec;
 pub struct Contributed<'scope> {
     /// Sums of rows.
     pub sums: StreamVec<'scope, Epoch, SumsChange>,
-    /// Members that rows have seen.
-    pub members: StreamVec<'scope, Epoch, MemberChange>,
-    /// Latest times that workers have seen of rows in an epoch.
-    pub latest: StreamVec<'scope, Epoch, LatestChange>,
+    /// Members that rows have seen, by the number of the arrangement.
+    pub members: Vec<StreamVec<'scope, Epoch, MemberChange>>,
+    /// Values of which rows keep the first, where any view has such.
+    pub extremes: Option<StreamVec<'scope, Epoch, ExtremeChange>>,
     /// What is joined.
-    pub joined: Joined<'scope>,
+    pub to_join: ToJoin<'scope>,
 }
 
 /// What is kept through runs.
@@ -85,18 +85,34 @@ pub fn maintain<'scope>(
     let Contributed {
         sums,
         members,
-        latest: times,
-        joined,
+        extremes: values,
+        to_join,
     } = contributed;
-    let mut states = States::new(advanced, restored, gauge.clone(), loaded, saving);
-    let (joined_sums, joined_members) = join(joined, catalog, &mut states);
-    let unique = states.keep_values(MEMBERS, vec![members, joined_members], unique());
-    let latest = states.keep_values(LATEST, vec![times], latest());
-    let sources = Sources {
-        anywhere: vec![sums, joined_sums],
-        here: vec![unique, latest],
-    };
-    let made = states.keep_keys(ROWS, sources, rows(in_doubt, stored));
+    let views = catalog.definitions.iter();
+    let (names, lanes): (Vec<_>, Vec<_>) = views
+        .map(|view| (view.name.clone(), Arc::clone(&view.lanes)))
+        .unzip();
+    let mut states = States::new(advanced, restored, gauge.clone(), names, loaded, saving);
+    let Changes {
+        sums: mut anywhere,
+        members: joined_members,
+        extremes: joined_values,
+    } = join(to_join, catalog, &mut states);
+    anywhere.push(sums);
+    let mut here = Vec::new();
+    let mut joined_members = joined_members.into_iter();
+    for (number, read) in members.into_iter().enumerate() {
+        let mut all = joined_members.next().unwrap_or_default();
+        all.push(read);
+        let unique = unique(lanes.clone(), number);
+        here.push(states.keep_values(parts::members(number), all, unique));
+    }
+    if let Some(read) = values {
+        let all = joined_values.into_iter().chain([read]).collect();
+        here.push(states.keep_values(parts::extremes(), all, extremes(lanes)));
+    }
+    let sources = Sources { anywhere, here };
+    let made = states.keep_keys(parts::rows(), sources, rows(in_doubt, stored));
     Maintained {
         rows: made,
         runs: states.runs(),

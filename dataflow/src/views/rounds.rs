@@ -24,7 +24,7 @@ use super::footprint::{Footprint, Gauge};
 use crate::Epoch;
 use crate::epochs::take_before;
 use crate::output::Sender;
-use crate::time::{Advanced, Closed, Closing, Closings};
+use crate::time::{Advanced, Closed, Closing, Closings, NEVER};
 use differential_dataflow::operators::arrange::Arranged;
 use differential_dataflow::trace::{Navigable, TraceReader};
 use model::Slot;
@@ -50,8 +50,8 @@ pub(super) struct Round<'a, B> {
     pub(super) closed: &'a Closed,
     /// The windows that are closed in it.
     pub(super) closings: &'a [Closing],
-    /// No window that is closed later has a moment before this one.
-    pub(super) horizon: i64,
+    /// By view: no window that is closed later has a moment before this one.
+    horizons: &'a BTreeMap<u16, i64>,
     /// Whether what the arrangement holds has just been restored.
     pub(super) restored: bool,
 }
@@ -60,6 +60,11 @@ impl<B: Clone> Round<'_, B> {
     /// Whether a window is closed in this epoch.
     pub(super) fn closes(&self, slot: Slot) -> bool {
         self.closings.iter().any(|closing| closing.has(slot))
+    }
+
+    /// No window of a view that is closed later has a moment before this one.
+    pub(super) fn horizon(&self, view: u16) -> i64 {
+        self.horizons.get(&view).copied().unwrap_or(NEVER)
     }
 
     /// What the arrangement holds at the end of the epoch.
@@ -118,7 +123,7 @@ pub(super) struct Setting {
 pub(super) fn rounds<'scope, Tr, D, R>(
     arranged: Arranged<'scope, Tr>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
-    name: &'static str,
+    name: &str,
     setting: Setting,
     mut each: impl Logic<Tr::Batch, D, R>,
 ) -> Outcome<'scope, D, R>
@@ -128,6 +133,7 @@ where
     R: Clone + 'static,
 {
     let Setting { restored, gauge } = setting;
+    let gauge = gauge.of(name);
     let mut trace = arranged.trace;
     let mut builder = OperatorBuilder::new(name.to_owned(), advanced.scope());
     let mut spans = builder.new_input(arranged.stream, Pipeline);
@@ -198,7 +204,7 @@ where
                     new: &work.batches,
                     closed: &closed,
                     closings: &closing,
-                    horizon: closings.horizon(),
+                    horizons: closings.horizons(),
                     restored: epoch == restored,
                 };
                 let (mut made, mut retracted) = (made.activate(), retracted.activate());
@@ -214,7 +220,7 @@ where
             trace.advance_upper(&mut upper);
             trace.set_logical_compaction(upper.borrow());
             trace.set_physical_compaction(upper.borrow());
-            gauge.read(name, &trace);
+            gauge.read(&trace);
         }
     });
     Outcome {

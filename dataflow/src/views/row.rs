@@ -1,19 +1,17 @@
 //! From a key and its sums to the row that is written.
 
-use super::definition::{Definition, Output};
-use super::key::{Key, MAX_GROUPS, pack};
+use super::definition::Definition;
+use super::key::Key;
 use super::rows::RowChange;
-use super::sums::{LATEST, Sums};
-use events::Id;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use model::Slot;
+use model::{DataType, Datum, Scalar, Slot};
 use sinks::{Row, RowId, Value};
 use std::fmt::Write as _;
 
 /// A row as it became; `definition` is its view. `updated_at` is in milliseconds
-/// since the UNIX epoch.
-pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row {
+/// since the UNIX epoch. Nothing where it does not meet the view's condition.
+pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Option<Row> {
     let RowChange {
         key,
         epoch,
@@ -23,21 +21,32 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row 
     } = became;
     let index = key.slot.index();
     let window = definition.window;
+    let groups = key.values(definition.groups.len());
+    let fields = definition.fields(&groups, sums)?;
+    let (group_types, field_types) = definition.types();
     let mut values = Vec::with_capacity(definition.table.columns.len());
     values.push(Value::Date(window.start_millis(index)));
     values.push(Value::Date(window.end_millis(index)));
-    let groups = key.groups(definition.groups.len());
-    let id = id(definition, key, &groups);
-    values.extend(groups.into_iter().map(Value::Text));
-    values.extend(definition.outputs.iter().map(|output| value(*output, sums)));
-    Row {
-        id,
+    values.extend(
+        groups
+            .iter()
+            .zip(group_types)
+            .map(|(datum, of)| value(datum, of)),
+    );
+    values.extend(
+        fields
+            .iter()
+            .zip(field_types)
+            .map(|(datum, of)| value(datum, of)),
+    );
+    Some(Row {
+        id: id(definition, key, &groups),
         values,
         is_final: *is_final,
         expect: *expect,
         epoch: *epoch,
         updated_at,
-    }
+    })
 }
 
 /// Which row: its table, and an `_id` made of the window's start and the group.
@@ -46,13 +55,12 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row 
 /// 2024-11-02T13:00:00Z|7b0c…|rating
 /// ```
 ///
-/// A `|` or `\` within a group is escaped by a `\`, so that different groups
-/// have different ids.
+/// Different groups have different ids: see [`Datum::push_to_id`].
 pub fn row_id(definition: &Definition, key: &Key) -> RowId {
-    id(definition, key, &key.groups(definition.groups.len()))
+    id(definition, key, &key.values(definition.groups.len()))
 }
 
-fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
+fn id(definition: &Definition, key: &Key, groups: &[Datum]) -> RowId {
     static PRINTER: DateTimePrinter = DateTimePrinter::new();
     let start = definition.window.start_millis(key.slot.index());
     let mut id = String::with_capacity(64);
@@ -65,11 +73,7 @@ fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
     }
     for group in groups {
         id.push('|');
-        if group.bytes().any(|byte| matches!(byte, b'|' | b'\\')) {
-            id.push_str(&group.replace('\\', "\\\\").replace('|', "\\|"));
-        } else {
-            id.push_str(group);
-        }
+        group.push_to_id(&mut id);
     }
     RowId {
         table: usize::from(key.slot.view()),
@@ -87,87 +91,72 @@ pub fn key(definition: &Definition, view: u16, values: &[Value]) -> Option<Key> 
     if start.rem_euclid(size) != 0 {
         return None;
     }
-    let mut groups = Vec::new();
-    for value in values.get(2..2 + definition.groups.len())? {
-        let Value::Text(text) = value else {
-            return None;
-        };
-        groups.push(Id::new(text));
-    }
-    let mut group: [Id; MAX_GROUPS] = Default::default();
-    if let [.., one, other] = &groups[..]
-        && groups.len() > MAX_GROUPS
-    {
-        let packed = pack(one, other);
-        groups.truncate(MAX_GROUPS - 1);
-        groups.push(packed);
-    }
-    for (place, id) in group.iter_mut().zip(groups) {
-        *place = id;
-    }
+    let groups = values.get(2..2 + definition.groups.len())?;
+    let types = definition.types().0.iter();
+    let groups: Option<Vec<_>> = groups
+        .iter()
+        .zip(types)
+        .map(|(value, of)| datum(value, of))
+        .collect();
     let slot = Slot::new(view, start.div_euclid(size));
-    Some(Key { slot, group })
+    Some(Key::new(slot, &groups?))
 }
 
-fn value(output: Output, sums: &Sums) -> Value {
-    match output {
-        Output::Count => Value::Long(sums.count),
-        Output::Unique => Value::Long(sums.unique),
-        Output::Sum(sum) => Value::Long(saturate(sums.sums[sum])),
-        Output::Average { sum, scale } => {
-            let whole = i128::from(sums.count) * 10i128.pow(scale);
-            Value::Double(quotient(sums.sums[sum], whole))
-        }
-        Output::Money(sum) => money(sums.sums[sum]),
-        Output::Latest => Value::Date(saturate(sums.sums[LATEST].div_euclid(1_000))),
+/// A value as a document holds it.
+fn value(datum: &Datum, of: &DataType) -> Value {
+    match (datum.get(), of) {
+        (Scalar::Text(text), _) => Value::Text(text.to_string()),
+        (Scalar::Document(text) | Scalar::Packed(text), _) => Value::Text(text.to_owned()),
+        (Scalar::Long(value), _) => Value::Long(value),
+        (Scalar::Boolean(value), _) => Value::Long(value.into()),
+        (Scalar::Double(value), _) => Value::Double(value),
+        (
+            Scalar::Decimal { unscaled, scale },
+            DataType::Decimal {
+                scale: declared, ..
+            },
+        ) => decimal(unscaled, scale, *declared),
+        (Scalar::Decimal { unscaled, scale }, _) => decimal(unscaled, scale, 0),
+        (Scalar::Timestamp(micros), _) => Value::Date(micros.div_euclid(1_000)),
+        (Scalar::Date(days), _) => Value::Date(days.saturating_mul(86_400_000)),
+        (Scalar::Null, _) => null(of),
     }
 }
 
-/// An amount of money in billionths, with as many decimals as it needs: two at the
-/// least.
-fn money(mut unscaled: i128) -> Value {
-    let mut scale = 9;
-    while scale > 2 && unscaled % 10 == 0 {
-        unscaled /= 10;
-        scale -= 1;
+/// What stands for NULL.
+fn null(of: &DataType) -> Value {
+    match of {
+        DataType::Double => Value::Double(0.0),
+        DataType::Decimal { scale, .. } => decimal(0, 0, *scale),
+        DataType::Timestamp | DataType::Date => Value::Date(0),
+        DataType::Int | DataType::BigInt | DataType::Boolean => Value::Long(0),
+        _ => Value::Text(String::new()),
+    }
+}
+
+/// A decimal with as many decimals as it needs: two at the least, as far as its type has them.
+fn decimal(mut unscaled: i128, scale: u8, declared: u8) -> Value {
+    let mut scale = u32::from(scale);
+    while scale < u32::from(declared.min(2)) {
+        unscaled = unscaled.saturating_mul(10);
+        scale += 1;
     }
     Value::Decimal { unscaled, scale }
 }
 
-/// A sum as the 64-bit integer that a document holds: beyond that range, the
-/// nearest one there is.
-fn saturate(sum: i128) -> i64 {
-    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
-}
-
-/// The double nearest to `n / d` (ties to even): rounded once, from the exact
-/// quotient. Zero where `d` is zero.
-fn quotient(n: i128, d: i128) -> f64 {
-    let (numerator, d, negative) = (n.unsigned_abs(), d.unsigned_abs(), (n < 0) != (d < 0));
-    if numerator == 0 || d == 0 {
-        return 0.0;
-    }
-    // At least 64 bits of the quotient, then one that tells whether anything
-    // was left: the conversion to 53 bits then rounds as the exact value would.
-    let mut exponent = numerator.leading_zeros();
-    let shifted = numerator << exponent;
-    let (mut q, mut rest) = (shifted / d, shifted % d);
-    while q < 1 << 64 && rest < 1 << 127 {
-        rest <<= 1;
-        q <<= 1;
-        if rest >= d {
-            rest -= d;
-            q |= 1;
+/// The value of which a document holds this one.
+fn datum(value: &Value, of: &DataType) -> Option<Datum> {
+    Some(match (value, of) {
+        (Value::Text(text), _) => Datum::text(text),
+        (Value::Long(value), DataType::Boolean) => Datum::boolean(*value != 0),
+        (Value::Long(value), _) => Datum::long(*value),
+        (Value::Double(value), _) => Datum::double(*value),
+        (Value::Decimal { unscaled, scale }, _) => {
+            Datum::decimal(*unscaled, u8::try_from(*scale).ok()?)
         }
-        exponent += 1;
-    }
-    if rest != 0 {
-        q |= 1;
-    }
-    let exponent = i32::try_from(exponent).unwrap_or(i32::MAX);
-    #[allow(clippy::cast_precision_loss, reason = "this is the one rounding")]
-    let magnitude = q as f64 * 2f64.powi(-exponent);
-    if negative { -magnitude } else { magnitude }
+        (Value::Date(millis), DataType::Date) => Datum::date(millis.div_euclid(86_400_000)),
+        (Value::Date(millis), _) => Datum::timestamp(millis.checked_mul(1_000)?),
+    })
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ pub(super) fn rows(
             new.step_key(&storage);
         }
         closing_values(round, |key, (), sums: Sums| {
-            let mut dropped = sums;
+            let mut dropped = sums.clone();
             dropped.negate();
             retract(((key.clone(), ()), epoch + 1, dropped));
             give(RowChange {

@@ -20,7 +20,7 @@ use crate::Epoch;
 use crate::saving::load::Loaded;
 use crate::saving::tap::{Run, Saving, tap};
 use crate::time::Advanced;
-use checkpoint::{Codec, OfView, Part, decode};
+use checkpoint::{Codec, OfView, Part, ViewOf, decode};
 use differential_dataflow::difference::{Abelian, Semigroup};
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent, arrangement::arrange_core};
 use differential_dataflow::trace::cursor::{Cursor, Navigable};
@@ -45,6 +45,8 @@ pub(super) struct States<'scope> {
     scope: Scope<'scope, Epoch>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     setting: Setting,
+    /// Names of the views.
+    views: Vec<String>,
     loaded: Option<Loaded<'scope>>,
     saving: Option<Saving>,
     runs: Vec<StreamVec<'scope, Epoch, Run>>,
@@ -60,12 +62,13 @@ pub(super) struct Sources<'scope, U: Clone + 'static> {
 
 impl<'scope> States<'scope> {
     /// Nothing is kept yet. `advanced` says how far event time has come, `restored` is the epoch
-    /// before the first; what an earlier run has saved is in `loaded`, what is to be saved is
-    /// said by `saving`.
+    /// before the first, `views` are their names; what an earlier run has saved is in `loaded`, what is
+    /// to be saved is said by `saving`.
     pub(super) fn new(
         advanced: StreamVec<'scope, Epoch, Advanced>,
         restored: Epoch,
         gauge: Gauge,
+        views: Vec<String>,
         loaded: Option<Loaded<'scope>>,
         saving: Option<Saving>,
     ) -> States<'scope> {
@@ -73,6 +76,7 @@ impl<'scope> States<'scope> {
             scope: advanced.scope(),
             advanced,
             setting: Setting { restored, gauge },
+            views,
             loaded,
             saving,
             runs: Vec::new(),
@@ -139,20 +143,29 @@ impl<'scope> States<'scope> {
             mut here,
         } = sources;
         if let Some(loaded) = &self.loaded {
-            anywhere.push(loaded.decode(part.name, decode::<K, V, R>));
+            anywhere.push(loaded.decode(&part, decode::<K, V, R>));
         }
         let (dropped, again) = self.scope.feedback(1);
         here.push(again);
-        let arranged = arrange(part.name, Sources { anywhere, here });
+        let name = self.name(&part);
+        let arranged = arrange(&name, Sources { anywhere, here });
         let tapped = arranged.clone();
         let (advanced, setting) = (self.advanced.clone(), self.setting.clone());
-        let Outcome { made, retracted } = rounds(arranged, advanced, part.name, setting, each);
+        let Outcome { made, retracted } = rounds(arranged, advanced, &name, setting, each);
         if let Some(saving) = &self.saving {
             self.runs
                 .push(tap(&tapped, retracted.clone(), part, saving));
         }
         retracted.connect_loop(dropped);
         made
+    }
+
+    /// What a part is called: with its view, if it is of one.
+    fn name<K>(&self, part: &Part<K>) -> String {
+        match part.view {
+            ViewOf::Key(_) => part.name.to_string(),
+            ViewOf::All(view) => format!("{}.{}", self.views[usize::from(view)], part.name),
+        }
     }
 
     /// What is to be saved of all that is kept.

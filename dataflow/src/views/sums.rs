@@ -55,7 +55,9 @@ impl Sums {
     #[inline]
     pub fn get(&self, lane: u16) -> i128 {
         match &self.0 {
-            Repr::Narrow(lanes) => lanes.get(usize::from(lane)).map_or(0, |sum| i128::from(*sum)),
+            Repr::Narrow(lanes) => lanes
+                .get(usize::from(lane))
+                .map_or(0, |sum| i128::from(*sum)),
             Repr::Sparse(lanes) => lanes
                 .binary_search_by_key(&lane, |(lane, _)| *lane)
                 .map_or(0, |place| lanes[place].1),
@@ -102,7 +104,11 @@ impl Sums {
     #[must_use]
     pub fn times(&self, factor: i128) -> Sums {
         let lanes = self.lanes().into_iter();
-        Sums::of(lanes.map(|(lane, sum)| (lane, sum.wrapping_mul(factor))).collect())
+        Sums::of(
+            lanes
+                .map(|(lane, sum)| (lane, sum.wrapping_mul(factor)))
+                .collect(),
+        )
     }
 
     /// Sums of these lanes, which ascend.
@@ -189,7 +195,11 @@ impl Abelian for Sums {
             return;
         }
         let lanes = self.lanes().into_iter();
-        *self = Sums::of(lanes.map(|(lane, sum)| (lane, sum.wrapping_neg())).collect());
+        *self = Sums::of(
+            lanes
+                .map(|(lane, sum)| (lane, sum.wrapping_neg()))
+                .collect(),
+        );
     }
 }
 
@@ -210,17 +220,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn any_lanes() -> impl Strategy<Value = BTreeMap<u16, i128>> {
-        let amount = prop_oneof![
-            -3i128..4,
-            any::<i64>().prop_map(i128::from),
-            any::<i128>(),
-        ];
+        let amount = prop_oneof![-3i128..4, any::<i64>().prop_map(i128::from), any::<i128>(),];
         prop::collection::btree_map(prop_oneof![0u16..6, any::<u16>()], amount, 0..6)
     }
 
     fn sums(lanes: &BTreeMap<u16, i128>) -> Sums {
         let mut sums = Sums::default();
-        lanes.iter().for_each(|(lane, amount)| sums.add(*lane, *amount));
+        lanes
+            .iter()
+            .for_each(|(lane, amount)| sums.add(*lane, *amount));
         sums
     }
 

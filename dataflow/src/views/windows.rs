@@ -3,12 +3,10 @@
 //! Keys begin with their slot, so that everything of a window stands together:
 //! one seek finds it, and the cost follows what is found.
 
-use super::key::{Key, MAX_GROUPS};
+use super::key::Key;
 use super::rounds::Round;
 use differential_dataflow::difference::Semigroup;
 use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
-use events::Id;
-use std::array;
 
 /// Calls `each` with every key and value of the windows that close in a round, and
 /// with what their changes add up to by the end of it.
@@ -21,11 +19,7 @@ where
 {
     for closing in round.closings {
         let (mut cursor, storage) = cursor_list(round.all());
-        let first = Key {
-            slot: closing.first(),
-            // The empty id comes before all others.
-            group: array::from_fn::<_, MAX_GROUPS, _>(|_| Id::default()),
-        };
+        let first = Key::first(closing.first());
         cursor.seek_key(&storage, &first);
         while let Some(key) = cursor.get_key(&storage) {
             if !closing.has(key.slot) {

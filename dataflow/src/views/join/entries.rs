@@ -1,211 +1,187 @@
-//! What stands under an id in the arrangements of the join.
+//! What stands under a key in the arrangements of look-ups and tables.
 //!
-//! Under the id of a customer or a product stand its versions, and what is joined
-//! with them. Versions come first, so that they are found without passing over the
-//! rest; then everything of one window stands together.
+//! Under the key of a look-up stand its versions, and what is looked up. Versions come first, so
+//! that they are found without passing over the rest; then everything of one kind and window stands
+//! together.
 
-use events::Id;
-use model::{Slot, Stamp};
+use checkpoint::{Codec, OfView, byte};
+use model::{Datum, Slot, Stamp};
 use serde::{Deserialize, Serialize};
 
-/// A version of a sale. Under the id of its transaction.
+/// A version of a key of a table.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Sale {
+pub struct Version {
     /// How new it is.
     pub stamp: Stamp,
-    /// Its window.
-    pub slot: Slot,
-    /// Items.
-    pub quantity: i64,
-    /// Who bought.
-    pub customer: Id,
-    /// What was bought.
-    pub product: Id,
-    /// Whether it is paid.
-    pub status: Id,
+    /// Its window; none of a deletion.
+    pub slot: Option<Slot>,
+    /// What is kept of it.
+    pub columns: Box<[Datum]>,
 }
 
-/// A version of a customer.
+/// What stands under a key that is looked up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Person {
+pub enum Entry {
+    /// What it is, from a message on.
+    Version(Box<Found>),
+    /// Something that looks it up.
+    Left {
+        /// Its kind, of its look-up's.
+        kind: u16,
+        /// Its window.
+        slot: Slot,
+        /// What is kept of it; unused ones are empty, and where there are more, the first are packed.
+        columns: [Datum; PLACES],
+    },
+}
+
+/// Columns that an entry holds as they are.
+const PLACES: usize = 3;
+
+/// What a look-up finds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Found {
     /// How new it is.
     pub stamp: Stamp,
-    /// The gender.
-    pub gender: Id,
+    /// What is kept of it; nothing where it was deleted.
+    pub columns: Option<Box<[Datum]>>,
 }
 
-/// A version of a product.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Price {
-    /// How new it is.
-    pub stamp: Stamp,
-    /// The category.
-    pub category: Id,
-    /// The price of one, in billionths.
-    pub price: i64,
-}
-
-/// What stands under the id of a customer.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub enum ByCustomer {
-    /// A version of the customer.
-    Is(Person),
-    /// Something that the customer has bought.
-    Bought(Bought),
-}
-
-/// Something bought.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Bought {
-    /// The window.
-    pub slot: Slot,
-    /// What was bought.
-    pub product: Id,
-    /// Whether it is paid.
-    pub status: Id,
-}
-
-/// What stands under the id of a product.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub enum ByProduct {
-    /// A version of the product.
-    Is(Price),
-    /// How much of it was sold.
-    Sold(Sold),
-    /// Who has bought it.
-    Buyer(Buyer),
-}
-
-/// So much sold.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Sold {
-    /// The window.
-    pub slot: Slot,
-    /// Gender and status, packed.
-    pub who: Id,
-}
-
-/// Someone who has bought.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Buyer {
-    /// The window.
-    pub slot: Slot,
-    /// Gender and status, packed.
-    pub who: Id,
-    /// The customer.
-    pub customer: Id,
-}
-
-/// What stands under an id: a version of it, or something joined with it.
-pub(super) trait Entry: Ord + Clone + 'static {
-    /// A version.
-    type Version: Ord + Clone + 'static;
-
-    /// The entry of a version.
-    fn of(version: Self::Version) -> Self;
-
-    /// The version that it is, if it is one.
-    fn version(&self) -> Option<&Self::Version>;
-
-    /// How new a version is.
-    fn stamp(version: &Self::Version) -> Stamp;
-
-    /// The window that it belongs to, if it is joined.
-    fn slot(&self) -> Option<Slot>;
-
-    /// What comes before all entries of a window, for each kind of entry, in their
-    /// order.
-    fn firsts(slot: Slot) -> Vec<Self>;
-
-    /// Whether it makes no difference to this entry which of two versions is joined
-    /// with it.
-    fn is_same(&self, one: Option<&Self::Version>, other: Option<&Self::Version>) -> bool;
-}
-
-impl Entry for ByCustomer {
-    type Version = Person;
-
-    fn of(version: Person) -> ByCustomer {
-        ByCustomer::Is(version)
+impl Entry {
+    /// A version of the key.
+    pub(in crate::views) fn version(stamp: Stamp, columns: Box<[Datum]>) -> Entry {
+        let columns = Some(columns);
+        Entry::Version(Box::new(Found { stamp, columns }))
     }
 
-    fn version(&self) -> Option<&Person> {
-        match self {
-            ByCustomer::Is(person) => Some(person),
-            ByCustomer::Bought(_) => None,
+    /// Something that looks the key up.
+    pub(in crate::views) fn left(
+        kind: u16,
+        slot: Slot,
+        mut columns: impl ExactSizeIterator<Item = Datum>,
+    ) -> Entry {
+        let extra = columns.len().saturating_sub(PLACES);
+        let mut held: [Datum; PLACES] = Default::default();
+        let mut places = held.iter_mut();
+        if extra > 0 {
+            let packed: Vec<_> = columns.by_ref().take(extra + 1).collect();
+            if let Some(first) = places.next() {
+                *first = Datum::pack(&packed);
+            }
         }
-    }
-
-    fn stamp(version: &Person) -> Stamp {
-        version.stamp
-    }
-
-    fn slot(&self) -> Option<Slot> {
-        match self {
-            ByCustomer::Is(_) => None,
-            ByCustomer::Bought(bought) => Some(bought.slot),
-        }
-    }
-
-    fn firsts(slot: Slot) -> Vec<ByCustomer> {
-        vec![ByCustomer::Bought(Bought {
+        places
+            .zip(columns)
+            .for_each(|(place, value)| *place = value);
+        Entry::Left {
+            kind,
             slot,
-            product: Id::default(),
-            status: Id::default(),
-        })]
+            columns: held,
+        }
     }
 
-    fn is_same(&self, one: Option<&Person>, other: Option<&Person>) -> bool {
-        one.map(|person| &person.gender) == other.map(|person| &person.gender)
+    /// The first of a kind and window.
+    pub(super) fn first(kind: u16, slot: Slot) -> Entry {
+        Entry::left(kind, slot, std::iter::empty())
+    }
+
+    /// What it is, if it is a version.
+    pub(super) fn found(&self) -> Option<&Found> {
+        match self {
+            Entry::Version(found) => Some(found),
+            Entry::Left { .. } => None,
+        }
     }
 }
 
-impl Entry for ByProduct {
-    type Version = Price;
-
-    fn of(version: Price) -> ByProduct {
-        ByProduct::Is(version)
+/// The values of an entry's `columns`, of which there are `count`.
+pub(super) fn unpacked(columns: &[Datum; PLACES], count: usize) -> Vec<Datum> {
+    let mut values = Vec::with_capacity(count);
+    if count <= PLACES {
+        values.extend_from_slice(&columns[..count]);
+    } else {
+        columns[0].unpack(&mut values);
+        values.extend_from_slice(&columns[1..]);
     }
+    values
+}
 
-    fn version(&self) -> Option<&Price> {
+checkpoint::codec_of_fields!(Version {
+    stamp,
+    slot,
+    columns
+});
+checkpoint::codec_of_fields!(Found { stamp, columns });
+
+/// A byte, and then what it holds.
+impl Codec for Entry {
+    fn put(&self, into: &mut Vec<u8>) {
         match self {
-            ByProduct::Is(price) => Some(price),
-            ByProduct::Sold(_) | ByProduct::Buyer(_) => None,
+            Entry::Version(found) => {
+                into.push(0);
+                found.put(into);
+            }
+            Entry::Left {
+                kind,
+                slot,
+                columns,
+            } => {
+                into.push(1);
+                kind.put(into);
+                slot.put(into);
+                columns.put(into);
+            }
         }
     }
 
-    fn stamp(version: &Price) -> Stamp {
-        version.stamp
+    fn take(from: &mut &[u8]) -> Option<Entry> {
+        match byte(from)? {
+            0 => Found::take(from).map(|found| Entry::Version(Box::new(found))),
+            1 => Some(Entry::Left {
+                kind: Codec::take(from)?,
+                slot: Codec::take(from)?,
+                columns: Codec::take(from)?,
+            }),
+            _ => None,
+        }
     }
+}
 
-    fn slot(&self) -> Option<Slot> {
-        match self {
-            ByProduct::Is(_) => None,
-            ByProduct::Sold(sold) => Some(sold.slot),
-            ByProduct::Buyer(buyer) => Some(buyer.slot),
+impl OfView for Version {
+    fn set_view(&mut self, view: u16) {
+        if let Some(slot) = &mut self.slot {
+            slot.set_view(view);
+        }
+    }
+}
+
+impl OfView for Entry {
+    fn set_view(&mut self, view: u16) {
+        if let Entry::Left { slot, .. } = self {
+            slot.set_view(view);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_any_number_of_columns_comes_back() {
+        for count in 0..7i64 {
+            let values: Vec<_> = (0..count).map(Datum::long).collect();
+            let slot = Slot::new(0, 5);
+            let entry = Entry::left(2, slot, values.iter().cloned());
+            assert!(Entry::first(2, slot) <= entry);
+            let Entry::Left { columns, .. } = entry else {
+                panic!("it is no version");
+            };
+            assert_eq!(unpacked(&columns, values.len()), values);
         }
     }
 
-    fn firsts(slot: Slot) -> Vec<ByProduct> {
-        let who = Id::default();
-        let customer = Id::default();
-        let sold = Sold {
-            slot,
-            who: who.clone(),
-        };
-        let buyer = Buyer {
-            slot,
-            who,
-            customer,
-        };
-        vec![ByProduct::Sold(sold), ByProduct::Buyer(buyer)]
-    }
-
-    fn is_same(&self, one: Option<&Price>, other: Option<&Price>) -> bool {
-        let category = |price: Option<&Price>| price.map(|price| price.category.clone());
-        let amount = |price: Option<&Price>| price.map(|price| price.price);
-        // Who has bought is told by category, whatever it cost.
-        let costs_same = matches!(self, ByProduct::Buyer(_)) || amount(one) == amount(other);
-        costs_same && category(one) == category(other)
+    #[test]
+    fn an_entry_is_sixty_four_bytes() {
+        assert!(size_of::<Entry>() <= 64);
     }
 }

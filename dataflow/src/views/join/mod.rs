@@ -1,18 +1,19 @@
-//! Sales, joined with what they were sales of, and to whom.
+//! Tables and look-ups.
 //!
 //! ```text
-//!   transactions ─▶ sales ─▶ by customer ──▶ by product ──▶ sums, members of rows
-//!                  the newest   ▲  + gender      ▲  + category, price
-//!                  of an id     │                │
-//!   customers ──────────────────┘                │
-//!   products ────────────────────────────────────┘
+//!   a view's events ─▶ newest of a key ─▶ look-up 1 ──▶ look-up 2 ──▶ sums, members, … of rows
+//!                      (of a table)        ▲  + columns   ▲  + columns
+//!   another topic ─────────────────────────┘              │
+//!   another topic ────────────────────────────────────────┘
 //! ```
 //!
-//! Each of the three is an arrangement by id, and an operator that tells what
-//! changes by what has come: a sale that is replaced is taken back, a customer's
+//! Each is an arrangement by key, of one view, and an operator that hands on what
+//! changes by what has come: a version that is replaced is taken back, a customer's
 //! gender moves the customer's sales, a product's price moves what has been sold
-//! of it. By product, sales are kept as sums, so that a price costs in proportion
-//! to the rows that it changes and not to the sales behind them.
+//! of it. Entries are kept as sums, with no more columns than are needed behind them, so that a
+//! price costs in proportion to the rows that it changes and not to the sales behind them. Entries
+//! that need a column of their own (a member of a distinct count) are of another *kind*, so
+//! that they do not keep the others apart.
 //!
 //! **Moments.** While a window is open, its rows follow whatever is newest. When
 //! it closes, they must say the same whoever read which topic first. So a window
@@ -23,161 +24,120 @@
 
 mod enrich;
 mod entries;
+mod joiner;
 mod newest;
-mod order_diff;
 mod versions;
 
-pub use entries::{Bought, Buyer, ByCustomer, ByProduct, Person, Price, Sale, Sold};
-pub use order_diff::OrderDiff;
+pub use enrich::EntryChange;
+pub use entries::{Entry, Found, Version};
+pub use newest::VersionChange;
 
 use super::Catalog;
-use super::changes::{MemberChange, SumsChange};
-use super::key::{Key, pack};
+use super::changes::{Change, ExtremeChange, MemberChange, SumsChange};
 use super::parts;
+use super::plan::Out;
 use super::stateful::States;
-use super::sums::Sums;
 use crate::Epoch;
 use enrich::enrich;
-use events::Id;
-use model::Lateness;
+use joiner::Joined;
 use newest::newest;
+use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 
-/// A version of a sale, by its transaction's id.
-pub type SaleChange = ((Id, Sale), Epoch, isize);
-/// A version of a customer, or something bought, by the customer's id.
-pub type CustomerChange = ((Id, ByCustomer), Epoch, OrderDiff);
-/// A version of a product, or something sold of it, by the product's id.
-pub type ProductChange = ((Id, ByProduct), Epoch, OrderDiff);
-
-/// What is joined, on the workers that read it.
-pub struct Joined<'scope> {
-    /// Sales.
-    pub sales: StreamVec<'scope, Epoch, SaleChange>,
-    /// Customers.
-    pub customers: StreamVec<'scope, Epoch, CustomerChange>,
-    /// Products.
-    pub products: StreamVec<'scope, Epoch, ProductChange>,
+/// What look-ups and tables come to.
+#[derive(Default)]
+pub(super) struct Changes<'scope> {
+    pub(super) sums: Vec<StreamVec<'scope, Epoch, SumsChange>>,
+    /// By the number of the arrangement of members.
+    pub(super) members: Vec<Vec<StreamVec<'scope, Epoch, MemberChange>>>,
+    pub(super) extremes: Vec<StreamVec<'scope, Epoch, ExtremeChange>>,
 }
 
-/// What stands for the category or the gender that is not known.
-const UNKNOWN: &str = "unknown";
+/// What is joined, on the workers that read it: by the number of the arrangement.
+pub struct ToJoin<'scope> {
+    /// Versions of keys of tables.
+    pub tables: Vec<StreamVec<'scope, Epoch, VersionChange>>,
+    /// Versions of what is looked up, and what looks it up.
+    pub lookups: Vec<StreamVec<'scope, Epoch, EntryChange>>,
+}
 
-/// What sales add to the rows of `revenue_analysis`, and the customers they have
-/// seen.
+/// What all views' look-ups and tables add to rows.
 pub(super) fn join<'scope>(
-    joined: Joined<'scope>,
+    to_join: ToJoin<'scope>,
     catalog: &Catalog,
     states: &mut States<'scope>,
-) -> (
-    StreamVec<'scope, Epoch, SumsChange>,
-    StreamVec<'scope, Epoch, MemberChange>,
-) {
-    let Joined {
-        sales,
-        customers,
-        products,
-    } = joined;
-    let mut views = (0..).zip(&catalog.definitions);
-    let view = views.find(|(_, view)| !view.joins.is_empty());
-    let forever = view.is_some_and(|(_, view)| view.lateness == Lateness::Forever);
-    // Where no view joins, nothing comes.
-    let view = view.map_or(0, |(number, _)| number);
-
-    let sales = states.keep_values(parts::sales(view), vec![sales], newest(forever));
-    let bought = vec![customers, sales];
-    let bought = states.keep_values(parts::by_customer(view), bought, enrich(forever, sold));
-    let sold = vec![products, bought];
-    let earned = states.keep_values(parts::by_product(view), sold, enrich(forever, earned));
-    let sums = earned.clone().flat_map(|change| match change {
-        Change::Sums(change) => Some(change),
-        Change::Member(_) => None,
-    });
-    let members = earned.flat_map(|change| match change {
-        Change::Sums(_) => None,
-        Change::Member(change) => Some(change),
-    });
-    (sums, members)
-}
-
-/// What something bought is, when it is known by whom.
-fn sold(
-    customer: &Id,
-    bought: &ByCustomer,
-    person: Option<&Person>,
-    pieces: OrderDiff,
-    epoch: Epoch,
-    give: &mut dyn FnMut(ProductChange),
-) {
-    let ByCustomer::Bought(Bought {
-        slot,
-        product,
-        status,
-    }) = bought
-    else {
-        return;
-    };
-    let gender = person.map_or_else(|| Id::new(UNKNOWN), |person| person.gender.clone());
-    let who = pack(&gender, status);
-    let slot = *slot;
-    let sold = Sold {
-        slot,
-        who: who.clone(),
-    };
-    let buyer = Buyer {
-        slot,
-        who,
-        customer: customer.clone(),
-    };
-    give(((product.clone(), ByProduct::Sold(sold)), epoch, pieces));
-    give(((product.clone(), ByProduct::Buyer(buyer)), epoch, pieces));
-}
-
-/// A change of a row's sums or members.
-#[derive(Clone)]
-enum Change {
-    Sums(SumsChange),
-    Member(MemberChange),
-}
-
-/// What something sold adds to its row, when it is known what it is.
-fn earned(
-    _product: &Id,
-    sold: &ByProduct,
-    price: Option<&Price>,
-    pieces: OrderDiff,
-    epoch: Epoch,
-    give: &mut dyn FnMut(Change),
-) {
-    let category = price.map_or_else(|| Id::new(UNKNOWN), |price| price.category.clone());
-    match sold {
-        ByProduct::Is(_) => {}
-        ByProduct::Sold(Sold { slot, who }) => {
-            let key = Key {
-                slot: *slot,
-                group: [category, who.clone()],
-            };
-            let price = price.map_or(0, |price| i128::from(price.price));
-            let sums = Sums {
-                count: pieces.orders,
-                unique: 0,
-                sums: [pieces.items, pieces.items.wrapping_mul(price)],
-            };
-            give(Change::Sums(((key, ()), epoch, sums)));
-        }
-        ByProduct::Buyer(Buyer {
-            slot,
-            who,
-            customer,
-        }) => {
-            let key = Key {
-                slot: *slot,
-                group: [category, who.clone()],
-            };
-            // A count of orders fits a machine word, as it fits memory.
-            let orders = isize::try_from(pieces.orders).unwrap_or(0);
-            give(Change::Member(((key, customer.clone()), epoch, orders)));
-        }
+) -> Changes<'scope> {
+    let mut entries: Vec<_> = to_join.lookups.into_iter().map(|read| vec![read]).collect();
+    let mut changes = Changes::default();
+    for (plan, versions) in catalog.tables.iter().zip(to_join.tables) {
+        let (part, forever) = (parts::table(plan.view), catalog.is_forever(plan.view));
+        let made = states.keep_values(part, vec![versions], newest(forever, Arc::clone(plan)));
+        route(
+            made,
+            plan.next.channel(),
+            catalog,
+            plan.view,
+            &mut entries,
+            &mut changes,
+        );
     }
+    // Those of a view come in the order in which they look up.
+    for plan in &catalog.lookups {
+        let part = parts::lookup(plan.view, plan.stage);
+        let forever = catalog.is_forever(plan.view);
+        let read = std::mem::take(&mut entries[plan.channel]);
+        let made = states.keep_values(part, read, enrich(forever, Arc::clone(plan)));
+        let next = plan.kinds.first().and_then(|kind| kind.next.channel());
+        route(made, next, catalog, plan.view, &mut entries, &mut changes);
+    }
+    changes
+}
+
+/// Hands what an operator of a view has made on to the look-up `next`, or to rows.
+fn route<'scope>(
+    made: StreamVec<'scope, Epoch, Joined>,
+    next: Option<usize>,
+    catalog: &Catalog,
+    view: u16,
+    entries: &mut [Vec<StreamVec<'scope, Epoch, EntryChange>>],
+    changes: &mut Changes<'scope>,
+) {
+    if let Some(channel) = next {
+        entries[channel].push(made.flat_map(|Joined { out, epoch }| match out {
+            Out::Left(_, key, entry, sums) => Some(((key, entry), epoch, sums)),
+            Out::Change(_) | Out::Table(..) => None,
+        }));
+        return;
+    }
+    let lanes = &catalog.definitions[usize::from(view)].lanes;
+    for number in 0..lanes.distinct.len() {
+        let members = made
+            .clone()
+            .flat_map(move |Joined { out, epoch }| match out {
+                Out::Change(Change::Member(of, key, member, times)) if of == number => {
+                    Some(((key, member), epoch, times))
+                }
+                _ => None,
+            });
+        if changes.members.len() <= number {
+            changes.members.resize_with(number + 1, Vec::new);
+        }
+        changes.members[number].push(members);
+    }
+    if !lanes.extremes.is_empty() {
+        let extremes = made.clone().flat_map(|Joined { out, epoch }| match out {
+            Out::Change(Change::Extreme(key, extreme, times)) => {
+                Some(((key, extreme), epoch, times))
+            }
+            _ => None,
+        });
+        changes.extremes.push(extremes);
+    }
+    changes
+        .sums
+        .push(made.flat_map(|Joined { out, epoch }| match out {
+            Out::Change(Change::Sums(key, sums)) => Some(((key, ()), epoch, sums)),
+            _ => None,
+        }));
 }
