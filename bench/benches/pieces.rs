@@ -11,8 +11,8 @@ use events::{
     UserInteractions,
 };
 use generator::{Profile, Shop};
-use model::Slot;
 use model::Window;
+use model::{Datum, Slot};
 use sinks::mongodb::Bytes;
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -96,15 +96,9 @@ fn changes(count: u128) -> Vec<SumsChange> {
     let change = |number: u128| {
         // Spread over all ids, as those of UUIDs are.
         let bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        let key = Key {
-            slot: Slot::new(2, 480_000),
-            group: [Id::from_uuid(bits), Id::default()],
-        };
-        let sums = Sums {
-            count: 1,
-            ..Sums::default()
-        };
-        ((key, ()), 7, sums)
+        let product = Datum::from(Id::from_uuid(bits));
+        let key = Key::new(Slot::new(2, 480_000), &[product]);
+        ((key, ()), 7, Sums::one())
     };
     (0..count).map(change).collect()
 }
@@ -127,7 +121,7 @@ fn consolidate(criterion: &mut Criterion) {
 }
 
 fn rows(criterion: &mut Criterion) {
-    let catalog = tidemark::views::catalog(&BTreeMap::new()).expect("the views as they are");
+    let catalog = tidemark::shop::catalog(&BTreeMap::new()).expect("the views as they are");
     let became: Vec<_> = changes(1_000)
         .into_iter()
         .map(|((key, ()), epoch, sums)| RowChange {

@@ -12,7 +12,7 @@
 use checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use cpu_time::ProcessTime;
 use events::Id;
-use model::Slot;
+use model::{Datum, Slot};
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use tidemark::views::key::Key;
@@ -20,7 +20,7 @@ use tidemark::views::key::Key;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-type Member = (Key, Id, isize);
+type Member = (Key, Datum, isize);
 
 /// Members of one view.
 const MEMBERS: Section = Section {
@@ -114,13 +114,13 @@ fn member(n: u64) -> Member {
     };
     let uuid = |n: u64| {
         let lower = (mixed(n, 1) >> 2) | (0b10 << 62);
-        Id::from_uuid((u128::from(mixed(n, 2)) << 64) | u128::from(lower))
+        Datum::from(Id::from_uuid(
+            (u128::from(mixed(n, 2)) << 64) | u128::from(lower),
+        ))
     };
     let n = mixed(n, 3);
-    let key = Key {
-        slot: Slot::new(2, 470_000 + i64::try_from(n % 24).unwrap_or(0)),
-        group: [uuid(n / 24 % 1_000), Id::default()],
-    };
+    let slot = Slot::new(2, 470_000 + i64::try_from(n % 24).unwrap_or(0));
+    let key = Key::new(slot, &[uuid(n / 24 % 1_000)]);
     (key, uuid(n), 1)
 }
 
@@ -140,7 +140,7 @@ fn encode_all(records: &[Member], payload: &mut Vec<u8>) -> u64 {
 /// Decodes all records of a payload; how many there are.
 fn decode_all(payload: &[u8]) -> u64 {
     let updates = records(payload, MEMBERS).map(|record| {
-        let update = record.and_then(|record| decode::<Key, Id, isize>(record, 2));
+        let update = record.and_then(|record| decode::<Key, Datum, isize>(record, 2));
         black_box(update.expect("an update"))
     });
     updates.count() as u64

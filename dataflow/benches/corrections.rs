@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use tidemark::replay::{Outcome, Replay, telemetry};
+use tidemark::shop::catalog;
+use tidemark::views::Catalog;
 use tidemark::views::key::Key;
 use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, catalog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -122,9 +123,9 @@ impl Outcome for Seen {
             return;
         }
         let mut rows = self.rows.lock().expect("no worker panics");
-        let before = rows.insert(row.key.clone(), row.sums.count).unwrap_or(0);
+        let before = rows.insert(row.key.clone(), row.sums.count()).unwrap_or(0);
         self.orders
-            .fetch_add(row.sums.count - before, Ordering::Relaxed);
+            .fetch_add(row.sums.count() - before, Ordering::Relaxed);
         self.changed.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -19,8 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
+use tidemark::shop::catalog_of;
 use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, Override, catalog_of};
+use tidemark::views::{Catalog, Override};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use tidemark::observe::Telemetry;
 use tidemark::replay::{Outcome, Replay, telemetry};
+use tidemark::shop::catalog;
+use tidemark::views::Catalog;
 use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, catalog};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -24,10 +24,11 @@ use std::time::{Duration, Instant};
 use tidemark::Epoch;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
+use tidemark::shop::catalog_of;
 use tidemark::views::key::Key;
 use tidemark::views::rows::RowChange;
 use tidemark::views::sums::Sums;
-use tidemark::views::{Catalog, Override, catalog_of};
+use tidemark::views::{Catalog, Override};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -206,9 +207,9 @@ impl Outcome for Keep {
             key, epoch, sums, ..
         } = row;
         let mut rows = self.0.lock().expect("no worker panics");
-        let row = rows.entry(key.clone()).or_insert((*epoch, *sums));
+        let row = rows.entry(key.clone()).or_insert((*epoch, sums.clone()));
         if *epoch >= row.0 {
-            *row = (*epoch, *sums);
+            *row = (*epoch, sums.clone());
         }
     }
 }
@@ -238,8 +239,12 @@ fn rows_of_dataflow(catalog: &Arc<Catalog>, log: &[Partition], workers: usize) -
         let view = catalog.definitions[usize::from(key.slot.view())]
             .name
             .to_owned();
-        let values = (sums.count, sums.unique, sums.sums[0]);
-        ((view, key.slot.index(), key.group[0].to_string()), values)
+        // A sum comes first in both views, then the customers where they are counted.
+        let unique = i64::try_from(sums.get(2)).expect("as many as there are events");
+        let values = (sums.count(), unique, sums.get(1));
+        let mut group = String::new();
+        key.values(1)[0].push_to_id(&mut group);
+        ((view, key.slot.index(), group), values)
     };
     rows.into_iter().map(row).collect()
 }

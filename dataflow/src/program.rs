@@ -39,7 +39,7 @@ fn start(views: ProgramViews) -> Result<(), RunError> {
         .iter()
         .map(|view| KnownView {
             name: &view.name,
-            times: &view.times,
+            times: view.times.iter().map(String::as_str).collect(),
         })
         .collect();
     match config::load(std::env::args_os(), std::env::vars_os(), &known)? {

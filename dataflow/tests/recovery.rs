@@ -133,11 +133,11 @@ impl World {
             Some((_, _, changed)) => (&self.catalog, changed),
             None => (&self.catalog, &BTreeSet::new()),
         };
-        let of_database = |name| {
+        let of_database = |name: &str| {
             let mut all = self.catalog.definitions.iter();
             all.position(|view| view.name == name).unwrap()
         };
-        let tables = views.definitions.iter().map(|view| of_database(view.name));
+        let tables = views.definitions.iter().map(|view| of_database(&view.name));
         let tables: Tables = tables.collect();
         let generation = self.database.claim();
         self.database
@@ -176,8 +176,8 @@ impl World {
             tables,
         );
         let emptied = rebuilt.iter().map(|view| {
-            let name = views.definitions[usize::from(*view)].name;
-            (of_database(name), name)
+            let name = views.definitions[usize::from(*view)].name.clone();
+            (of_database(&name), name)
         });
         let cleared = self.database.emptying(emptied.collect(), || {
             let define = |definitions: &BTreeMap<_, _>| {
@@ -318,7 +318,7 @@ fn check(
     let catalog = Arc::new(configured(rules));
     let topics = catalog.routes.iter().map(|route| route.topic().to_owned());
     let change = change.map(|change| {
-        let name = |view: usize| catalog.definitions[view].name;
+        let name = |view: usize| shop::known_name(&catalog.definitions[view].name);
         let mut before = rules.clone();
         before.lateness.insert(name(change.view), change.lateness);
         let left_out = change.left_out.map(name);

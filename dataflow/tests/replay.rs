@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidemark::ingest::memory::{Kept, Partition};
 use tidemark::replay::{Outcome, Replay};
+use tidemark::shop::catalog;
 use tidemark::views::key::Key;
 use tidemark::views::row::row;
 use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, Override, catalog};
+use tidemark::views::{Catalog, Override};
 
 const HOUR: i64 = 3_600_000;
 /// 2024-01-01.
@@ -91,7 +92,7 @@ impl Event {
 }
 
 /// Rows by view, window start and group: the values behind those.
-type Rows = BTreeMap<(&'static str, i64, String), Vec<i64>>;
+type Rows = BTreeMap<(String, i64, String), Vec<i64>>;
 
 fn naive(events: &[Event]) -> Rows {
     let mut groups: BTreeMap<_, Vec<&Event>> = BTreeMap::new();
@@ -103,7 +104,7 @@ fn naive(events: &[Event]) -> Rows {
         };
         let start = event.time.div_euclid(size) * size;
         groups
-            .entry((view, start, event.group()))
+            .entry((view.to_owned(), start, event.group()))
             .or_default()
             .push(event);
     }
@@ -208,7 +209,7 @@ fn replayed(events: &[Event], replay: Replay) -> (Rows, usize) {
         if !definition.joins.is_empty() {
             continue;
         }
-        let values = row(definition, became, 0).values;
+        let values = row(definition, became, 0).unwrap().values;
         let [
             Value::Date(start),
             Value::Date(_),
@@ -222,7 +223,10 @@ fn replayed(events: &[Event], replay: Replay) -> (Rows, usize) {
             Value::Long(number) | Value::Date(number) => *number,
             other => panic!("{other:?}"),
         });
-        rows.insert((definition.name, *start, group.clone()), numbers.collect());
+        rows.insert(
+            (definition.name.clone(), *start, group.clone()),
+            numbers.collect(),
+        );
     }
     let letters = *seen.letters.lock().unwrap();
     (rows, letters)

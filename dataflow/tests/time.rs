@@ -72,7 +72,7 @@ fn check(messages: &[Any], partitions: i32, rules: &Rules, replay: Replay) {
     let rows: Vec<_> = rows
         .map(|became| {
             let view = usize::from(became.key.slot.view());
-            row(&catalog.definitions[view], became, 0)
+            row(&catalog.definitions[view], became, 0).unwrap()
         })
         .collect();
     let rows = shop::shown_rows(&catalog, rows.iter());
@@ -94,7 +94,7 @@ fn check(messages: &[Any], partitions: i32, rules: &Rules, replay: Replay) {
 
     for frontiers in seen.watermarks.lock().unwrap().iter() {
         for (definition, frontier) in catalog.definitions.iter().zip(frontiers) {
-            let wanted = expected.watermarks.get(definition.name);
+            let wanted = expected.watermarks.get(definition.name.as_str());
             let found = (frontier.through != NEVER).then(|| {
                 let until = definition.window.end_millis(frontier.through);
                 (frontier.watermark.div_euclid(1_000), until)

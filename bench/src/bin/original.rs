@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use tidemark::program;
-use tidemark::views::own::ProgramViews;
+use tidemark::shop::ProgramViews;
 
 /// As in `tidemark` itself.
 #[global_allocator]

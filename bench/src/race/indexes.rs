@@ -6,7 +6,7 @@
 use sinks::Storage as _;
 use std::collections::BTreeMap;
 use std::error::Error;
-use tidemark::views::catalog;
+use tidemark::shop::catalog;
 
 /// Makes the collections of `database`, with their indexes. Its calls block.
 ///

@@ -11,23 +11,23 @@ use std::{ffi::OsString, num::NonZero, time::Duration};
 use super::*;
 use crate::tally::Limit;
 
-const KNOWN: [KnownView<'static>; 2] = [
-    KnownView {
-        name: "sales_analysis",
-        times: &["kafka", "date_time"],
-    },
-    KnownView {
-        name: "log_analysis",
-        times: &["kafka", "timestamp"],
-    },
-];
+fn known() -> [KnownView<'static>; 2] {
+    [
+        ("sales_analysis", "date_time"),
+        ("log_analysis", "timestamp"),
+    ]
+    .map(|(name, time)| KnownView {
+        name,
+        times: vec!["kafka", time],
+    })
+}
 
 fn load_with(args: &[&str], env: &[(&str, &str)]) -> Result<Command, ConfigError> {
     let args = std::iter::once("tidemark").chain(args.iter().copied());
     let env = env
         .iter()
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    load(args.map(OsString::from), env, &KNOWN)
+    load(args.map(OsString::from), env, &known())
 }
 
 fn settings(args: &[&str], env: &[(&str, &str)]) -> Settings {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{ConfigError, ViewOverride, cli::ViewOptions, error::did_you_mean, layers::Layers};
 
 /// What must be known of a view to check its settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct KnownView<'a> {
     /// Its name.
     pub name: &'a str,
     /// What its setting `time` takes: `kafka` and the event's time fields.
-    pub times: &'a [String],
+    pub times: Vec<&'a str>,
 }
 
 /// Checks names and time fields.
@@ -34,7 +34,7 @@ pub(super) fn overrides(
         };
         let time = options.time.as_ref().map(|time| time.value.clone());
         if let Some(time) = &time
-            && !view.times.contains(time)
+            && !view.times.contains(&time.as_str())
         {
             let takes = view.times.join(" or ");
             return Err(layers.error(

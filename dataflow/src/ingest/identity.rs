@@ -139,7 +139,7 @@ impl Readers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::catalog;
+    use crate::shop::catalog;
 
     #[test]
     fn every_view_that_reads_a_topic_is_named() {

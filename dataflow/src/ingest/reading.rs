@@ -144,6 +144,7 @@ impl Reading {
             telemetry,
             counting,
             waiting,
+            contributions,
             ..
         } = self;
         let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
@@ -155,8 +156,26 @@ impl Reading {
         let counts = &mut counts[message.topic];
         counts.events += u64::from(!is_again);
         let Some(value) = message.value else {
-            counts.tombstones += u64::from(!is_again);
-            return Taken::Accepted { cost: 1 };
+            let route = &catalog.routes[message.topic];
+            let is_read = route.delete(message.key, message.partition, time, contributions);
+            if is_read || is_again {
+                counts.tombstones += u64::from(!is_again);
+                return Taken::Accepted { cost: 1 };
+            }
+            counts.malformed += 1;
+            let mut writing = Letters {
+                catalog,
+                topics,
+                letters,
+                counting,
+                epoch,
+                weight: 1,
+            };
+            let detail = "it has no value, and its key is not one of the table's";
+            writing.write(message, Reason::Malformed, detail.to_owned(), None, detail);
+            return Taken::Accepted {
+                cost: writing.weight,
+            };
         };
         if !is_again {
             counts.bytes += value.len() as u64;
@@ -466,7 +485,7 @@ mod tests {
 
     impl Workers {
         fn new() -> Workers {
-            let catalog = Arc::new(crate::views::catalog(&Default::default()).unwrap());
+            let catalog = Arc::new(crate::shop::catalog(&Default::default()).unwrap());
             let names = catalog.routes.iter().map(|route| route.topic().to_owned());
             let topics: Arc<[String]> = names.collect();
             let topic = topics
@@ -487,7 +506,7 @@ mod tests {
                 partitions.announce(topic, i32::try_from(worker).unwrap(), 0);
                 partitions.confirm(None, &vec![i64::MIN; tables.len()]);
                 let (topics, telemetry) = (Arc::clone(&topics), Arc::clone(&telemetry));
-                let names = catalog.routes.iter().map(|route| route.topic());
+                let names = catalog.routes.iter().map(|route| route.topic().to_owned());
                 let counting = Counting::new(names, Arc::default());
                 Reading::new(
                     Arc::clone(&catalog),
@@ -528,7 +547,10 @@ mod tests {
         }
 
         fn snapshot(&mut self) -> Snapshot {
-            self.workers.iter_mut().for_each(Reading::report);
+            for worker in &mut self.workers {
+                worker.apply(1);
+                worker.report();
+            }
             self.telemetry.snapshot()
         }
     }

@@ -64,7 +64,7 @@ pub(crate) fn view() -> super::ViewInfo {
 
 /// All views as they are without any configuration.
 pub(crate) fn catalog() -> Arc<Catalog> {
-    Arc::new(crate::views::catalog(&Default::default()).unwrap())
+    Arc::new(crate::shop::catalog(&Default::default()).unwrap())
 }
 
 /// What is known of event time after these marks of partitions.
@@ -96,7 +96,7 @@ pub(crate) fn mark(
         clock: time::WallClock::of(|| i64::MAX),
         max_ahead: 0,
     };
-    let mut time = time::PartitionTime::new(rules, trust, None);
+    let mut time = time::PartitionTime::new(rules, trust);
     if let Some(at) = at {
         // Twice, so that its clock has got there.
         time.message(0, at);

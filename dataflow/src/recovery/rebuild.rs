@@ -351,8 +351,9 @@ mod tests {
     use super::*;
     use crate::recovery::start::{nothing, sections};
     use crate::saving::SectionName;
+    use crate::shop::catalog_of;
     use crate::time::SavedTime;
-    use crate::views::{Override, catalog_of};
+    use crate::views::Override;
 
     const TOPICS: [&str; 6] = [
         "customers",

@@ -352,7 +352,7 @@ mod tests {
     use crate::recovery::start::nothing;
     use crate::saving::cadence::Cadence;
     use crate::saving::testing::{file, manifest};
-    use crate::views::catalog;
+    use crate::shop::catalog;
     use std::num::NonZeroU64;
     use std::sync::atomic::AtomicBool;
     use tempfile::TempDir;

@@ -288,10 +288,10 @@ mod tests {
     fn loaded(damaged: bool) -> (Option<Epoch>, Vec<String>) {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        // Window number 1, and two empty ids.
-        let entry = write(&store, "one", "rows", &[2, 0, 0], &[1, 0, 0, 0]);
+        let entry = write(&store, "one", "members", &[2, 0, 0], &[1]);
         let Manifest { mut state, .. } = manifest(1, &[]);
-        let sections = Sections::of(&mut state, ["sales_analysis"].into_iter(), &PARTS);
+        let parts = PARTS.map(|(name, sums)| (name.to_owned(), sums)).to_vec();
+        let sections = Sections::of(&mut state, [("sales_analysis", parts)].into_iter());
         if damaged {
             let block = store.blocks(&entry).unwrap()[0];
             let path = directory.path().join("files/one");
@@ -313,10 +313,12 @@ mod tests {
                 let failed = move |error: SaveError| failures.borrow_mut().push(error.to_string());
                 {
                     let decode = |_: RawRecord<'_>, _| Ok(((), ()));
-                    load(scope, loading, failed)
-                        .decode("rows", decode)
-                        .probe()
-                        .0
+                    let part = Part {
+                        name: "members".into(),
+                        sums: 1,
+                        view: ViewOf::Key(|()| 0),
+                    };
+                    load(scope, loading, failed).decode(&part, decode).probe().0
                 }
             });
             let pause = Some(Duration::from_millis(10));

@@ -98,23 +98,16 @@ fn hash(key: &Key) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::sums::Sums;
-    use events::Id;
-    use model::Slot;
+    use crate::views::sums::{COUNT, Sums};
+    use model::{Datum, Slot};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn became(group: u8, count: i64) -> RowChange {
         RowChange {
-            key: Key {
-                slot: Slot::new(0, 0),
-                group: [Id::new(&group.to_string()), Id::default()],
-            },
+            key: Key::new(Slot::new(0, 0), &[Datum::text(&group.to_string())]),
             epoch: 0,
-            sums: Sums {
-                count,
-                ..Sums::default()
-            },
+            sums: Sums::of_lane(COUNT, count.into()),
             is_final: false,
             // Whatever it is: who comes first says it.
             expect: match count % 2 {
@@ -144,10 +137,10 @@ mod tests {
                     expected.remove(&group);
                 }
             }
-            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.groups(1), (row.sums.count, row.expect))).collect();
+            let rows: Vec<_> = newest.into_rows().map(|row| (row.key.values(1), (row.sums.count(), row.expect))).collect();
             let found: BTreeMap<_, _> = rows.iter().cloned().collect();
             prop_assert_eq!(found.len(), rows.len(), "a row came twice");
-            let expected = expected.into_iter().map(|(group, row)| (vec![group.to_string()], row));
+            let expected = expected.into_iter().map(|(group, row)| (vec![Datum::text(&group.to_string())], row));
             prop_assert_eq!(found, expected.collect());
         }
     }

@@ -289,8 +289,8 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::views::sums::Sums;
-    use events::Id;
+    use crate::views::sums::{COUNT, Sums};
+    use model::Datum;
     use proptest::prelude::*;
     use sinks::Value;
 
@@ -300,21 +300,15 @@ mod tests {
             .position(|view| view.name == "log_analysis")
             .unwrap();
         let slot = Slot::new(u16::try_from(number).unwrap(), 0);
-        Key {
-            slot,
-            group: [Id::new(&group.to_string()), Id::default()],
-        }
+        Key::new(slot, &[Datum::text(&group.to_string())])
     }
 
     fn definitions() -> Vec<Definition> {
-        crate::views::catalog(&BTreeMap::new()).unwrap().definitions
+        crate::shop::catalog(&BTreeMap::new()).unwrap().definitions
     }
 
     fn became(group: u8, epoch: Epoch, count: i64) -> RowChange {
-        let sums = Sums {
-            count,
-            ..Sums::default()
-        };
+        let sums = Sums::of_lane(COUNT, count.into());
         RowChange {
             key: key(group),
             epoch,

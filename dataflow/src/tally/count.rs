@@ -236,7 +236,7 @@ mod tests {
     fn counting() -> Counting {
         let committed = BTreeMap::from([((0, 1), 5)]);
         Counting::new(
-            ["transactions", "customers"].into_iter(),
+            ["transactions", "customers"].map(str::to_owned).into_iter(),
             Arc::new(committed),
         )
     }

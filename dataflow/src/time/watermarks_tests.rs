@@ -1,6 +1,6 @@
 use super::super::ViewMark;
 use super::*;
-use crate::views::catalog;
+use crate::shop::catalog;
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -21,7 +21,7 @@ impl Known {
         Known {
             watermarks: catalog.watermarks(),
             view: u16::try_from(view).unwrap(),
-            topic: topic(catalog.definitions[view].topic).unwrap(),
+            topic: topic(&catalog.definitions[view].topic).unwrap(),
             products: topic("products").unwrap(),
         }
     }

@@ -11,7 +11,7 @@ use super::view::{EventTime, KAFKA_TIME, View};
 use crate::saving::SavedDefinition;
 use crate::time::{PartitionTime, Refusal, Rule, Watched, Watermarks};
 use events::Malformed;
-use model::{DataType, Lateness, Slot, Stamp, Window};
+use model::{DataType, Datum, Lateness, Slot, Stamp, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,6 +226,41 @@ impl Route {
         Ok(())
     }
 
+    /// Takes up a message without a value: it deletes its key where a view says so. `time` is that of
+    /// its partition, which has been told of the message. Returns whether its key could be read by
+    /// all that do.
+    pub fn delete(
+        &self,
+        key: Option<&[u8]>,
+        partition: i32,
+        time: &PartitionTime,
+        into: &mut Contributions,
+    ) -> bool {
+        let Some(key) = key else {
+            return true;
+        };
+        let stamp = time.stamp(partition);
+        let mut is_read = true;
+        let plans = self.plans.iter().enumerate();
+        for (_, plan) in plans.filter(|(place, _)| time.is_for(*place)) {
+            match plan.deletes().map(|of| key_of(key, of)) {
+                Some(Some(key)) => plan.delete(key, stamp, &mut |out| into.add(out)),
+                unreadable => is_read &= unreadable.is_none(),
+            }
+        }
+        for (plan, _) in self
+            .versions
+            .iter()
+            .filter(|(plan, _)| time.is_for_joined(plan.view))
+        {
+            match plan.deletes().map(|of| key_of(key, of)) {
+                Some(Some(key)) => plan.delete(key, stamp, &mut |out| into.add(out)),
+                unreadable => is_read &= unreadable.is_none(),
+            }
+        }
+        is_read
+    }
+
     /// Adds what the rows of a buffer contribute to each view, and empties it. Calls `verdict` for each
     /// row and view that does not take it after all.
     pub fn apply(
@@ -283,6 +318,20 @@ impl Route {
         batch.clear();
         stamps.clear();
         refused.clear();
+    }
+}
+
+/// A Kafka key as a value of a type, if it is one.
+fn key_of(key: &[u8], data_type: &DataType) -> Option<Datum> {
+    let text = std::str::from_utf8(key).ok()?;
+    match data_type {
+        DataType::Text | DataType::Uuid => Some(Datum::text(text)),
+        DataType::Int => text
+            .parse()
+            .ok()
+            .map(|value: i32| Datum::long(value.into())),
+        DataType::BigInt => text.parse().ok().map(Datum::long),
+        _ => None,
     }
 }
 

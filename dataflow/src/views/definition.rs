@@ -245,7 +245,12 @@ fn kind(data_type: &DataType) -> Kind {
 fn meaning(view: &View) -> String {
     let mut text = String::new();
     if let Some(key) = &view.key {
-        text.push_str(&format!("the newest by {key}; "));
+        let deleted = if view.deletes {
+            ", until it is deleted"
+        } else {
+            ""
+        };
+        text.push_str(&format!("the newest by {key}{deleted}; "));
     }
     if let Some(filter) = &view.filter {
         text.push_str(&format!("where {filter}; "));
@@ -256,10 +261,13 @@ fn meaning(view: &View) -> String {
         } else {
             "with, if there is one,"
         };
-        text.push_str(&format!(
-            "{how} {} by {} = {}; ",
-            lookup.source.name, lookup.key, lookup.by
-        ));
+        let deleted = if lookup.deletes {
+            ", until it is deleted"
+        } else {
+            ""
+        };
+        let (source, key, by) = (&lookup.source.name, &lookup.key, &lookup.by);
+        text.push_str(&format!("{how} {source} by {key} = {by}{deleted}; "));
     }
     let groups = view
         .groups

@@ -45,8 +45,6 @@ pub mod source;
 mod stateful;
 pub mod stored;
 pub mod sums;
-#[cfg(test)]
-mod testing;
 mod unique;
 pub mod view;
 mod windows;

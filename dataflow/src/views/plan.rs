@@ -21,7 +21,7 @@ use super::source::Schema;
 use super::sums::{COUNT, Sums};
 use crate::time::Refusal;
 use model::exact;
-use model::{Datum, Slot, Stamp};
+use model::{DataType, Datum, Slot, Stamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub(super) struct LeftLane {
 pub(super) struct Table {
     /// The number of the arrangement.
     pub(super) channel: usize,
+    /// Whether a message without a value deletes its key.
+    pub(super) deletes: bool,
     pub(super) key: Expr,
     /// The columns that are kept of an event.
     pub(super) columns: Vec<usize>,
@@ -189,6 +191,26 @@ pub enum Out {
 }
 
 impl Plan {
+    /// The type of the keys that messages without a value delete, if they do.
+    pub(super) fn deletes(&self) -> Option<&DataType> {
+        match &self.feed {
+            Feed::Table(table) if table.deletes => Some(table.key.data_type()),
+            _ => None,
+        }
+    }
+
+    /// A key is deleted.
+    pub(super) fn delete(&self, key: Datum, stamp: Stamp, give: &mut impl FnMut(Out)) {
+        if let Feed::Table(table) = &self.feed {
+            let version = Version {
+                stamp,
+                slot: None,
+                columns: Box::default(),
+            };
+            give(Out::Table(table.channel, key, version));
+        }
+    }
+
     /// The view does not take a row, for this reason.
     pub(super) fn refused(&self, refusal: Refusal) -> Refused<'_> {
         Refused {
@@ -713,8 +735,6 @@ pub(super) struct Kind {
 pub(super) struct TablePlan {
     /// Number of the view.
     pub(super) view: u16,
-    /// The number of the arrangement.
-    pub(super) channel: usize,
     /// The columns of all sources.
     pub(super) schema: Arc<Schema>,
     /// The columns that are kept of an event.
@@ -731,6 +751,8 @@ pub struct VersionPlan {
     pub view: u16,
     /// The number of the arrangement.
     pub(super) channel: usize,
+    /// Whether a message without a value deletes its key.
+    pub(super) deletes: bool,
     /// The key of an event.
     pub(super) key: Expr,
     /// The columns that are kept.
@@ -738,6 +760,21 @@ pub struct VersionPlan {
 }
 
 impl VersionPlan {
+    /// The type of the keys that messages without a value delete, if they do.
+    pub(super) fn deletes(&self) -> Option<&DataType> {
+        self.deletes.then(|| self.key.data_type())
+    }
+
+    /// A key is deleted.
+    pub(super) fn delete(&self, key: Datum, stamp: Stamp, give: &mut impl FnMut(Out)) {
+        give(Out::Left(
+            self.channel,
+            key,
+            Entry::deletion(stamp),
+            Sums::one(),
+        ));
+    }
+
     /// The columns that it reads.
     pub(super) fn columns(&self) -> Vec<usize> {
         let kept = self.columns.iter().copied();

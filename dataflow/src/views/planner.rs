@@ -83,7 +83,6 @@ pub(super) fn plan(view: &View, place: Place) -> Result<Planned, NoColumn> {
             let columns: Vec<_> = left_columns.into_iter().collect();
             let table = TablePlan {
                 view: place.view,
-                channel: place.table,
                 schema: Arc::clone(&schema),
                 columns: columns.clone(),
                 lanes: left.iter().map(|lane| lane.lane).collect(),
@@ -91,6 +90,7 @@ pub(super) fn plan(view: &View, place: Place) -> Result<Planned, NoColumn> {
             };
             let feed = Table {
                 channel: place.table,
+                deletes: view.deletes,
                 key: Arc::clone(key),
                 columns,
                 lanes: left,
@@ -628,6 +628,7 @@ impl<'a> Joins<'a> {
             versions.push(VersionPlan {
                 view: self.place.view,
                 channel,
+                deletes: lookup.deletes,
                 key: Arc::clone(&lookup.key),
                 columns: kept.iter().map(|column| column - found.start).collect(),
             });

@@ -91,21 +91,17 @@ fn least_id(start: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events::Id;
-    use model::Slot;
+    use model::{Datum, Slot};
     use std::collections::BTreeMap;
 
     const HOUR: i64 = 3_600_000;
 
     fn definitions() -> Vec<Definition> {
-        crate::views::catalog(&BTreeMap::new()).unwrap().definitions
+        crate::shop::catalog(&BTreeMap::new()).unwrap().definitions
     }
 
     fn key(view: u16, index: i64, group: &str) -> Key {
-        Key {
-            slot: Slot::new(view, index),
-            group: [Id::new(group), Id::default()],
-        }
+        Key::new(Slot::new(view, index), &[Datum::text(group)])
     }
 
     #[test]

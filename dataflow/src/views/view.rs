@@ -24,6 +24,8 @@ pub struct View {
     /// Of a table, its key (of the source's columns): then only the newest event of each
     /// key counts.
     pub key: Option<Expr>,
+    /// Of a table: whether a message without a value deletes its key.
+    pub deletes: bool,
     /// The time that places an event in a window.
     pub time: EventTime,
     /// The windows.
@@ -69,6 +71,8 @@ pub struct Lookup {
     pub by: Expr,
     /// Whether an event for which nothing is found does not count; else all columns are NULL.
     pub is_inner: bool,
+    /// Whether a message without a value deletes its key.
+    pub deletes: bool,
 }
 
 /// A field that a view computes.
@@ -124,6 +128,7 @@ impl View {
             version: 1,
             source: Arc::clone(source),
             key: None,
+            deletes: false,
             time: EventTime::Kafka,
             window: Window::HOUR,
             lateness: Lateness::Millis(2 * 3_600_000),
@@ -219,7 +224,19 @@ impl View {
             key: Schema::of(source).column(key),
             by,
             is_inner: false,
+            deletes: false,
         });
+        self
+    }
+
+    /// Messages without a value delete their keys: of the view's own table, and of what it looks up
+    /// so far.
+    #[must_use]
+    pub fn deleting(mut self) -> Self {
+        self.deletes = self.key.is_some();
+        self.lookups
+            .iter_mut()
+            .for_each(|lookup| lookup.deletes = true);
         self
     }
 

@@ -24,7 +24,7 @@ struct Contents {
     definitions: BTreeMap<String, String>,
     counted: Option<LetterCount>,
     /// Tables, and views, that are being emptied.
-    emptied: BTreeSet<(usize, &'static str)>,
+    emptied: BTreeSet<(usize, String)>,
 }
 
 /// The database.
@@ -117,7 +117,7 @@ impl Database {
     /// named, in the catalog of the database.
     pub(crate) fn emptying<T>(
         &self,
-        tables: BTreeSet<(usize, &'static str)>,
+        tables: BTreeSet<(usize, String)>,
         each: impl FnOnce() -> T,
     ) -> T {
         self.contents.lock().unwrap().emptied = tables;

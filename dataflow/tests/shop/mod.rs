@@ -12,7 +12,8 @@ use sinks::{Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::views::{Catalog, Override, catalog_of};
+use tidemark::shop::catalog_of;
+use tidemark::views::{Catalog, Override};
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -239,18 +240,26 @@ pub(crate) fn field(value: &Value) -> Field {
 }
 
 /// Rows by view, then by id: their fields, and whether they are final.
-pub(crate) type Rows = BTreeMap<&'static str, BTreeSet<String>>;
+pub(crate) type Rows = BTreeMap<String, BTreeSet<String>>;
+
+/// A view's name, as the oracle knows it.
+pub(crate) fn known_name(name: &str) -> &'static str {
+    let mut views = end_to_end::oracle::VIEWS.iter();
+    views.find(|view| view.name == name).unwrap().name
+}
 
 /// The rows of a view by which it is compared.
 pub(crate) fn shown_rows<'a>(catalog: &Catalog, rows: impl Iterator<Item = &'a Row>) -> Rows {
     let none = catalog.definitions.iter();
-    let mut shown: Rows = none.map(|view| (view.name, BTreeSet::new())).collect();
+    let mut shown: Rows = none
+        .map(|view| (view.name.clone(), BTreeSet::new()))
+        .collect();
     for row in rows {
         let definition = &catalog.definitions[row.id.table];
         let columns = definition.table.columns.iter();
         let names: Vec<_> = columns.map(|column| column.name.as_str()).collect();
         let row = self::shown(&names, row.values.iter().map(field), row.is_final);
-        shown.get_mut(definition.name).unwrap().insert(row);
+        shown.get_mut(&definition.name).unwrap().insert(row);
     }
     shown
 }
@@ -263,7 +272,7 @@ pub(crate) fn wanted_rows(expected: &Expected) -> Rows {
             let (names, fields): (Vec<_>, Vec<_>) = row.fields.iter().cloned().unzip();
             shown(&names, fields.into_iter(), row.is_final)
         });
-        (*view, rows.collect())
+        ((*view).to_owned(), rows.collect())
     };
     views.map(of_view).collect()
 }

@@ -6,29 +6,29 @@
 //! ```
 
 use std::process::ExitCode;
-use tidemark::events::{Id, Transactions};
-use tidemark::program;
+use tidemark::model::Datum;
+use tidemark::views::expression::coalesce;
 use tidemark::views::view::View;
+use tidemark::{program, shop};
 
 /// As in `tidemark` itself.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How people pay.
-fn payments() -> View<Transactions> {
-    View::<Transactions>::new(
+fn payments() -> View {
+    let view = View::new(
+        &shop::transactions(),
         "payment_analysis",
         "Sales and payers by payment method and hour",
-    )
-    .by_time("date_time", |sale| sale.date_time)
-    .group_by("payment_method", |sale| {
-        let method = sale.payment_method.as_deref();
-        Id::new(method.unwrap_or("unknown"))
-    })
-    .count("number_of_sales")
-    .unique("unique_customers", |sale| sale.customer_id.clone())
+    );
+    let method = coalesce(view.column("payment_method"), Datum::text("unknown"));
+    view.by_time("date_time")
+        .group_by_expression("payment_method", method)
+        .count("number_of_sales")
+        .unique("unique_customers", "customer_id")
 }
 
 fn main() -> ExitCode {
-    program::main_with(|| vec![payments().into()])
+    program::main_with(|| vec![payments()])
 }

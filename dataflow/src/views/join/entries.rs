@@ -54,6 +54,12 @@ impl Entry {
         Entry::Version(Box::new(Found { stamp, columns }))
     }
 
+    /// That there is no such key any more.
+    pub(in crate::views) fn deletion(stamp: Stamp) -> Entry {
+        let columns = None;
+        Entry::Version(Box::new(Found { stamp, columns }))
+    }
+
     /// Something that looks the key up.
     pub(in crate::views) fn left(
         kind: u16,
