@@ -195,6 +195,7 @@ fn table<T: Topic>(
         columns,
         ids_by_window: view.window.starts_on_seconds(),
         group_index: view.group_index,
+        ..Table::default()
     }
 }
 

@@ -73,7 +73,7 @@ fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
     }
     RowId {
         table: usize::from(key.slot.view()),
-        id,
+        id: id.into(),
     }
 }
 
@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn an_id_names_window_and_group() {
         let id = |groups| row_id(&sales().1, &key(481_837, groups)).id;
-        assert_eq!(id(["p-1", "rating"]), "2024-12-19T13:00:00Z|p-1|rating");
+        assert_eq!(
+            id(["p-1", "rating"]),
+            "2024-12-19T13:00:00Z|p-1|rating".into()
+        );
         assert_ne!(id(["a|b", "c"]), id(["a", "b|c"]));
         assert_ne!(id(["a\\", "b"]), id(["a", "\\b"]));
         assert_ne!(id(["", "a"]), id(["a", ""]));

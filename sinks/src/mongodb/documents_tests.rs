@@ -95,7 +95,9 @@ fn a_row_has_its_fields_in_order_and_type() {
 #[test]
 fn a_row_comes_back() {
     let row = a_row();
-    let stored = stored_row(&table(), &encode(&row).unwrap()).unwrap();
+    let table = table();
+    let layout = Layout::of(&table).unwrap();
+    let stored = stored_row(&table, &layout, &encode(&row).unwrap()).unwrap();
     assert_eq!(stored.values, row.values);
     assert_eq!((stored.id, stored.is_final), (row.id.id, row.is_final));
     assert_eq!((stored.epoch, stored.updated_at), (42, 1_700_000_001_234));
