@@ -210,7 +210,7 @@ fn letter_bytes(letter: &DeadLetter) -> usize {
 mod tests {
     use super::*;
     use crate::mongodb::commands::New;
-    use crate::{Column, Kind, Reason, Role, RowId, Table};
+    use crate::{Column, Kind, Reason, Role, RowId, Table, WriteMode};
 
     fn tables() -> Tables {
         let table = |name: &str| Table {
@@ -357,6 +357,40 @@ mod tests {
             [[("a", 40), ("b", 40), ("dead_letters", 20)]],
             "one commit"
         );
+    }
+
+    #[test]
+    fn rows_of_a_document_come_into_one_transaction() {
+        let table = |view: &str| Table {
+            name: "shared".into(),
+            columns: vec![Column {
+                name: format!("text_{view}"),
+                kind: Kind::Text,
+                role: Role::Group,
+            }],
+            write: WriteMode::Merge { view: view.into() },
+            ..Table::default()
+        };
+        let tables = Tables::of(vec![table("a"), table("b")]).unwrap();
+        let rows = (0..400).map(|number| row(number % 2, number / 2, 1));
+        let (gone, puts): (Vec<Row>, Vec<Row>) =
+            rows.partition(|row| row.id.id.to_string().ends_with('7'));
+        let batch = Batch {
+            puts,
+            deletes: gone.into_iter().map(|row| row.id).collect(),
+            ..Batch::default()
+        };
+        let transactions = cut(&tables, &batch, 4).unwrap();
+        assert_eq!(shape(&tables, &transactions), [[("shared", 100)]; 4]);
+        let ids = transactions.iter().flatten().map(|chunk| match chunk {
+            Chunk::Merges(_, merges) => merges.iter().map(|merge| &merge.id().id),
+            other => panic!("{other:?}"),
+        });
+        assert!(ids.flatten().is_sorted());
+        for chunk in transactions.iter().flatten() {
+            let command = chunk.command(&tables, New::Believed).unwrap();
+            assert!(command.get_str("update").is_ok());
+        }
     }
 
     #[test]

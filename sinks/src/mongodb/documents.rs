@@ -31,7 +31,7 @@ pub(super) fn write_row(
     layout: &Layout,
     row: &Row,
 ) -> Result<(), String> {
-    table.check_row(row)?;
+    check_row(table, row)?;
     write_id(into, &row.id.id);
     write_columns(into, table, layout, row)?;
     write_state(into, row);
@@ -46,7 +46,7 @@ pub(super) fn write_merged(
     layout: &Layout,
     row: &Row,
 ) -> Result<(), String> {
-    table.check_row(row)?;
+    check_row(table, row)?;
     write_columns(into, table, layout, row)?;
     if let Some(mark) = &layout.mark {
         let state = into.document(mark);
@@ -54,6 +54,23 @@ pub(super) fn write_merged(
         into.end(state);
     }
     check_size(table, into.end(open))
+}
+
+/// Fails where a row has not the shape of those of `table`, or an `_id` that no document can
+/// have: a decimal that would be rounded, so that two ids may become one.
+fn check_row(table: &Table, row: &Row) -> Result<(), String> {
+    if let IdValue::Decimal(decimal) = &row.id.id {
+        let (unscaled, scale) = decimal.parts();
+        let kept = decimal::decode(decimal::encode(unscaled, scale));
+        let kept = kept.map(|(unscaled, scale)| Value::Decimal { unscaled, scale });
+        if kept.and_then(IdValue::new).as_ref() != Some(&row.id.id) {
+            return Err(format!(
+                "row {:?} of {}: its _id has more digits than a decimal holds",
+                row.id.id, table.name
+            ));
+        }
+    }
+    table.check_row(row)
 }
 
 fn check_size(table: &Table, length: usize) -> Result<(), String> {

@@ -131,6 +131,25 @@ fn a_row_that_does_not_fit_its_table_is_an_error_that_says_where() {
     assert!(encode(&huge).unwrap_err().contains("a document holds"));
 }
 
+#[test]
+fn an_id_is_not_rounded() {
+    let mut of_decimals = table();
+    of_decimals.id = Kind::Decimal;
+    let layout = Layout::of(&of_decimals).unwrap();
+    let write = |unscaled, scale| {
+        let mut row = a_row();
+        row.id.id = IdValue::new(Value::Decimal { unscaled, scale }).unwrap();
+        let mut bytes = Bytes::default();
+        let document = bytes.begin();
+        write_row(&mut bytes, document, &of_decimals, &layout, &row)
+    };
+    for (unscaled, scale) in [(15, 1), (10i128.pow(34) - 1, 9), (10i128.pow(36), 0)] {
+        assert_eq!(write(unscaled, scale), Ok(()));
+    }
+    let error = write(10i128.pow(35) + 1, 2).unwrap_err();
+    assert!(error.contains("its _id has more digits"), "{error}");
+}
+
 fn letter() -> DeadLetter {
     DeadLetter {
         topic: "shop.orders".into(),
