@@ -64,7 +64,7 @@ fn batches(writer: usize, rows: usize, round: i64, expect: Expect) -> Vec<Batch>
         Row {
             id: RowId {
                 table: 0,
-                id: format!("{start}/{product}"),
+                id: format!("{start}/{product}").into(),
             },
             values: vec![
                 Value::Date(start),

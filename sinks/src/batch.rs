@@ -45,7 +45,7 @@ pub struct RowId {
     /// Which of the storage's tables.
     pub table: usize,
     /// `_id` in it.
-    pub id: String,
+    pub id: crate::IdValue,
 }
 
 /// What is known of a row before it is written: whether the database has it.

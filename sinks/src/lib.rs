@@ -14,7 +14,7 @@
 //!   Reader::page  ◀── HTTP, tests, people
 //! ```
 //!
-//! Writes are idempotent: a row is always written as a whole under a
+//! Writes are idempotent: a row is always written with all its columns under a
 //! deterministic id, so that the same [`Batch`] may be sent any number of times.
 
 mod alive;
@@ -24,21 +24,25 @@ pub mod embedded;
 mod error;
 pub mod fail_points;
 mod generation;
+mod json;
 mod letters;
 mod log;
 pub mod mongodb;
 mod page;
 pub mod retry;
 mod table;
+mod text;
 mod totals;
+mod value;
 
 pub use batch::{Batch, DeadLetter, Expect, Progress, Reason, Row, RowId, ViewProgress};
 pub use error::SinkError;
 pub use generation::{Claim, Holder, LetterCount, Limit, Limits, Standing, WriteIntent};
 pub use letters::LetterQuery;
 pub use log::{LastRead, Log, LogIdentity};
-pub use table::{Column, Kind, Role, Table, Value};
+pub use table::{Column, Kind, Role, Table, WriteMode};
 pub use totals::{Total, Totals};
+pub use value::{DecimalId, DoubleId, IdValue, Value};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -172,11 +176,12 @@ pub struct Query {
     pub from: Option<i64>,
     /// Rows whose window starts before this, in milliseconds since the UNIX epoch.
     pub until: Option<i64>,
-    /// Group columns that must equal a text.
-    pub groups: Vec<(String, String)>,
+    /// Group columns that must equal a value.
+    pub groups: Vec<(String, Value)>,
     /// Only rows that come after the one of this id, in the order of window start, newest
-    /// first, then id, the greatest first: the last one of the page before.
-    pub after: Option<String>,
+    /// first (where there are windows), then id, the greatest first: the last one of the page
+    /// before.
+    pub after: Option<IdValue>,
     /// Rows to pass over, in that order.
     pub offset: u64,
     /// Rows to return at the most.
@@ -187,7 +192,7 @@ pub struct Query {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredRow {
     /// Its `_id`.
-    pub id: String,
+    pub id: IdValue,
     /// One value for each column of its table.
     pub values: Vec<Value>,
     /// True when the window has closed: the row will never change again.
@@ -253,8 +258,10 @@ pub trait Reader: Send + Sync {
     ) -> Result<(), SinkError>;
 
     /// Calls `each` with the id of every row of table number `table`, final ones too, that is
-    /// not less than `from`, whatever columns it has; in any order.
-    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError>;
+    /// not less than `from`, whatever columns it has; in any order. With an empty `from`, of
+    /// all rows; another one is for tables whose ids are texts.
+    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(IdValue))
+    -> Result<(), SinkError>;
 
     /// Whether table number `table` has final rows, or an index of the user's by which the
     /// database deletes rows after a time.

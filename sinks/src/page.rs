@@ -10,7 +10,7 @@
 
 use jiff::Timestamp;
 
-use crate::{Query, SinkError, Table};
+use crate::{IdValue, Query, SinkError, Table};
 
 /// Before the first moment that an id can name, and after the last: in the years 1 to 9999.
 const FIRST: i64 = -62_135_596_800;
@@ -27,7 +27,8 @@ impl Ids {
     /// Those of the windows that are asked for, after the row that the page before ended with.
     pub(crate) fn of(query: &Query) -> Ids {
         let until = query.until.map(first_of);
-        let below = match (until, query.after.clone()) {
+        let after = query.after.as_ref().map(IdValue::to_string);
+        let below = match (until, after) {
             (Some(until), Some(after)) => Some(until.min(after)),
             (until, after) => until.or(after),
         };
@@ -60,7 +61,7 @@ pub(crate) fn window_of(id: &str) -> Option<i64> {
 }
 
 /// The error where an id names no window.
-pub(crate) fn no_id(table: &Table, id: &str) -> SinkError {
+pub(crate) fn no_id(table: &Table, id: &IdValue) -> SinkError {
     SinkError::bad_query(format!("{} has no row with the id {id:?}", table.name))
 }
 
@@ -75,7 +76,7 @@ mod tests {
             Ids::of(&Query {
                 from,
                 until,
-                after: after.map(str::to_owned),
+                after: after.map(IdValue::from),
                 ..Query::default()
             })
         };

@@ -10,8 +10,8 @@ pub struct Totals {
     pub from: Option<i64>,
     /// Rows whose window starts before this, in milliseconds since the UNIX epoch.
     pub until: Option<i64>,
-    /// Group columns that must equal a text.
-    pub groups: Vec<(String, String)>,
+    /// Group columns that must equal a value.
+    pub groups: Vec<(String, Value)>,
     /// Columns that a sum is of: the start of the window, or group columns.
     pub by: Vec<String>,
     /// Columns that are added up: longs or decimals.
@@ -37,17 +37,18 @@ impl Totals {
     /// # Errors
     /// A column that there is not, or that is of no use there.
     pub(crate) fn columns(&self, table: &Table) -> Result<(Vec<usize>, Vec<usize>), SinkError> {
-        let place = |name: &String, fits: fn(Role, Kind) -> bool, what: &str| {
+        let place = |name: &String, fits: fn(Role, &Kind) -> bool, what: &str| {
             let found = table.columns.iter().position(|column| column.name == *name);
             let found =
-                found.filter(|place| fits(table.columns[*place].role, table.columns[*place].kind));
+                found.filter(|place| fits(table.columns[*place].role, &table.columns[*place].kind));
             found.ok_or_else(|| {
                 SinkError::bad_query(format!("{} has no column {name:?} to {what}", table.name))
             })
         };
-        let is_key = |role, _| matches!(role, Role::WindowStart | Role::Group);
-        let adds_up =
-            |role, kind| role == Role::Aggregate && matches!(kind, Kind::Long | Kind::Decimal);
+        let is_key = |role, _: &Kind| matches!(role, Role::WindowStart | Role::Group);
+        let adds_up = |role, kind: &Kind| {
+            role == Role::Aggregate && matches!(kind, Kind::Long | Kind::Decimal)
+        };
         let by = self.by.iter().map(|name| place(name, is_key, "group by"));
         let sums = self.sums.iter().map(|name| place(name, adds_up, "add up"));
         Ok((
@@ -72,13 +73,31 @@ impl Total {
         let by_sum = sums.map_or(Ordering::Equal, |(one, other)| {
             other.approximate().total_cmp(&one.approximate())
         });
-        let keys = |total: &Total| total.by.iter().map(text).collect::<Vec<_>>();
-        by_sum.then_with(|| keys(self).cmp(&keys(other)))
+        let by = self.by.iter().zip(&other.by);
+        let by_key = || by.map(|(one, other)| order(one, other));
+        by_sum.then_with(|| {
+            by_key()
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal)
+        })
+    }
+}
+
+impl Kind {
+    /// What no values of this kind come to.
+    pub(crate) fn zero(&self) -> Value {
+        match self {
+            Kind::Decimal => Value::Decimal {
+                unscaled: 0,
+                scale: 0,
+            },
+            _ => Value::Long(0),
+        }
     }
 }
 
 impl Value {
-    /// The sum of two longs or two decimals; a long that would not fit stops at the
+    /// The sum of two longs or two decimals, or of one and of null, which adds nothing; a long that would not fit stops at the
     /// largest there is, as in a row. Of anything else, the first.
     #[must_use]
     pub fn plus(&self, other: &Value) -> Value {
@@ -100,6 +119,7 @@ impl Value {
                     scale: common,
                 }
             }
+            (Value::Null, other) => other.clone(),
             _ => self.clone(),
         }
     }
@@ -113,17 +133,39 @@ impl Value {
             Value::Decimal { unscaled, scale } => {
                 *unscaled as f64 / 10f64.powi(i32::try_from(*scale).unwrap_or(i32::MAX))
             }
-            Value::Text(_) | Value::Date(_) => 0.0,
+            Value::Int(int) => f64::from(*int),
+            _ => 0.0,
         }
     }
 }
 
-fn text(value: &Value) -> (i64, String) {
-    match value {
-        Value::Date(millis) => (*millis, String::new()),
-        Value::Text(text) => (0, text.clone()),
-        other => (0, format!("{other:?}")),
-    }
+/// The order of what sums are by: null first, then numbers and moments in their order, then
+/// texts.
+fn order(one: &Value, other: &Value) -> Ordering {
+    let rank = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Text(_) => 2,
+        Value::Array(_) | Value::Document(_) => 3,
+        _ => 1,
+    };
+    let whole = |value: &Value| match value {
+        Value::Boolean(value) => Some(i64::from(*value)),
+        Value::Int(value) => Some(i64::from(*value)),
+        Value::Long(value) | Value::Date(value) => Some(*value),
+        _ => None,
+    };
+    rank(one)
+        .cmp(&rank(other))
+        .then_with(|| match (one, other) {
+            (Value::Text(one), Value::Text(other)) => one.cmp(other),
+            _ => match (whole(one), whole(other)) {
+                (Some(one), Some(other)) => one.cmp(&other),
+                _ => {
+                    let numbers = one.approximate().total_cmp(&other.approximate());
+                    numbers.then_with(|| format!("{one:?}").cmp(&format!("{other:?}")))
+                }
+            },
+        })
 }
 
 #[cfg(test)]

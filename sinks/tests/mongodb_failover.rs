@@ -163,6 +163,6 @@ fn nothing_is_lost_or_seen_twice_or_goes_back_when_the_primary_is_killed() {
         let expected: Vec<_> = (1..=last)
             .map(|round| is_there(number, round).then_some(round))
             .collect();
-        assert_eq!(seen[&row.id.id], expected, "{}", row.id.id);
+        assert_eq!(seen[&row.id.id.to_string()], expected, "{}", row.id.id);
     }
 }

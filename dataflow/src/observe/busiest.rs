@@ -99,12 +99,8 @@ fn hash(id: &RowId) -> u64 {
 /// A value as a number to compare by, which need not be exact.
 fn number(value: &Value) -> f64 {
     match value {
-        Value::Long(long) | Value::Date(long) => *long as f64,
-        Value::Double(double) => *double,
-        Value::Decimal { unscaled, scale } => {
-            *unscaled as f64 / 10f64.powi(i32::try_from(*scale).unwrap_or(i32::MAX))
-        }
-        Value::Text(_) => 0.0,
+        Value::Date(millis) => *millis as f64,
+        other => other.approximate(),
     }
 }
 
@@ -116,7 +112,7 @@ mod tests {
     fn shown(busiest: &Busiest) -> Vec<(String, Value)> {
         let rows = busiest.top();
         rows.into_iter()
-            .map(|row| (row.id.id, row.values[3].clone()))
+            .map(|row| (row.id.id.to_string(), row.values[3].clone()))
             .collect()
     }
 

@@ -75,6 +75,8 @@ pub(crate) fn value(value: &Value) -> String {
         Value::Text(text) => text.chars().map(printable).collect(),
         Value::Date(millis) => moment(*millis),
         Value::Decimal { unscaled, scale } => decimal(*unscaled, *scale),
+        // Null and the like; texts may be nested in it.
+        other => other.to_string().chars().map(printable).collect(),
     }
 }
 

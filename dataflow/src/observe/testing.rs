@@ -32,7 +32,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
     Row {
         id: RowId {
             table: 0,
-            id: format!("{start}|{product}"),
+            id: format!("{start}|{product}").into(),
         },
         values: vec![
             Value::Date(start),

@@ -21,7 +21,7 @@ pub(super) fn document(columns: &[Column], row: StoredRow) -> Json {
         updated_at,
     } = row;
     let mut document = Map::new();
-    document.insert("_id".to_owned(), Json::from(id));
+    document.insert("_id".to_owned(), value(id.to_value()));
     for (column, of_column) in columns.iter().zip(values) {
         insert(&mut document, &column.name, value(of_column));
     }
@@ -46,12 +46,21 @@ fn insert(document: &mut Map<String, Json>, name: &str, value: Json) {
 /// A value of a row.
 pub(super) fn value(value: Value) -> Json {
     match value {
+        Value::Null => Json::Null,
+        Value::Boolean(boolean) => Json::from(boolean),
+        Value::Int(int) => Json::from(int),
         Value::Long(long) => Json::from(long),
         // JSON has no word for what is not a number: null.
         Value::Double(double) => Json::from(double),
         Value::Text(text) => Json::from(text),
         Value::Date(millis) => date(millis),
         Value::Decimal { unscaled, scale } => Json::from(decimal(unscaled, scale)),
+        Value::Array(values) => values.into_iter().map(self::value).collect(),
+        Value::Document(fields) => {
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, inner)| (name, self::value(inner)));
+            Json::Object(fields.collect())
+        }
     }
 }
 
@@ -85,7 +94,7 @@ mod tests {
             column("revenue", Kind::Decimal, Role::Aggregate),
         ];
         let row = StoredRow {
-            id: "x".to_owned(),
+            id: "x".into(),
             values: vec![
                 Value::Date(1_730_505_600_000),
                 Value::Date(1_730_592_000_000),

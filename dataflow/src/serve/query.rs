@@ -31,7 +31,7 @@ pub(super) fn read(parameters: &[(String, String)], view: &ViewInfo) -> Result<Q
                 query.from = Some(start);
                 query.until = Some(start.saturating_add(1));
             }
-            "after" => query.after = Some(value.clone()),
+            "after" => query.after = Some(value.as_str().into()),
             "limit" => {
                 query.limit = value
                     .parse()
@@ -47,10 +47,18 @@ pub(super) fn read(parameters: &[(String, String)], view: &ViewInfo) -> Result<Q
                     .filter(|offset| i64::try_from(*offset).is_ok())
                     .ok_or_else(|| format!("offset: {value:?}: it takes a whole number"))?;
             }
-            group if view.groups().any(|column| column.name == group) => {
-                query.groups.push((name.clone(), value.clone()));
+            _ => {
+                let mut groups = view.groups();
+                let group = groups.find(|column| column.name == *name);
+                let kind = &group.ok_or_else(|| unknown(name, view))?.kind;
+                let value = kind.parse(value).ok_or_else(|| {
+                    format!(
+                        "{name}: {value:?}: it takes a value of type {}",
+                        kind.as_str()
+                    )
+                })?;
+                query.groups.push((name.clone(), value));
             }
-            _ => return Err(unknown(name, view)),
         }
     }
     let bounded = seen.contains(&"from") || seen.contains(&"until");
@@ -118,7 +126,7 @@ mod tests {
     fn a_window_is_one_start() {
         let query = read(&[("window", "1970-01-01T00:00:01Z"), ("product", "a")]).unwrap();
         assert_eq!((query.from, query.until), (Some(1000), Some(1001)));
-        assert_eq!(query.groups, [("product".to_owned(), "a".to_owned())]);
+        assert_eq!(query.groups, [("product".to_owned(), "a".into())]);
         assert_eq!((query.limit, query.offset), (DEFAULT_LIMIT, 0));
     }
 

@@ -42,7 +42,10 @@ impl Reader for Memory {
             };
             query.from.is_none_or(|from| *start >= from)
                 && query.until.is_none_or(|until| *start < until)
-                && query.groups.iter().all(|(_, value)| value == product)
+                && query
+                    .groups
+                    .iter()
+                    .all(|(_, value)| *value == Value::from(&**product))
         });
         // As long as none is passed over: after the row of this id.
         let mut passed = query.after.is_none();
@@ -113,7 +116,7 @@ impl Reader for Memory {
         &self,
         table: usize,
         _from: &str,
-        each: &mut dyn FnMut(String),
+        each: &mut dyn FnMut(sinks::IdValue),
     ) -> Result<(), SinkError> {
         self.written_after(table, 0, &mut |row| each(row.id))
     }

@@ -96,7 +96,7 @@ pub(super) async fn rows(
     let is_more = page.len() > limit;
     page.truncate(limit);
     let last = page.last().filter(|_| is_more);
-    let next = last.map(|row| next(&name, &parameters, &row.id));
+    let next = last.map(|row| next(&name, &parameters, &row.id.to_string()));
     let rows = page.into_iter();
     let rows: Vec<Value> = rows.map(|row| document(&view.columns, row)).collect();
     let mut answer = json!({ "view": name, "rows": rows, "next": next });

@@ -292,7 +292,7 @@ mod tests {
     use crate::views::sums::{COUNT, Sums};
     use model::Datum;
     use proptest::prelude::*;
-    use sinks::Value;
+    use sinks::{IdValue, Value};
 
     fn key(group: u8) -> Key {
         let number = definitions()
@@ -530,7 +530,7 @@ mod tests {
                     }
                 }
             }
-            let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+            let mut seen: BTreeMap<IdValue, i64> = BTreeMap::new();
             for frontier in [Some(cut), None] {
                 let through = Through { complete: frontier, durable: None };
                 let batch = take(&mut pending, through, &definitions(), 0).unwrap_or_default();
@@ -545,7 +545,7 @@ mod tests {
                     seen.remove(&gone.id);
                 }
             }
-            let expected: BTreeMap<String, i64> = now
+            let expected: BTreeMap<IdValue, i64> = now
                 .into_iter()
                 .filter(|&(_, count)| count > 0)
                 .map(|(group, count)| (row_id(&definitions()[usize::from(key(group).slot.view())], &key(group)).id, count))

@@ -207,6 +207,7 @@ impl Definition {
             columns,
             ids_by_window: view.window.starts_on_seconds(),
             group_index: view.group_index,
+            ..Table::default()
         }
     }
 }
@@ -233,11 +234,18 @@ impl View {
 /// The type in the database of values of a type.
 fn kind(data_type: &DataType) -> Kind {
     match data_type {
-        DataType::Int | DataType::BigInt | DataType::Boolean => Kind::Long,
+        DataType::Int => Kind::Int,
+        DataType::BigInt => Kind::Long,
+        DataType::Boolean => Kind::Boolean,
         DataType::Double => Kind::Double,
         DataType::Timestamp | DataType::Date => Kind::Date,
         DataType::Decimal { .. } => Kind::Decimal,
-        _ => Kind::Text,
+        // Arrays and structs are held as JSON, which is a text until decoders make them.
+        DataType::Text
+        | DataType::Uuid
+        | DataType::Json
+        | DataType::Array(_)
+        | DataType::Struct(_) => Kind::Text,
     }
 }
 

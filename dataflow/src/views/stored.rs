@@ -11,6 +11,7 @@ use super::definition::Definition;
 use super::key::Key;
 use super::row::row_id;
 use foldhash::quality::RandomState;
+use sinks::IdValue;
 use std::hash::BuildHasher;
 
 /// The rows of all views whose windows may be open.
@@ -36,7 +37,7 @@ impl Stored {
     }
 
     /// What is kept of a row: view number `view`, and its id.
-    pub fn hash(&self, view: usize, id: &str) -> u64 {
+    pub fn hash(&self, view: usize, id: &IdValue) -> u64 {
         self.hasher.hash_one((view, id))
     }
 
@@ -115,7 +116,7 @@ mod tests {
         final_until[logs] = Some(10 * HOUR);
         let stored = Stored::new(&definitions, final_until);
         let id = row_id(&definitions[logs], &key(view, 10, "INFO")).id;
-        assert!(stored.least_id(logs) <= id && stored.least_id(logs + 1).is_empty());
+        assert!(stored.least_id(logs) <= id.to_string() && stored.least_id(logs + 1).is_empty());
         let hash = stored.hash(logs, &id);
         let stored = stored.with(vec![hash]);
         let lacks = |index, group| stored.lacks(&key(view, index, group));

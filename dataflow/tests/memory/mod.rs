@@ -5,8 +5,9 @@
 
 use end_to_end::oracle::Limits;
 use sinks::{
-    Batch, DeadLetter, Expect, Holder, LetterCount, LetterQuery, Progress, Query, Reader, Row,
-    RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, WriteIntent, Writer,
+    Batch, DeadLetter, Expect, Holder, IdValue, LetterCount, LetterQuery, Progress, Query, Reader,
+    Row, RowId, SinkError, Standing, StoredLetter, StoredRow, Total, Totals, Value, WriteIntent,
+    Writer,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -404,10 +405,15 @@ impl Reader for Seen<'_> {
         Ok(())
     }
 
-    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+    fn ids(
+        &self,
+        table: usize,
+        from: &str,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
         let contents = self.database.contents.lock().unwrap();
         let ids = contents.rows.keys();
-        let ids = ids.filter(|id| id.table == self.tables[table] && id.id.as_str() >= from);
+        let ids = ids.filter(|id| id.table == self.tables[table] && id.id.as_text() >= Some(from));
         ids.for_each(|id| each(id.id.clone()));
         Ok(())
     }

@@ -236,6 +236,7 @@ pub(crate) fn field(value: &Value) -> Field {
             let (unit, digits) = (10i128.pow(*scale), *scale as usize);
             Field::Decimal(format!("{}.{:0digits$}", unscaled / unit, unscaled % unit))
         }
+        other => panic!("no view of the shop has {other:?}"),
     }
 }
 

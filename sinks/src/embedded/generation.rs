@@ -15,9 +15,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schema::long;
 use super::store::Store;
-use super::text;
 use crate::alive::Place;
 use crate::claim::{Register, Seen};
+use crate::text;
 use crate::{Holder, LetterCount, SinkError, WriteIntent};
 
 const LOOK: &str = r#"SELECT "generation", "host", "process", "started_at", "place", "ended",

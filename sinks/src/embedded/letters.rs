@@ -5,7 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::schema::long;
 use super::store::Store;
-use super::text;
+use crate::text;
 use crate::{DeadLetter, LetterQuery, Reason, SinkError};
 
 /// A page of them.

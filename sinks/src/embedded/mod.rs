@@ -14,7 +14,7 @@
 //! | `store` | the file, and who may write when |
 //! | `generation` | which run may write |
 //! | `writer`, `reader` | batches in, pages out |
-//! | `text` | dates and decimals as text |
+//! | `values` | values as SQLite has them, arrays and documents as JSON |
 //! | `errors` | which errors pass with time |
 
 mod errors;
@@ -23,7 +23,7 @@ mod letters;
 mod reader;
 mod schema;
 mod store;
-mod text;
+mod values;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::schema::{long, name, quote};
+use super::schema::{is_there, long, name, quote, state};
 use super::store::Store;
-use super::text;
+use super::values;
 use super::{generation, letters};
 use crate::page::{Ids, no_id, window_of};
+use crate::text;
 use crate::{
-    Column, DeadLetter, Kind, LetterQuery, Progress, Query, Reader, Reason, SinkError, Standing,
-    StoredLetter, StoredRow, Table, Total, Totals, Value, ViewProgress,
+    Column, DeadLetter, IdValue, Kind, LetterQuery, Progress, Query, Reader, Reason, SinkError,
+    Standing, StoredLetter, StoredRow, Table, Total, Totals, Value, ViewProgress,
 };
 
 /// A way to read the file.
@@ -36,6 +36,29 @@ impl EmbeddedReader {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When the window starts that the row of this id is of.
+    fn window_of(&self, table: &Table, id: &IdValue) -> Result<i64, SinkError> {
+        let window = table.window_start().map(|column| quote(&name(column)));
+        let window = window.ok_or_else(|| no_id(table, id))?;
+        let sql = format!(
+            r#"SELECT {window} FROM {} WHERE "_id" = ?1"#,
+            quote(&table.name)
+        );
+        let found = self.connection().query_row(&sql, [values::id(id)], |row| {
+            row.get_ref(0)
+                .map(|start| values::stored(start, &Kind::Date))
+        });
+        let found = found
+            .optional()
+            .map_err(|error| self.store.failed(&error))?;
+        let start = match found.flatten() {
+            Some(Value::Date(start)) => Some(start),
+            // It may be gone; most ids say it themselves.
+            _ => id.as_text().and_then(window_of),
+        };
+        start.ok_or_else(|| no_id(table, id))
+    }
+
     /// Calls `each` with the rows of `table` that a statement finds.
     fn rows(
         &self,
@@ -53,14 +76,15 @@ impl EmbeddedReader {
         while let Some(row) = found.next().map_err(wrong)? {
             let mut values = Vec::with_capacity(table.columns.len());
             for (place, column) in table.columns.iter().enumerate() {
-                let value = value(row.get_ref(place + 1).map_err(wrong)?, column.kind)
+                let value = values::stored(row.get_ref(place + 1).map_err(wrong)?, &column.kind)
                     .ok_or_else(|| self.store.unreadable(&table.name, &column.name))?;
                 values.push(value);
             }
             let rest = table.columns.len() + 1;
             let updated_at: String = row.get(rest + 2).map_err(wrong)?;
             each(StoredRow {
-                id: row.get(0).map_err(wrong)?,
+                id: values::stored_id(row.get_ref(0).map_err(wrong)?, &table.id)
+                    .ok_or_else(|| self.store.unreadable(&table.name, "_id"))?,
                 values,
                 is_final: row.get(rest).map_err(wrong)?,
                 epoch: row.get(rest + 1).map_err(wrong)?,
@@ -75,7 +99,8 @@ impl EmbeddedReader {
 impl Reader for EmbeddedReader {
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         let table = Table::number(&self.store.tables, table)?;
-        let (sql, arguments) = select(table, query)?;
+        let start_of = |id: &IdValue| self.window_of(table, id);
+        let (sql, arguments) = select(table, query, start_of)?;
         let mut rows = Vec::new();
         self.rows(table, &sql, arguments, &mut |row| rows.push(row))?;
         Ok(rows)
@@ -105,6 +130,13 @@ impl Reader for EmbeddedReader {
             }
         })?;
         let mut all: Vec<Total> = all.into_values().collect();
+        for total in &mut all {
+            for (sum, place) in total.sums.iter_mut().zip(&sums) {
+                if *sum == Value::Null {
+                    *sum = table.columns[*place].kind.zero();
+                }
+            }
+        }
         all.sort_by(Total::order);
         all.truncate(usize::try_from(totals.limit).unwrap_or(usize::MAX));
         Ok(all)
@@ -119,8 +151,9 @@ impl Reader for EmbeddedReader {
         let columns: Vec<String> = by.iter().cloned().chain(sums).collect();
         let (condition, arguments) = condition(table, &rows_of(totals))?;
         let mut sql = format!(
-            "SELECT {}, min(\"final\") AS \"final\" FROM {}{condition}",
+            "SELECT {}, min({}) AS \"final\" FROM {}{condition}",
             columns.join(", "),
+            quote(&state(table, "final")),
             quote(&table.name)
         );
         if !by.is_empty() {
@@ -180,22 +213,41 @@ impl Reader for EmbeddedReader {
         each: &mut dyn FnMut(StoredRow),
     ) -> Result<(), SinkError> {
         let table = Table::number(&self.store.tables, table)?;
-        let sql = format!(r#"{} WHERE "epoch" > ?1"#, select_all(table));
+        let sql = format!(
+            "{} WHERE {} > ?1",
+            select_all(table),
+            quote(&state(table, "epoch"))
+        );
         self.rows(table, &sql, vec![long(epoch).into()], each)
     }
 
-    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+    fn ids(
+        &self,
+        table: usize,
+        from: &str,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
         let table = Table::number(&self.store.tables, table)?;
         let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let mut conditions: Vec<String> = is_there(table).into_iter().collect();
+        let mut arguments = Vec::new();
+        if !from.is_empty() {
+            conditions.push(r#""_id" >= ?1"#.to_owned());
+            arguments.push(from);
+        }
         let sql = format!(
-            r#"SELECT "_id" FROM {} WHERE "_id" >= ?1"#,
-            quote(&table.name)
+            r#"SELECT "_id" FROM {}{}"#,
+            quote(&table.name),
+            all_of(&conditions)
         );
         let connection = self.connection();
         let mut statement = connection.prepare(&sql).map_err(wrong)?;
-        let mut found = statement.query([from]).map_err(wrong)?;
+        let mut found = statement
+            .query(params_from_iter(arguments))
+            .map_err(wrong)?;
         while let Some(row) = found.next().map_err(wrong)? {
-            each(row.get(0).map_err(wrong)?);
+            let id = values::any_id(row.get_ref(0).map_err(wrong)?, &table.id);
+            each(id.ok_or_else(|| self.store.unreadable(&table.name, "_id"))?);
         }
         Ok(())
     }
@@ -204,8 +256,9 @@ impl Reader for EmbeddedReader {
         let table = Table::number(&self.store.tables, table)?;
         // The oldest windows close first: most often the first row that is looked at is one.
         let sql = format!(
-            r#"SELECT 1 FROM {} WHERE "final" = 1 ORDER BY "_id" LIMIT 1"#,
-            quote(&table.name)
+            r#"SELECT 1 FROM {} WHERE {} = 1 ORDER BY "_id" LIMIT 1"#,
+            quote(&table.name),
+            quote(&state(table, "final"))
         );
         let found = self.connection().query_row(&sql, [], |_| Ok(()));
         let found = found
@@ -316,7 +369,7 @@ fn select_all(table: &Table) -> String {
             .iter()
             .map(|column: &Column| quote(&name(column))),
     );
-    columns.extend(["final", "epoch", "updated_at"].map(quote));
+    columns.extend(["final", "epoch", "updated_at"].map(|field| quote(&state(table, field))));
     format!("SELECT {} FROM {}", columns.join(", "), quote(&table.name))
 }
 
@@ -351,6 +404,11 @@ fn condition(
     Ok((all_of(&conditions), arguments))
 }
 
+/// A column of decimals, without zeros at the end of the fraction.
+fn canonical(column: &str) -> String {
+    format!("iif(instr({column}, '.'), rtrim(rtrim({column}, '0'), '.'), {column})")
+}
+
 /// Conditions as the end of a statement.
 fn all_of(conditions: &[String]) -> String {
     match conditions.is_empty() {
@@ -365,7 +423,7 @@ fn conditions(
     query: &Query,
 ) -> Result<(Vec<String>, Vec<rusqlite::types::Value>), SinkError> {
     let mut arguments = Vec::new();
-    let mut conditions = Vec::new();
+    let mut conditions: Vec<String> = is_there(table).into_iter().collect();
     let window = table.window_start().map(|column| quote(&name(column)));
     for (operator, moment) in [(">=", query.from), ("<", query.until)] {
         let Some(moment) = moment else { continue };
@@ -376,18 +434,33 @@ fn conditions(
         arguments.push(text::date(moment).into());
         conditions.push(format!("{window} {operator} ?{}", arguments.len()));
     }
-    for (group, text) in &query.groups {
-        let column = quote(&name(table.group(group)?));
-        arguments.push(text.clone().into());
-        conditions.push(format!("{column} = ?{}", arguments.len()));
+    for (group, value) in &query.groups {
+        let column = table.group(group, value)?;
+        let named = quote(&name(column));
+        if *value == Value::Null {
+            conditions.push(format!("{named} IS NULL"));
+            continue;
+        }
+        // Decimals are texts, and equal with or without zeros at the end.
+        let (named, value) = match IdValue::new(value.clone()) {
+            Some(IdValue::Decimal(decimal)) => (
+                canonical(&named),
+                values::asked_id(&IdValue::Decimal(decimal)),
+            ),
+            _ => (named, values::asked(value)),
+        };
+        arguments.push(value);
+        conditions.push(format!("{named} = ?{}", arguments.len()));
     }
     Ok((conditions, arguments))
 }
 
-/// The statement for a page, and its arguments.
+/// The statement for a page, and its arguments. `start_of` finds the start of the window of the
+/// row with an id.
 fn select(
     table: &Table,
     query: &Query,
+    start_of: impl FnOnce(&IdValue) -> Result<i64, SinkError>,
 ) -> Result<(String, Vec<rusqlite::types::Value>), SinkError> {
     let window = table.window_start().map(|column| quote(&name(column)));
     let id = quote("_id");
@@ -409,9 +482,8 @@ fn select(
         Some(window) => {
             let (mut conditions, mut arguments) = conditions(table, query)?;
             if let Some(after) = &query.after {
-                let start = window_of(after).ok_or_else(|| no_id(table, after))?;
-                arguments.push(text::date(start).into());
-                arguments.push(after.clone().into());
+                arguments.push(text::date(start_of(after)?).into());
+                arguments.push(values::asked_id(after));
                 let last = arguments.len();
                 conditions.push(format!("({window}, {id}) < (?{}, ?{last})", last - 1));
             }
@@ -421,7 +493,7 @@ fn select(
         None => {
             let (mut conditions, mut arguments) = conditions(table, query)?;
             if let Some(after) = &query.after {
-                arguments.push(after.clone().into());
+                arguments.push(values::asked_id(after));
                 conditions.push(format!("{id} < ?{}", arguments.len()));
             }
             (all_of(&conditions), arguments, format!("{id} DESC"))
@@ -436,17 +508,4 @@ fn select(
         arguments.len()
     );
     Ok((sql, arguments))
-}
-
-fn value(found: ValueRef<'_>, kind: Kind) -> Option<Value> {
-    Some(match kind {
-        Kind::Long => Value::Long(found.as_i64().ok()?),
-        Kind::Double => Value::Double(found.as_f64().ok()?),
-        Kind::Text => Value::Text(found.as_str().ok()?.to_owned()),
-        Kind::Date => Value::Date(text::millis(found.as_str().ok()?)?),
-        Kind::Decimal => {
-            let (unscaled, scale) = text::unscaled(found.as_str().ok()?)?;
-            Value::Decimal { unscaled, scale }
-        }
-    })
 }

@@ -2,14 +2,19 @@
 //!
 //! | kind | column |
 //! | --- | --- |
-//! | long | INTEGER |
+//! | bool (0 or 1), int, long | INTEGER |
 //! | double | REAL |
 //! | text | TEXT |
 //! | date | TEXT, `2024-11-02T13:00:00.000Z`: reads well, and sorts right from year 0 to 9999 |
 //! | decimal | TEXT, all digits: REAL would round |
+//! | array, document | TEXT, JSON |
 //!
 //! Columns are named as in MongoDB, with `_` for dots. The indexes are those of
 //! the collections, for the same questions. Those of an earlier version stay.
+//!
+//! Where the rows of several views are merged into one table, it has the columns of all of
+//! them, and of each view three more: `_tidemark_VIEW_final`, `_tidemark_VIEW_epoch` and
+//! `_tidemark_VIEW_updated_at`. Deleting a row makes those of its view NULL.
 
 use std::collections::BTreeSet;
 
@@ -30,6 +35,17 @@ pub(super) struct Schema {
     pub(super) delete: String,
     /// Name and type of each column, in order.
     pub(super) columns: Vec<(String, &'static str)>,
+}
+
+/// How a table that is there differs from what it should be.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Columns that are not there, or not of this type.
+    missing: Vec<(String, String)>,
+    /// Columns that should not be there, or not of this type.
+    surplus: Vec<(String, String)>,
+    /// Whether all columns take NULL that should.
+    takes_null: bool,
 }
 
 /// Dead letters and progress, which every file has.
@@ -149,16 +165,14 @@ pub(super) const PUT_PROGRESS: &str = r#"INSERT OR REPLACE INTO "progress"
 impl Schema {
     /// How `table` is kept, or why it cannot be.
     pub(super) fn of(table: &Table) -> Result<Schema, SinkError> {
-        let mut columns = vec![("_id".to_owned(), "TEXT")];
-        columns.extend(table.columns.iter().map(|c| (name(c), affinity(c.kind))));
-        columns.extend(
-            [
-                ("final", "INTEGER"),
-                ("epoch", "INTEGER"),
-                ("updated_at", "TEXT"),
-            ]
-            .map(|(name, kind)| (name.to_owned(), kind)),
-        );
+        let id = match affinity(&table.id) {
+            // INTEGER would make it the number of the row, which is never NULL.
+            "INTEGER" => "INT",
+            other => other,
+        };
+        let mut columns = vec![("_id".to_owned(), id)];
+        columns.extend(table.columns.iter().map(|c| (name(c), affinity(&c.kind))));
+        columns.extend(STATE.map(|(name, kind)| (state(table, name), kind)));
 
         let mut seen = BTreeSet::new();
         for (column, _) in &columns {
@@ -172,12 +186,14 @@ impl Schema {
         }
 
         let quoted: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
+        let is_merged = table.merged().is_some();
         let definitions: Vec<String> = columns
             .iter()
             .zip(&quoted)
             .map(|((name, kind), quoted)| match name.as_str() {
                 "_id" => format!("{quoted} {kind} PRIMARY KEY NOT NULL"),
-                _ => format!("{quoted} {kind} NOT NULL"),
+                name if !is_merged && is_state(name) => format!("{quoted} {kind} NOT NULL"),
+                _ => format!("{quoted} {kind}"),
             })
             .collect();
         let places: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
@@ -190,6 +206,16 @@ impl Schema {
             .map(|(place, name)| format!("{name} = ?{place}"))
             .collect();
         let own = quote(&table.name);
+        let is_there = is_there(table);
+        let mut update = format!("UPDATE {own} SET {} WHERE \"_id\" = ?1", updated.join(", "));
+        let mut delete = format!("DELETE FROM {own} WHERE \"_id\" = ?1");
+        if let Some(is_there) = &is_there {
+            update = format!("{update} AND {is_there}");
+            delete = format!(
+                "UPDATE {own} SET {} = NULL WHERE \"_id\" = ?1 AND {is_there}",
+                quoted[1..].join(" = NULL, ")
+            );
+        }
         Ok(Schema {
             create: format!(
                 "CREATE TABLE IF NOT EXISTS {own} ({})",
@@ -204,10 +230,49 @@ impl Schema {
                 places.join(", "),
                 replaced.join(", ")
             ),
-            update: format!("UPDATE {own} SET {} WHERE \"_id\" = ?1", updated.join(", ")),
-            delete: format!("DELETE FROM {own} WHERE \"_id\" = ?1"),
+            update,
+            delete,
             columns,
         })
+    }
+
+    /// Whether another view's columns have names of this one's, but for `_id`.
+    pub(super) fn overlaps(&self, other: &Schema) -> bool {
+        let names = |schema: &Schema| -> BTreeSet<String> {
+            let columns = schema.columns.iter().skip(1);
+            columns.map(|(name, _)| name.to_lowercase()).collect()
+        };
+        !names(self).is_disjoint(&names(other))
+    }
+
+    /// How the table that is there differs.
+    pub(super) fn look(&self, connection: &Connection, table: &Table) -> rusqlite::Result<Found> {
+        let mut statement = connection
+            .prepare("SELECT name, type, \"notnull\" FROM pragma_table_info(?1) ORDER BY cid")?;
+        let there: Vec<(String, String, bool)> = statement
+            .query_map([&table.name], |row| row.try_into())?
+            .collect::<Result<_, _>>()?;
+        let is_merged = table.merged().is_some();
+        let has = |name: &str, kind: &str| there.iter().any(|(n, k, _)| n == name && k == kind);
+        let missing = self.columns.iter().filter(|(name, kind)| !has(name, kind));
+        let mut found = Found {
+            missing: missing
+                .map(|(name, kind)| (name.clone(), (*kind).to_owned()))
+                .collect(),
+            surplus: Vec::new(),
+            takes_null: true,
+        };
+        for (name, kind, is_needed) in there {
+            let must_be_needed = name == "_id" || (!is_merged && is_state(&name));
+            found.takes_null &= !is_needed || must_be_needed;
+            // Where rows are merged, others may have columns of their own.
+            match self.columns.iter().find(|(own, _)| *own == name) {
+                Some((_, own)) if *own == kind => {}
+                None if is_merged => {}
+                _ => found.surplus.push((name, kind)),
+            }
+        }
+        Ok(found)
     }
 
     /// Fails unless the table that is there has just these columns.
@@ -217,24 +282,13 @@ impl Schema {
         table: &Table,
         database: &str,
     ) -> Result<(), SinkError> {
-        let wrong = |error: rusqlite::Error| super::errors::classify(database, &error);
-        let mut statement = connection
-            .prepare("SELECT name, type FROM pragma_table_info(?1) ORDER BY cid")
-            .map_err(wrong)?;
-        let there = statement
-            .query_map([&table.name], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-            })
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(wrong)?;
-        let show = |(name, kind): (&str, &str)| format!("{name} {kind}");
-        let there: Vec<String> = there.iter().map(|(n, k)| show((n, k))).collect();
-        let wanted: Vec<String> = self.columns.iter().map(|(n, k)| show((n, k))).collect();
-        let missing = difference(&wanted, &there);
-        let surplus = difference(&there, &wanted);
-        if missing.is_empty() && surplus.is_empty() {
+        let found = self.look(connection, table);
+        let found = found.map_err(|error| super::errors::classify(database, &error))?;
+        let fits = found.missing.is_empty() && found.surplus.is_empty();
+        if fits && (found.takes_null || table.merged().is_none()) {
             return Ok(());
         }
+        let (missing, surplus) = (show(&found.missing), show(&found.surplus));
         Err(SinkError::refused(
             database,
             format!(
@@ -247,25 +301,57 @@ impl Schema {
     }
 }
 
-fn difference(these: &[String], those: &[String]) -> String {
-    let only: Vec<&str> = these
-        .iter()
-        .filter(|one| !those.contains(one))
-        .map(String::as_str)
-        .collect();
-    only.join(", ")
+fn show(columns: &[(String, String)]) -> String {
+    let shown = columns.iter().map(|(name, kind)| format!("{name} {kind}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+impl Found {
+    /// Whether it does not differ.
+    pub(super) fn is_none(&self) -> bool {
+        self.missing.is_empty() && self.surplus.is_empty() && self.takes_null
+    }
+
+    /// Statements that add the columns which are not there, to a table that rows are merged
+    /// into.
+    pub(super) fn additions(&self, table: &Table) -> Vec<String> {
+        let is_there = |name: &str| self.surplus.iter().any(|(other, _)| other == name);
+        let missing = self.missing.iter().filter(|(name, _)| !is_there(name));
+        let add = |(name, kind): &(String, String)| {
+            let (table, name) = (quote(&table.name), quote(name));
+            format!("ALTER TABLE {table} ADD COLUMN {name} {kind}")
+        };
+        missing.map(add).collect()
+    }
+
+    /// Statements that remove the columns which are of another type, and the indexes that they
+    /// may be in, of a table that rows are merged into.
+    pub(super) fn removals(&self, table: &Table) -> Vec<String> {
+        let indexes = ["window", "group"].map(|what| {
+            let index = quote(&index_name(table, what));
+            format!("DROP INDEX IF EXISTS {index}")
+        });
+        let columns = self.surplus.iter().map(|(name, _)| {
+            let (table, name) = (quote(&table.name), quote(name));
+            format!("ALTER TABLE {table} DROP COLUMN {name}")
+        });
+        indexes.into_iter().chain(columns).collect()
+    }
 }
 
 fn indexes(table: &Table) -> Vec<String> {
     let window = table
         .window_start()
         .map(|column| format!("{} DESC", quote(&name(column))));
-    let groups: Vec<String> = table.groups().map(|column| quote(&name(column))).collect();
+    let groups: Vec<String> = table
+        .indexed_groups()
+        .map(|column| quote(&name(column)))
+        .collect();
     let mut indexes = Vec::new();
     let mut add = |what: &str, keys: &[String]| {
         indexes.push(format!(
             "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
-            quote(&format!("{} by {what}", table.name)),
+            quote(&index_name(table, what)),
             quote(&table.name),
             keys.join(", ")
         ));
@@ -273,11 +359,43 @@ fn indexes(table: &Table) -> Vec<String> {
     if let Some(window) = &window {
         add("window", std::slice::from_ref(window));
     }
-    if table.group_index && !groups.is_empty() {
+    if !groups.is_empty() {
         let keys: Vec<String> = groups.into_iter().chain(window).collect();
         add("group", &keys);
     }
     indexes
+}
+
+fn index_name(table: &Table, what: &str) -> String {
+    match table.merged() {
+        None => format!("{} by {what}", table.name),
+        Some(view) => format!("{} {view} by {what}", table.name),
+    }
+}
+
+/// What every row has besides its columns.
+const STATE: [(&str, &str); 3] = [
+    ("final", "INTEGER"),
+    ("epoch", "INTEGER"),
+    ("updated_at", "TEXT"),
+];
+
+fn is_state(name: &str) -> bool {
+    STATE.iter().any(|(state, _)| *state == name)
+}
+
+/// The name of `final`, `epoch` or `updated_at` in a table.
+pub(super) fn state(table: &Table, field: &str) -> String {
+    match table.merged() {
+        None => field.to_owned(),
+        Some(view) => format!("_tidemark_{view}_{field}"),
+    }
+}
+
+/// The condition that a row is there, where there may be others in a table.
+pub(super) fn is_there(table: &Table) -> Option<String> {
+    let merged = table.merged();
+    merged.map(|_| format!("{} IS NOT NULL", quote(&state(table, "epoch"))))
 }
 
 /// A column's name in SQLite.
@@ -295,11 +413,11 @@ pub(super) fn long(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn affinity(kind: Kind) -> &'static str {
+fn affinity(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Long => "INTEGER",
+        Kind::Boolean | Kind::Int | Kind::Long => "INTEGER",
         Kind::Double => "REAL",
-        Kind::Text | Kind::Date | Kind::Decimal => "TEXT",
+        Kind::Text | Kind::Date | Kind::Decimal | Kind::Array(_) | Kind::Document(_) => "TEXT",
     }
 }
 
@@ -315,7 +433,7 @@ mod tests {
                 .iter()
                 .map(|(name, kind, role)| Column {
                     name: (*name).into(),
-                    kind: *kind,
+                    kind: kind.clone(),
                     role: *role,
                 })
                 .collect(),
@@ -337,8 +455,8 @@ mod tests {
         assert_eq!(
             schema.create,
             "CREATE TABLE IF NOT EXISTS \"a \"\"view\"\"\" (\"_id\" TEXT PRIMARY KEY NOT NULL, \
-             \"window_start\" TEXT NOT NULL, \"group\" TEXT NOT NULL, \"total\" INTEGER NOT NULL, \
-             \"average\" REAL NOT NULL, \"revenue\" TEXT NOT NULL, \"final\" INTEGER NOT NULL, \
+             \"window_start\" TEXT, \"group\" TEXT, \"total\" INTEGER, \
+             \"average\" REAL, \"revenue\" TEXT, \"final\" INTEGER NOT NULL, \
              \"epoch\" INTEGER NOT NULL, \"updated_at\" TEXT NOT NULL)"
         );
         assert!(schema.indexes[0].ends_with("(\"window_start\" DESC)"));

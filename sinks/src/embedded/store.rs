@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Params, TransactionBehavior, pa
 
 use super::errors;
 use super::generation::{self, Held};
-use super::schema::{self, Schema};
+use super::schema::{self, Found, Schema};
 use crate::{SinkError, Table};
 
 /// How long to wait for another process that is writing.
@@ -56,7 +56,7 @@ impl Store {
             .iter()
             .map(Schema::of)
             .collect::<Result<Vec<_>, _>>()?;
-        check_names(&tables)?;
+        check_names(&tables, &schemas)?;
         let describe = format!("SQLite file {}", path.display());
         let connection = Connection::open(path).map_err(|error| {
             SinkError::misconfigured(
@@ -199,6 +199,11 @@ impl Store {
             }
             for (number, (table, schema)) in self.tables.iter().zip(&self.schemas).enumerate() {
                 run(&schema.create)?;
+                if table.merged().is_some() {
+                    for add in self.look(connection, number)?.additions(table) {
+                        run(&add)?;
+                    }
+                }
                 match schema.check(connection, table, &self.describe) {
                     // Its indexes are of other columns, too.
                     Err(_) if self.remade().contains(&number) => continue,
@@ -230,15 +235,33 @@ impl Store {
             return Err(SinkError::refused(&self.describe, problem));
         };
         self.write_as(generation, |connection, _| {
-            let fits = schema.check(connection, table, &self.describe).is_ok();
-            let drop = format!("DROP TABLE {}", schema::quote(&table.name));
-            let make = [&drop, &schema.create].into_iter().chain(&schema.indexes);
-            for sql in make.filter(|_| !fits) {
+            let run = |sql: &String| {
                 let made = connection.execute_batch(sql);
-                made.map_err(|error| self.failed(&error))?;
+                made.map_err(|error| self.failed(&error))
+            };
+            let found = self.look(connection, number)?;
+            if found.is_none() {
+                return Ok(());
             }
-            Ok(())
+            if table.merged().is_some() {
+                // What others have in it stays.
+                found.removals(table).iter().try_for_each(run)?;
+                let missing = self.look(connection, number)?;
+                missing.additions(table).iter().try_for_each(run)?;
+                schema.check(connection, table, &self.describe)?;
+            } else {
+                run(&format!("DROP TABLE {}", schema::quote(&table.name)))?;
+                run(&schema.create)?;
+            }
+            schema.indexes.iter().try_for_each(run)
         })
+    }
+
+    /// How the table of this number differs from what it should be.
+    fn look(&self, connection: &Connection, number: usize) -> Result<Found, SinkError> {
+        let (table, schema) = (&self.tables[number], &self.schemas[number]);
+        let found = schema.look(connection, table);
+        found.map_err(|error| self.failed(&error))
     }
 
     /// A connection of its own for a reader.
@@ -253,20 +276,27 @@ impl Store {
     }
 }
 
-fn check_names(tables: &[Table]) -> Result<(), SinkError> {
-    let mut names =
-        std::collections::BTreeSet::from(["dead_letters", "progress", "holder"].map(String::from));
-    for table in tables {
+fn check_names(tables: &[Table], schemas: &[Schema]) -> Result<(), SinkError> {
+    Table::check(tables)?;
+    let own = ["dead_letters", "progress", "holder"];
+    for (number, (table, schema)) in tables.iter().zip(schemas).enumerate() {
         if table.name.is_empty() || table.name.to_lowercase().starts_with("sqlite_") {
             return Err(SinkError::misconfigured(
                 format!("table {:?}", table.name),
                 "SQLite cannot have a table of this name",
             ));
         }
-        if !names.insert(table.name.to_lowercase()) {
+        // SQLite does not tell upper from lower case here.
+        let name = table.name.to_lowercase();
+        let mut others = tables[..number].iter().zip(schemas);
+        let is_taken = |(other, columns): (&Table, &Schema)| {
+            let is_shared = other.name == table.name && !schema.overlaps(columns);
+            other.name.to_lowercase() == name && !is_shared
+        };
+        if own.contains(&&*name) || others.any(is_taken) {
             return Err(SinkError::misconfigured(
                 format!("table {}", table.name),
-                "there is another table of this name",
+                "there is another table of this name, or one with columns of the same names",
             ));
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params};
 
 use super::generation;
 use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
 use super::store::Store;
-use super::text;
-use crate::{Batch, DeadLetter, Expect, Progress, Row, SinkError, Value, WriteIntent, Writer};
+use super::values::{self, borrowed};
+use crate::text;
+use crate::{Batch, DeadLetter, Expect, Progress, Row, SinkError, WriteIntent, Writer};
 use model::fail_point;
 
 /// One worker's way into the file.
@@ -49,7 +50,7 @@ impl Writer for EmbeddedWriter {
                 })?;
                 connection
                     .prepare_cached(&schema.delete)
-                    .and_then(|mut statement| statement.execute([&id.id]))
+                    .and_then(|mut statement| statement.execute([values::id(&id.id)]))
                     .map_err(|error| store.failed(&error))?;
             }
             for letter in &batch.dead_letters {
@@ -143,15 +144,7 @@ fn put(
     let (Some(table), Some(schema)) = (store.tables.get(number), store.schemas.get(number)) else {
         return Err(refused(format!("there is no table number {number}")));
     };
-    if row.values.len() != table.columns.len() {
-        return Err(refused(format!(
-            "row {:?} of {} has {} values for {} columns",
-            row.id.id,
-            table.name,
-            row.values.len(),
-            table.columns.len()
-        )));
-    }
+    table.check_row(row).map_err(refused)?;
     let wrong = |error: rusqlite::Error| store.failed(&error);
     let is_there = row.expect == Expect::Present;
     let put = match is_there {
@@ -165,27 +158,16 @@ fn put(
         place += 1;
         bound.map_err(wrong)
     };
-    bind(borrowed(&row.id.id))?;
+    bind(values::id(&row.id.id))?;
     for (column, value) in table.columns.iter().zip(&row.values) {
-        if column.kind != value.kind() {
+        if !column.kind.fits(value) {
+            let problem = column.misfit(value);
             return Err(refused(format!(
-                "row {:?} of {}: column {} is a {} and got a {}",
-                row.id.id,
-                table.name,
-                column.name,
-                column.kind.as_str(),
-                value.kind().as_str()
+                "row {:?} of {}: {problem}",
+                row.id.id, table.name
             )));
         }
-        bind(match value {
-            Value::Long(value) => ToSqlOutput::from(*value),
-            Value::Double(value) => ToSqlOutput::from(*value),
-            Value::Text(value) => borrowed(value),
-            Value::Date(millis) => borrowed(dates.text(*millis)),
-            Value::Decimal { unscaled, scale } => {
-                ToSqlOutput::from(text::decimal(*unscaled, *scale))
-            }
-        })?;
+        bind(values::written(value, |millis| dates.text(millis)))?;
     }
     bind(ToSqlOutput::from(row.is_final))?;
     bind(ToSqlOutput::from(long(row.epoch)))?;
@@ -196,7 +178,7 @@ fn put(
             database: store.describe().to_owned(),
             collection: table.name.clone(),
             rows: 1,
-            row: row.id.id.clone(),
+            row: row.id.id.to_string(),
         });
     }
     Ok(())
@@ -224,10 +206,6 @@ fn put_letter(
         long(letter.epoch),
     ]);
     done.map(drop).map_err(wrong)
-}
-
-fn borrowed(text: &str) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes()))
 }
 
 /// The texts of the moments seen lately.

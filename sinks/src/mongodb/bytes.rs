@@ -73,6 +73,17 @@ impl Bytes {
         self.bytes.push(0);
     }
 
+    /// No value.
+    pub fn null(&mut self, name: &str) {
+        self.name(0x0A, name);
+    }
+
+    /// A whole number of 32 bits.
+    pub fn int(&mut self, name: &str, value: i32) {
+        self.name(0x10, name);
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
     /// A whole number.
     pub fn long(&mut self, name: &str, value: i64) {
         self.name(0x12, name);
@@ -119,7 +130,26 @@ impl Bytes {
 
     /// The name of a document that is number `place` of an array.
     fn place(&mut self, place: usize) {
-        let mut digits = [0; 20];
+        self.name(0x03, Place::default().name(place));
+    }
+
+    /// `name` holds no NUL: all names are this project's own, or were checked when a table
+    /// was laid out.
+    fn name(&mut self, kind: u8, name: &str) {
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+    }
+}
+
+/// Room for the name of what is in an array: its number.
+#[derive(Debug, Default)]
+pub(super) struct Place([u8; 20]);
+
+impl Place {
+    /// The name of number `place`.
+    pub(super) fn name(&mut self, place: usize) -> &str {
+        let Place(digits) = self;
         let mut first = digits.len();
         let mut rest = place;
         loop {
@@ -131,17 +161,8 @@ impl Bytes {
                 break;
             }
         }
-        self.bytes.push(0x03);
-        self.bytes.extend_from_slice(&digits[first..]);
-        self.bytes.push(0);
-    }
-
-    /// `name` holds no NUL: all names are this project's own, or were checked when a table
-    /// was laid out.
-    fn name(&mut self, kind: u8, name: &str) {
-        self.bytes.push(kind);
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.push(0);
+        // Digits are always text.
+        str::from_utf8(&digits[first..]).unwrap_or_default()
     }
 }
 

@@ -6,13 +6,18 @@
 //! refuses the command where one is there after all: an earlier run has written it, or this
 //! one, and has not heard of it. Then the same rows are sent as the others are: as
 //! replacements, that make the document where there is none.
+//!
+//! Rows that are merged into documents are never inserted, since the document may be there
+//! without the row. Where one must be there, it is asked for by what it has besides its
+//! columns: the server then makes a document where there is none, and refuses to where there
+//! is one without the row (see [`super::replies`]).
 
 use ::mongodb::bson::RawDocumentBuf;
 
 use super::bytes::{Bytes, Open};
 use super::documents;
 use super::layout::Layout;
-use crate::{DeadLetter, Row, Table};
+use crate::{DeadLetter, Expect, IdValue, Row, RowId, SinkError, Table};
 
 /// What an operation takes, most often, in bytes.
 const USUAL_BYTES: usize = 400;
@@ -24,6 +29,17 @@ pub(super) struct Tables {
     pub(super) layouts: Vec<Layout>,
 }
 
+impl Tables {
+    /// Lays out tables; fails where a name or column of one cannot be.
+    pub(super) fn of(tables: Vec<Table>) -> Result<Tables, SinkError> {
+        let layouts = tables.iter().map(Layout::of);
+        Ok(Tables {
+            layouts: layouts.collect::<Result<_, _>>()?,
+            tables,
+        })
+    }
+}
+
 /// The operations of one command.
 #[derive(Debug, PartialEq)]
 pub(super) enum Chunk<'a> {
@@ -32,13 +48,33 @@ pub(super) enum Chunk<'a> {
     /// Rows to put into the table of this number.
     Puts(usize, Vec<&'a Row>),
     /// Ids to delete from the table of this number.
-    Deletes(usize, Vec<&'a str>),
+    Deletes(usize, Vec<&'a IdValue>),
+    /// Rows of the table of this number, and others of the same name, to merge into documents.
+    Merges(usize, Vec<Merge<'a>>),
     /// Dead letters to put, which are believed not to be there yet.
     NewLetters(&'a [DeadLetter]),
     /// Dead letters to put.
     Letters(&'a [DeadLetter]),
     /// Ids of dead letters to delete.
     LetterDeletes(&'a [String]),
+}
+
+/// What is done to a row that is merged into a document.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Merge<'a> {
+    /// Its fields are set, in a new document if there is none.
+    Put(&'a Row),
+    /// Its fields are removed.
+    Delete(&'a RowId),
+}
+
+impl Merge<'_> {
+    pub(super) fn id(&self) -> &RowId {
+        match self {
+            Merge::Put(row) => &row.id,
+            Merge::Delete(id) => id,
+        }
+    }
 }
 
 /// Whether what is said not to be there yet is believed not to be.
@@ -54,9 +90,10 @@ impl Chunk<'_> {
     /// The collection it goes to.
     pub(super) fn collection<'t>(&self, tables: &'t Tables) -> &'t str {
         match self {
-            Chunk::Inserts(number, _) | Chunk::Puts(number, _) | Chunk::Deletes(number, _) => {
-                &tables.tables[*number].name
-            }
+            Chunk::Inserts(number, _)
+            | Chunk::Puts(number, _)
+            | Chunk::Deletes(number, _)
+            | Chunk::Merges(number, _) => &tables.tables[*number].name,
             Chunk::NewLetters(_) | Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
         }
     }
@@ -66,6 +103,7 @@ impl Chunk<'_> {
         match self {
             Chunk::Inserts(_, rows) | Chunk::Puts(_, rows) => rows.len(),
             Chunk::Deletes(_, ids) => ids.len(),
+            Chunk::Merges(_, merges) => merges.len(),
             Chunk::NewLetters(letters) | Chunk::Letters(letters) => letters.len(),
             Chunk::LetterDeletes(ids) => ids.len(),
         }
@@ -78,6 +116,9 @@ impl Chunk<'_> {
                 rows.get(place).map(|row| format!("row {:?}", row.id.id))
             }
             Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
+            Chunk::Merges(_, merges) => merges
+                .get(place)
+                .map(|merge| format!("row {:?}", merge.id().id)),
             Chunk::LetterDeletes(ids) => ids.get(place).map(|id| format!("dead letter {id:?}")),
             Chunk::NewLetters(letters) | Chunk::Letters(letters) => {
                 letters.get(place).map(|letter| {
@@ -112,7 +153,8 @@ impl Chunk<'_> {
                         let document = bytes.item(place);
                         documents::write_row(&mut bytes, document, table, layout, row)?;
                     } else {
-                        replace(&mut bytes, place, &row.id.id, |bytes| {
+                        let operation = find(&mut bytes, place, &row.id.id);
+                        replace(&mut bytes, operation, |bytes| {
                             let document = bytes.document("u");
                             documents::write_row(bytes, document, table, layout, row)
                         })?;
@@ -125,7 +167,8 @@ impl Chunk<'_> {
                     if inserts {
                         bytes.raw_item(place, &document);
                     } else {
-                        replace(&mut bytes, place, &letter.id(), |bytes| {
+                        let operation = find_letter(&mut bytes, place, &letter.id());
+                        replace(&mut bytes, operation, |bytes| {
                             bytes.raw("u", &document);
                             Ok(())
                         })?;
@@ -134,12 +177,24 @@ impl Chunk<'_> {
             }
             Chunk::Deletes(_, ids) => {
                 for (place, id) in ids.iter().enumerate() {
-                    delete(&mut bytes, place, id);
+                    let operation = find(&mut bytes, place, id);
+                    delete(&mut bytes, operation);
+                }
+            }
+            Chunk::Merges(_, merges) => {
+                for (place, merge) in merges.iter().enumerate() {
+                    let number = merge.id().table;
+                    let (table, layout) = (&tables.tables[number], &tables.layouts[number]);
+                    match merge {
+                        Merge::Put(row) => set(&mut bytes, place, table, layout, row)?,
+                        Merge::Delete(id) => unset(&mut bytes, place, layout, &id.id),
+                    }
                 }
             }
             Chunk::LetterDeletes(ids) => {
                 for (place, id) in ids.iter().enumerate() {
-                    delete(&mut bytes, place, id);
+                    let operation = find_letter(&mut bytes, place, id);
+                    delete(&mut bytes, operation);
                 }
             }
         }
@@ -149,30 +204,86 @@ impl Chunk<'_> {
     }
 }
 
-/// The operation that makes what `write` writes as `u` the whole document of this id,
+/// Ends the operation that makes what `write` writes as `u` the whole document that it finds,
 /// whether there is one already or not.
 fn replace(
     bytes: &mut Bytes,
-    place: usize,
-    id: &str,
+    operation: Open,
     write: impl FnOnce(&mut Bytes) -> Result<(), String>,
 ) -> Result<(), String> {
-    let operation = find(bytes, place, id);
     write(bytes)?;
     bytes.bool("upsert", true);
     bytes.end(operation);
     Ok(())
 }
 
-/// The operation that deletes the document of this id, if there is one.
-fn delete(bytes: &mut Bytes, place: usize, id: &str) {
-    let operation = find(bytes, place, id);
+/// Ends the operation that deletes the document that it finds, if there is one.
+fn delete(bytes: &mut Bytes, operation: Open) {
     bytes.long("limit", 1);
     bytes.end(operation);
 }
 
+/// The operation that sets the fields of a row in the document of its id, in a new one if there
+/// is none.
+fn set(
+    bytes: &mut Bytes,
+    place: usize,
+    table: &Table,
+    layout: &Layout,
+    row: &Row,
+) -> Result<(), String> {
+    let operation = match row.expect {
+        Expect::Present => find_row(bytes, place, layout, &row.id.id),
+        _ => find(bytes, place, &row.id.id),
+    };
+    let update = bytes.document("u");
+    let fields = bytes.document("$set");
+    documents::write_merged(bytes, fields, table, layout, row)?;
+    bytes.end(update);
+    bytes.bool("upsert", true);
+    bytes.end(operation);
+    Ok(())
+}
+
+/// The operation that removes the fields of a row from the document of this id, if it has the
+/// row.
+fn unset(bytes: &mut Bytes, place: usize, layout: &Layout, id: &IdValue) {
+    let operation = find_row(bytes, place, layout, id);
+    let update = bytes.document("u");
+    let fields = bytes.document("$unset");
+    let columns = layout.fields.iter().map(|field| field.name.as_str());
+    for field in columns.chain(layout.mark.as_deref()) {
+        bytes.bool(field, true);
+    }
+    bytes.end(fields);
+    bytes.end(update);
+    bytes.end(operation);
+}
+
 /// Begins an operation on the document of this id.
-fn find(bytes: &mut Bytes, place: usize, id: &str) -> Open {
+fn find(bytes: &mut Bytes, place: usize, id: &IdValue) -> Open {
+    let operation = bytes.item(place);
+    let filter = bytes.document("q");
+    documents::write_id(bytes, id);
+    bytes.end(filter);
+    operation
+}
+
+/// The same, if the document has the row of this layout.
+fn find_row(bytes: &mut Bytes, place: usize, layout: &Layout, id: &IdValue) -> Open {
+    let operation = bytes.item(place);
+    let filter = bytes.document("q");
+    documents::write_id(bytes, id);
+    if let Some(mark) = &layout.mark {
+        let condition = bytes.document(mark);
+        bytes.bool("$exists", true);
+        bytes.end(condition);
+    }
+    bytes.end(filter);
+    operation
+}
+
+fn find_letter(bytes: &mut Bytes, place: usize, id: &str) -> Open {
     let operation = bytes.item(place);
     let filter = bytes.document("q");
     bytes.text("_id", id);

@@ -4,7 +4,6 @@
 //! is the majority's. Reads go to the primary: who may write, and what was written, are
 //! read and changed in turn, and a secondary may not have the last change yet.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::mongodb::options::{ClientOptions, ConnectionString, ReadPreference, SelectionCriteria};
@@ -199,7 +198,8 @@ fn check_database(database: &str) -> Result<(), SinkError> {
 
 /// Tables that MongoDB cannot hold are found before anything is written.
 pub(super) fn check_tables(tables: &[Table]) -> Result<(), SinkError> {
-    let mut names = BTreeSet::from(["dead_letters", standing::COLLECTION, lane::COLLECTION]);
+    Table::check(tables)?;
+    let names = ["dead_letters", standing::COLLECTION, lane::COLLECTION];
     for table in tables {
         let complain = |detail: &str| {
             Err(SinkError::misconfigured(
@@ -213,7 +213,7 @@ pub(super) fn check_tables(tables: &[Table]) -> Result<(), SinkError> {
         {
             return complain("a collection cannot have this name");
         }
-        if !names.insert(&table.name) {
+        if names.contains(&&*table.name) {
             return complain("there is another collection of this name");
         }
     }

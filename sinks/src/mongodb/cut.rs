@@ -19,9 +19,14 @@
 //! over all that other transactions have inserted around it and not committed: with rows in
 //! any order that is every row of every one of them. (Rows that are known to be new are
 //! inserted without a look, see [`super::commands`].)
+//!
+//! Rows that are merged into the documents of one collection are cut by their ids, whatever
+//! their views: those of one document come into one transaction, as two would conflict.
 
-use super::commands::{Chunk, Tables};
-use crate::{Batch, DeadLetter, Expect, Row, Value};
+use std::collections::BTreeMap;
+
+use super::commands::{Chunk, Merge, Tables};
+use crate::{Batch, DeadLetter, Expect, IdValue, Row, Table, Value};
 
 /// Operations in a transaction. The server keeps in memory what it has not committed yet,
 /// about a kilobyte a row.
@@ -48,17 +53,32 @@ pub(super) fn cut<'a>(
     };
     let mut new: Vec<Vec<&Row>> = vec![Vec::new(); there];
     let mut old = new.clone();
+    let mut merges: BTreeMap<&str, Vec<Merge<'a>>> = BTreeMap::new();
     for row in &batch.puts {
+        let number = known(row.id.table)?;
+        let table = &tables.tables[number];
+        if table.merged().is_some() {
+            merges.entry(&table.name).or_default().push(Merge::Put(row));
+            continue;
+        }
         let rows = if row.expect == Expect::Absent {
             &mut new
         } else {
             &mut old
         };
-        rows[known(row.id.table)?].push(row);
+        rows[number].push(row);
     }
-    let mut deletes: Vec<Vec<&str>> = vec![Vec::new(); there];
+    let mut deletes: Vec<Vec<&IdValue>> = vec![Vec::new(); there];
     for id in &batch.deletes {
-        deletes[known(id.table)?].push(&id.id);
+        let number = known(id.table)?;
+        let table = &tables.tables[number];
+        match table.merged() {
+            None => deletes[number].push(&id.id),
+            Some(_) => merges
+                .entry(&table.name)
+                .or_default()
+                .push(Merge::Delete(id)),
+        }
     }
 
     let operations = batch.puts.len()
@@ -77,12 +97,7 @@ pub(super) fn cut<'a>(
         bytes: 0,
     };
     for (number, table) in tables.tables.iter().enumerate() {
-        // Names count in every document.
-        let names: usize = table
-            .columns
-            .iter()
-            .map(|column| column.name.len() + 24)
-            .sum();
+        let names = name_bytes(table);
         let bytes = |row: &&Row| 160 + names + row_bytes(row);
         for rows in [&mut new[number], &mut old[number]] {
             rows.sort_unstable_by(|one, other| one.id.id.cmp(&other.id.id));
@@ -95,9 +110,26 @@ pub(super) fn cut<'a>(
         });
         cutter.add(
             &deletes[number],
-            |id| 64 + id.len(),
+            |id| 64 + id.bytes(),
             |ids| Chunk::Deletes(number, ids.to_vec()),
         );
+    }
+    for merges in merges.values_mut() {
+        merges.sort_unstable_by(|one, other| {
+            let (one, other) = (one.id(), other.id());
+            one.id.cmp(&other.id).then(one.table.cmp(&other.table))
+        });
+        let bytes = |merge: &Merge<'a>| {
+            let names = name_bytes(&tables.tables[merge.id().table]);
+            match merge {
+                Merge::Put(row) => 256 + names + row_bytes(row),
+                Merge::Delete(id) => 256 + names + id.id.bytes(),
+            }
+        };
+        cutter.add(merges, bytes, |merges| {
+            let first = merges.first().map_or(0, |merge| merge.id().table);
+            Chunk::Merges(first, merges.to_vec())
+        });
     }
     let letters = match batch.letters_are_new {
         true => Chunk::NewLetters,
@@ -157,12 +189,15 @@ impl<'a> Cutter<'a> {
 }
 
 fn row_bytes(row: &Row) -> usize {
-    let texts = row.values.iter().map(|value| match value {
-        Value::Text(text) => text.len(),
-        _ => 0,
-    });
+    let values = row.values.iter().map(Value::nested_bytes);
     // The id stands in the document and in the filter that finds it.
-    2 * row.id.id.len() + texts.sum::<usize>()
+    2 * row.id.id.bytes() + values.sum::<usize>()
+}
+
+/// Names count in every document.
+fn name_bytes(table: &Table) -> usize {
+    let columns = table.columns.iter();
+    columns.map(|column| column.name.len() + 24).sum()
 }
 
 fn letter_bytes(letter: &DeadLetter) -> usize {
@@ -175,8 +210,7 @@ fn letter_bytes(letter: &DeadLetter) -> usize {
 mod tests {
     use super::*;
     use crate::mongodb::commands::New;
-    use crate::mongodb::layout::Layout;
-    use crate::{Column, Kind, Reason, Role, RowId, Table};
+    use crate::{Column, Kind, Reason, Role, RowId, Table, WriteMode};
 
     fn tables() -> Tables {
         let table = |name: &str| Table {
@@ -189,17 +223,14 @@ mod tests {
             ..Table::default()
         };
         let tables = vec![table("a"), table("b")];
-        Tables {
-            layouts: tables.iter().map(|t| Layout::of(t).unwrap()).collect(),
-            tables,
-        }
+        Tables::of(tables).unwrap()
     }
 
     fn row(table: usize, id: usize, text: usize) -> Row {
         Row {
             id: RowId {
                 table,
-                id: id.to_string(),
+                id: id.to_string().into(),
             },
             values: vec![Value::Text("x".repeat(text))],
             is_final: false,
@@ -247,7 +278,7 @@ mod tests {
         batch.deletes = (0..10)
             .map(|id| RowId {
                 table: 1,
-                id: format!("d{id}"),
+                id: format!("d{id}").into(),
             })
             .collect();
         batch.dead_letters = vec![letter(1_500_000), letter(1_500_000), letter(1)];
@@ -326,6 +357,40 @@ mod tests {
             [[("a", 40), ("b", 40), ("dead_letters", 20)]],
             "one commit"
         );
+    }
+
+    #[test]
+    fn rows_of_a_document_come_into_one_transaction() {
+        let table = |view: &str| Table {
+            name: "shared".into(),
+            columns: vec![Column {
+                name: format!("text_{view}"),
+                kind: Kind::Text,
+                role: Role::Group,
+            }],
+            write: WriteMode::Merge { view: view.into() },
+            ..Table::default()
+        };
+        let tables = Tables::of(vec![table("a"), table("b")]).unwrap();
+        let rows = (0..400).map(|number| row(number % 2, number / 2, 1));
+        let (gone, puts): (Vec<Row>, Vec<Row>) =
+            rows.partition(|row| row.id.id.to_string().ends_with('7'));
+        let batch = Batch {
+            puts,
+            deletes: gone.into_iter().map(|row| row.id).collect(),
+            ..Batch::default()
+        };
+        let transactions = cut(&tables, &batch, 4).unwrap();
+        assert_eq!(shape(&tables, &transactions), [[("shared", 100)]; 4]);
+        let ids = transactions.iter().flatten().map(|chunk| match chunk {
+            Chunk::Merges(_, merges) => merges.iter().map(|merge| &merge.id().id),
+            other => panic!("{other:?}"),
+        });
+        assert!(ids.flatten().is_sorted());
+        for chunk in transactions.iter().flatten() {
+            let command = chunk.command(&tables, New::Believed).unwrap();
+            assert!(command.get_str("update").is_ok());
+        }
     }
 
     #[test]

@@ -16,30 +16,48 @@ use ::mongodb::bson::Decimal128;
 
 const BIAS: u32 = 6176;
 const COEFFICIENT_BITS: u32 = 113;
-const LARGEST: u128 = 10u128.pow(34) - 1;
+const DIGITS: u32 = 34;
+const LARGEST: u128 = 10u128.pow(DIGITS) - 1;
 
-/// `unscaled / 10^scale`, exactly where 34 digits are enough for that.
+/// `unscaled / 10^scale`, exactly where 34 digits are enough for that, or else the nearest
+/// number that they are enough for; of two that are as near, the one with an even last digit.
 ///
-/// Trailing zeros of the fraction are kept as long as there is room, as
-/// MongoDB itself keeps them. Where there is none, digits at the end of the
-/// fraction are dropped; what has too many before the point stops at the largest
-/// (or smallest) number of 34 digits, as sums of whole numbers stop at the
-/// largest long: a sum beyond everything must not end the run.
+/// Trailing zeros of the fraction are kept as long as there is room, as MongoDB itself keeps
+/// them.
 pub(super) fn encode(unscaled: i128, scale: u32) -> Decimal128 {
-    let mut coefficient = unscaled.unsigned_abs();
-    let mut scale = scale;
-    while (coefficient > LARGEST && scale > 0) || scale > BIAS {
-        if coefficient == 0 {
-            scale = BIAS;
-            break;
-        }
-        coefficient /= 10;
-        scale -= 1;
-    }
-    let coefficient = coefficient.min(LARGEST);
+    let magnitude = unscaled.unsigned_abs();
+    let (coefficient, exponent) = match magnitude <= LARGEST && scale <= BIAS {
+        true => (magnitude, BIAS - scale),
+        false => rounded(magnitude, scale),
+    };
     let sign = u128::from(unscaled < 0) << 127;
-    let exponent = u128::from(BIAS - scale) << COEFFICIENT_BITS;
+    let exponent = u128::from(exponent) << COEFFICIENT_BITS;
     Decimal128::from_bytes((sign | exponent | coefficient).to_le_bytes())
+}
+
+/// Coefficient and exponent of the nearest number, where there are too many digits.
+fn rounded(magnitude: u128, scale: u32) -> (u128, u32) {
+    let digits = magnitude.checked_ilog10().map_or(1, |most| most + 1);
+    // At least one of both is more than zero.
+    let dropped = digits
+        .saturating_sub(DIGITS)
+        .max(scale.saturating_sub(BIAS));
+    // What is below the smallest exponent is dropped: nothing is left of digits below 10^39.
+    let (mut coefficient, mut exponent) = match 10u128.checked_pow(dropped) {
+        None => (0, 0),
+        Some(unit) => {
+            let (kept, rest) = (magnitude / unit, magnitude % unit);
+            let half = unit / 2;
+            let is_up = rest > half || (rest == half && kept % 2 == 1);
+            (kept + u128::from(is_up), (BIAS + dropped) - scale)
+        }
+    };
+    if coefficient > LARGEST {
+        // Rounded up to the next power of ten.
+        coefficient /= 10;
+        exponent += 1;
+    }
+    (coefficient, exponent)
 }
 
 /// The other way: unscaled value and scale. `None` for infinities, NaN and
@@ -52,7 +70,7 @@ pub(super) fn decode(decimal: Decimal128) -> Option<(i128, u32)> {
     let exponent = u32::try_from((bits << 1) >> (COEFFICIENT_BITS + 1)).ok()?;
     let coefficient = i128::try_from(bits & ((1 << COEFFICIENT_BITS) - 1)).ok()?;
     let (unscaled, scale) = match exponent.checked_sub(BIAS) {
-        // A positive exponent of ten: somebody else wrote it.
+        // A positive exponent of ten: it had too many digits.
         Some(tens) => (coefficient.checked_mul(10i128.checked_pow(tens)?)?, 0),
         None => (coefficient, BIAS - exponent),
     };
@@ -110,24 +128,35 @@ mod tests {
     }
 
     #[test]
-    fn drops_digits_of_the_fraction_that_there_is_no_room_for() {
-        let whole = "170141183460469231731687303715";
-        becomes(i128::MAX, 9, &format!("{whole}.8841"));
-        becomes(-i128::MAX, 9, &format!("-{whole}.8841"));
-        becomes(10i128.pow(34) + 9, 1, &format!("1{}", "0".repeat(33)));
-        // Below the smallest exponent.
-        becomes(1239, 6_178, "1.2E-6175");
-        becomes(-5, 6_177, "-0E-6176");
-        becomes(0, u32::MAX, "0E-6176");
+    fn rounds_what_has_more_than_34_digits() {
+        becomes(i128::MAX, 9, "170141183460469231731687303715.8841");
+        becomes(-i128::MAX, 9, "-170141183460469231731687303715.8841");
+        becomes(i128::MAX, 4, "1.701411834604692317316873037158841E+34");
+        becomes(i128::MAX, 0, "1.701411834604692317316873037158841E+38");
+        becomes(i128::MIN, 0, "-1.701411834604692317316873037158841E+38");
+        let odd = 10i128.pow(34) + 10;
+        let zeros = "0".repeat(31);
+        for (last, rounded) in [(4, "1"), (5, "2"), (6, "2")] {
+            becomes(odd + last, 1, &format!("10{zeros}{rounded}"));
+        }
+        // To the even one: down.
+        becomes(10i128.pow(34) + 5, 1, &format!("1{}", "0".repeat(33)));
+        becomes(10i128.pow(34) + 6, 1, &format!("1{}1", "0".repeat(32)));
+        // Up to a number of one digit more.
+        becomes(10i128.pow(35) - 1, 0, &format!("1.{}E+35", "0".repeat(33)));
+        becomes(10i128.pow(35) - 6, 0, &format!("9.{}E+34", "9".repeat(33)));
+        becomes(10i128.pow(34), 0, &format!("1.{}E+34", "0".repeat(33)));
     }
 
     #[test]
-    fn stops_at_the_largest_and_the_smallest() {
-        let largest = "9".repeat(34);
-        becomes(10i128.pow(34), 0, &largest);
-        becomes(-(10i128.pow(34)), 0, &format!("-{largest}"));
-        becomes(i128::MAX, 4, &largest);
-        becomes(i128::MIN, 0, &format!("-{largest}"));
+    fn rounds_what_is_below_the_smallest_exponent() {
+        becomes(1239, 6_178, "1.2E-6175");
+        becomes(1259, 6_178, "1.3E-6175");
+        becomes(-5, 6_177, "-0E-6176");
+        becomes(15, 6_177, "2E-6176");
+        becomes(i128::MAX, 6_176 + 39, "0E-6176");
+        becomes(i128::MAX, 6_176 + 38, "2E-6176");
+        becomes(0, u32::MAX, "0E-6176");
     }
 
     #[test]

@@ -1,22 +1,24 @@
 //! Rows and dead letters as BSON documents, and back.
 //!
 //! Documents are built as raw bytes in the order of their fields. A row's is
-//! always whole, so that replacing one leaves nothing of the former behind:
+//! always whole, so that replacing one leaves nothing of the former behind; where rows are
+//! merged into documents, all fields of one are set:
 //!
 //! ```text
 //!   row          {_id, …columns…, final: bool, epoch: long, updated_at: date}
+//!   merged row   {…columns…, _tidemark: {VIEW: {final: bool, epoch: long, updated_at: date}}}
 //!   dead letter  {_id, topic, partition: int, offset: long, timestamp: date|null,
 //!                 reason, detail, view: string|null, key: binary|null, value: binary, epoch: long}
 //! ```
 
 use ::mongodb::bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 use ::mongodb::bson::spec::BinarySubtype;
-use ::mongodb::bson::{DateTime, RawBinaryRef};
+use ::mongodb::bson::{Bson, DateTime, RawBinaryRef};
 
-use super::bytes::{Bytes, Open};
+use super::bytes::{Bytes, Open, Place};
 use super::decimal;
 use super::layout::{Content, Field, Layout};
-use crate::{Column, DeadLetter, Reason, Row, StoredLetter, StoredRow, Table, Value};
+use crate::{Column, DeadLetter, IdValue, Reason, Row, StoredLetter, StoredRow, Table, Value};
 
 /// What a document may measure at the most, in bytes: the server's limit.
 pub(super) const LARGEST: usize = 16 * 1024 * 1024;
@@ -29,29 +31,91 @@ pub(super) fn write_row(
     layout: &Layout,
     row: &Row,
 ) -> Result<(), String> {
-    if row.values.len() != table.columns.len() {
-        return Err(format!(
-            "row {:?} of {} has {} values for {} columns",
-            row.id.id,
-            table.name,
-            row.values.len(),
-            table.columns.len()
-        ));
+    check_row(table, row)?;
+    write_id(into, &row.id.id);
+    write_columns(into, table, layout, row)?;
+    write_state(into, row);
+    check_size(table, into.end(open))
+}
+
+/// Writes a row as the fields that are to be set in a document, which is `open`, and ends it.
+pub(super) fn write_merged(
+    into: &mut Bytes,
+    open: Open,
+    table: &Table,
+    layout: &Layout,
+    row: &Row,
+) -> Result<(), String> {
+    check_row(table, row)?;
+    write_columns(into, table, layout, row)?;
+    if let Some(mark) = &layout.mark {
+        let state = into.document(mark);
+        write_state(into, row);
+        into.end(state);
     }
-    into.text("_id", &row.id.id);
+    check_size(table, into.end(open))
+}
+
+/// Fails where a row has not the shape of those of `table`, or an `_id` that no document can
+/// have: a decimal that would be rounded, so that two ids may become one.
+fn check_row(table: &Table, row: &Row) -> Result<(), String> {
+    if let IdValue::Decimal(decimal) = &row.id.id {
+        let (unscaled, scale) = decimal.parts();
+        let kept = decimal::decode(decimal::encode(unscaled, scale));
+        let kept = kept.map(|(unscaled, scale)| Value::Decimal { unscaled, scale });
+        if kept.and_then(IdValue::new).as_ref() != Some(&row.id.id) {
+            return Err(format!(
+                "row {:?} of {}: its _id has more digits than a decimal holds",
+                row.id.id, table.name
+            ));
+        }
+    }
+    table.check_row(row)
+}
+
+fn check_size(table: &Table, length: usize) -> Result<(), String> {
+    match length > LARGEST {
+        false => Ok(()),
+        true => Err(format!(
+            "a row of {} measures {length} bytes, and a document holds {LARGEST}",
+            table.name
+        )),
+    }
+}
+
+fn write_columns(
+    into: &mut Bytes,
+    table: &Table,
+    layout: &Layout,
+    row: &Row,
+) -> Result<(), String> {
     write_fields(into, &layout.fields, &table.columns, &row.values)
-        .map_err(|problem| format!("row {:?} of {}: {problem}", row.id.id, table.name))?;
+        .map_err(|problem| format!("row {:?} of {}: {problem}", row.id.id, table.name))
+}
+
+/// Writes what every row has besides its columns.
+fn write_state(into: &mut Bytes, row: &Row) {
     into.bool("final", row.is_final);
     into.long("epoch", long(row.epoch));
     into.date("updated_at", row.updated_at);
-    let length = into.end(open);
-    if length > LARGEST {
-        return Err(format!(
-            "a row of {} measures {length} bytes, and a document holds {LARGEST}",
-            table.name
-        ));
+}
+
+/// Writes `_id`.
+pub(super) fn write_id(into: &mut Bytes, id: &IdValue) {
+    const NAME: &str = "_id";
+    match id {
+        IdValue::Text(text) => into.text(NAME, text),
+        IdValue::Null => into.null(NAME),
+        IdValue::Boolean(value) => into.bool(NAME, *value),
+        IdValue::Int(value) => into.int(NAME, *value),
+        IdValue::Long(value) => into.long(NAME, *value),
+        IdValue::Double(value) => into.double(NAME, value.get()),
+        IdValue::Date(millis) => into.date(NAME, *millis),
+        IdValue::Decimal(decimal) => {
+            let (unscaled, scale) = decimal.parts();
+            into.decimal(NAME, decimal::encode(unscaled, scale));
+        }
     }
-    Ok(())
 }
 
 fn write_fields(
@@ -70,13 +134,8 @@ fn write_fields(
             }
             Content::Column(number) => {
                 let (column, value) = (&columns[*number], &values[*number]);
-                if column.kind != value.kind() {
-                    return Err(format!(
-                        "column {} is a {} and got a {}",
-                        column.name,
-                        column.kind.as_str(),
-                        value.kind().as_str()
-                    ));
+                if !column.kind.fits(value) {
+                    return Err(column.misfit(value));
                 }
                 write_value(into, name, value);
             }
@@ -85,8 +144,28 @@ fn write_fields(
     Ok(())
 }
 
+/// Writes a value under a name that holds no NUL: those within it are those of its kind, which
+/// were checked.
 fn write_value(into: &mut Bytes, name: &str, value: &Value) {
     match value {
+        Value::Null => into.null(name),
+        Value::Boolean(value) => into.bool(name, *value),
+        Value::Int(value) => into.int(name, *value),
+        Value::Array(values) => {
+            let array = into.array(name);
+            let mut place = Place::default();
+            for (number, value) in values.iter().enumerate() {
+                write_value(into, place.name(number), value);
+            }
+            into.end(array);
+        }
+        Value::Document(fields) => {
+            let document = into.document(name);
+            for (name, value) in fields {
+                write_value(into, name, value);
+            }
+            into.end(document);
+        }
         Value::Long(value) => into.long(name, *value),
         Value::Double(value) => into.double(name, *value),
         Value::Text(value) => into.text(name, value),
@@ -94,6 +173,20 @@ fn write_value(into: &mut Bytes, name: &str, value: &Value) {
         Value::Decimal { unscaled, scale } => {
             into.decimal(name, decimal::encode(*unscaled, *scale));
         }
+    }
+}
+
+/// A scalar as the driver has it.
+pub(super) fn bson(value: &Value) -> Bson {
+    match value {
+        Value::Boolean(value) => Bson::Boolean(*value),
+        Value::Int(value) => Bson::Int32(*value),
+        Value::Long(value) => Bson::Int64(*value),
+        Value::Double(value) => Bson::Double(*value),
+        Value::Text(text) => Bson::String(text.clone()),
+        Value::Date(millis) => Bson::DateTime(DateTime::from_millis(*millis)),
+        Value::Decimal { unscaled, scale } => Bson::Decimal128(decimal::encode(*unscaled, *scale)),
+        Value::Null | Value::Array(_) | Value::Document(_) => Bson::Null,
     }
 }
 
@@ -172,19 +265,38 @@ pub(super) fn long(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A document that [`row`] made; an error names the field that differs.
-pub(super) fn stored_row(table: &Table, document: &RawDocument) -> Result<StoredRow, String> {
+/// What is in a document at a path of names with dots between them.
+fn at<'a>(document: &'a RawDocument, path: &str) -> Result<Option<RawBsonRef<'a>>, String> {
+    let mut place = Some(RawBsonRef::Document(document));
+    for part in path.split('.') {
+        place = match place {
+            Some(RawBsonRef::Document(inner)) => {
+                inner.get(part).map_err(|error| error.to_string())?
+            }
+            _ => None,
+        };
+    }
+    Ok(place)
+}
+
+/// The moment that is in a document at a path.
+pub(super) fn date_at(document: &RawDocument, path: &str) -> Option<i64> {
+    match value(at(document, path).ok()?)? {
+        Value::Date(millis) => Some(millis),
+        _ => None,
+    }
+}
+
+/// A document that [`write_row`] made, or that has what [`write_merged`] did; an error names the
+/// field that differs.
+pub(super) fn stored_row(
+    table: &Table,
+    layout: &Layout,
+    document: &RawDocument,
+) -> Result<StoredRow, String> {
     let mut values = Vec::with_capacity(table.columns.len());
     for column in &table.columns {
-        let mut place = Some(RawBsonRef::Document(document));
-        for part in column.name.split('.') {
-            place = match place {
-                Some(RawBsonRef::Document(inner)) => {
-                    inner.get(part).map_err(|error| error.to_string())?
-                }
-                _ => None,
-            };
-        }
+        let place = at(document, &column.name)?;
         values.push(value(place).ok_or_else(|| {
             format!(
                 "{} is not what was written there: {}",
@@ -194,16 +306,33 @@ pub(super) fn stored_row(table: &Table, document: &RawDocument) -> Result<Stored
         })?);
     }
     let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
+    let state = match &layout.mark {
+        None => document,
+        Some(mark) => match at(document, mark)? {
+            Some(RawBsonRef::Document(state)) => state,
+            _ => return Err(format!("{mark} is no document")),
+        },
+    };
     Ok(StoredRow {
-        id: document.get_str("_id").map_err(wrong)?.to_owned(),
+        id: stored_id(document).and_then(|id| match id.fits(&table.id) {
+            true => Ok(id),
+            false => Err(format!("_id {id:?} is no {}", table.id.as_str())),
+        })?,
         values,
-        is_final: document.get_bool("final").map_err(wrong)?,
-        epoch: document.get_i64("epoch").map_err(wrong)?,
-        updated_at: document
+        is_final: state.get_bool("final").map_err(wrong)?,
+        epoch: state.get_i64("epoch").map_err(wrong)?,
+        updated_at: state
             .get_datetime("updated_at")
             .map_err(wrong)?
             .timestamp_millis(),
     })
+}
+
+/// The `_id` of a row, of whatever kind.
+pub(super) fn stored_id(document: &RawDocument) -> Result<IdValue, String> {
+    let found = document.get("_id").map_err(|error| error.to_string())?;
+    let id = value(found).and_then(IdValue::new);
+    id.ok_or_else(|| format!("_id is {found:?}"))
 }
 
 /// A document that [`dead_letter`] made, or what [`LETTER_FIELDS`] are left of it; an
@@ -234,6 +363,20 @@ pub(super) const LETTER_FIELDS: [&str; 6] =
 /// A value of a column, if it is one.
 pub(super) fn value(found: Option<RawBsonRef<'_>>) -> Option<Value> {
     Some(match found? {
+        RawBsonRef::Null => Value::Null,
+        RawBsonRef::Boolean(value) => Value::Boolean(value),
+        RawBsonRef::Int32(value) => Value::Int(value),
+        RawBsonRef::Array(values) => {
+            let values = values.into_iter().map(|found| value(found.ok()));
+            Value::Array(values.collect::<Option<_>>()?)
+        }
+        RawBsonRef::Document(fields) => {
+            let fields = fields.into_iter().map(|field| {
+                let (name, found) = field.ok()?;
+                Some((name.as_str().to_owned(), value(Some(found))?))
+            });
+            Value::Document(fields.collect::<Option<_>>()?)
+        }
         RawBsonRef::Int64(value) => Value::Long(value),
         RawBsonRef::Double(value) => Value::Double(value),
         RawBsonRef::String(value) => Value::Text(value.to_owned()),

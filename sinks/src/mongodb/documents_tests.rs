@@ -95,7 +95,9 @@ fn a_row_has_its_fields_in_order_and_type() {
 #[test]
 fn a_row_comes_back() {
     let row = a_row();
-    let stored = stored_row(&table(), &encode(&row).unwrap()).unwrap();
+    let table = table();
+    let layout = Layout::of(&table).unwrap();
+    let stored = stored_row(&table, &layout, &encode(&row).unwrap()).unwrap();
     assert_eq!(stored.values, row.values);
     assert_eq!((stored.id, stored.is_final), (row.id.id, row.is_final));
     assert_eq!((stored.epoch, stored.updated_at), (42, 1_700_000_001_234));
@@ -127,6 +129,25 @@ fn a_row_that_does_not_fit_its_table_is_an_error_that_says_where() {
     let mut huge = a_row();
     huge.values[2] = Value::Text("x".repeat(LARGEST));
     assert!(encode(&huge).unwrap_err().contains("a document holds"));
+}
+
+#[test]
+fn an_id_is_not_rounded() {
+    let mut of_decimals = table();
+    of_decimals.id = Kind::Decimal;
+    let layout = Layout::of(&of_decimals).unwrap();
+    let write = |unscaled, scale| {
+        let mut row = a_row();
+        row.id.id = IdValue::new(Value::Decimal { unscaled, scale }).unwrap();
+        let mut bytes = Bytes::default();
+        let document = bytes.begin();
+        write_row(&mut bytes, document, &of_decimals, &layout, &row)
+    };
+    for (unscaled, scale) in [(15, 1), (10i128.pow(34) - 1, 9), (10i128.pow(36), 0)] {
+        assert_eq!(write(unscaled, scale), Ok(()));
+    }
+    let error = write(10i128.pow(35) + 1, 2).unwrap_err();
+    assert!(error.contains("its _id has more digits"), "{error}");
 }
 
 fn letter() -> DeadLetter {

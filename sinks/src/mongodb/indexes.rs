@@ -3,8 +3,8 @@
 //! | index of a view | serves |
 //! | --- | --- |
 //! | `_id`, which every collection has | one page after another: ids begin with the window's start |
-//! | window start (newest first) | one window, a span of windows, the newest rows, sums over them |
-//! | groups in order, window start (newest first); only where it is asked for | one group over time |
+//! | window start (newest first); only where there are windows | one window, a span of windows, the newest rows, sums over them |
+//! | groups in order (without arrays), window start (newest first); only where it is asked for | one group over time |
 //!
 //! Each holds only fields that never change for a row, so that replacing it writes none of
 //! them. But inserting a row writes all: two of them cost the server more than the
@@ -32,10 +32,8 @@ fn of_view(table: &Table) -> Vec<Document> {
         keys.push(doc! {window: -1});
     }
     let mut by_group = Document::new();
-    if table.group_index {
-        for group in table.groups() {
-            by_group.insert(group.name.as_str(), 1);
-        }
+    for group in table.indexed_groups() {
+        by_group.insert(group.name.as_str(), 1);
     }
     if !by_group.is_empty() {
         if let Some(window) = window {
@@ -74,7 +72,15 @@ pub(super) async fn prepare(
         (standing::COLLECTION, Vec::new()),
         (lane::COLLECTION, Vec::new()),
     ]);
-    wanted.extend(tables.iter().map(|table| (&*table.name, of_view(table))));
+    for table in tables {
+        // Several tables may be merged into one collection.
+        let keys = wanted.entry(&table.name).or_default();
+        for key in of_view(table) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
     let names: Vec<&str> = wanted.keys().copied().collect();
     let there = look(connection, &names).await?;
     // Each of them waits for the server's disk: all at the same time.

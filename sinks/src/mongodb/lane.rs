@@ -86,8 +86,9 @@ use model::fail_point;
 /// The collection of the lanes' documents.
 pub(super) const COLLECTION: &str = "tidemark_writers";
 
-/// How often a transaction that met another one is done again at once. Rows of this run
-/// never meet; those that a killed run has left locked do, until they are freed.
+/// How often a transaction that met another one is done again at once. Documents
+/// of this run never meet, but for those that other workers merge rows into; those that a killed
+/// run has left locked do, until they are freed.
 const TRIES: u32 = 4;
 
 /// The pause before the first of those, doubled each time.

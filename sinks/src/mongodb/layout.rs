@@ -6,6 +6,9 @@
 //! ```text
 //!   window.start  gender  window.end   ─▶   {window: {start, end}, gender}
 //! ```
+//!
+//! Where rows are merged into documents, each column is set by its path, and has its place
+//! beside what others have there: `window.start`, `gender`, `window.end`.
 
 use ::mongodb::bson::raw::CString;
 
@@ -15,6 +18,24 @@ use crate::{Column, SinkError, Table};
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) fields: Vec<Field>,
+    /// Where rows are merged into documents: the path of what else there is of a row, which a
+    /// document has as long as it has the row.
+    pub(super) mark: Option<String>,
+}
+
+/// The field that has a field of each view that is merged into a document.
+const MARKS: &str = "_tidemark";
+
+/// The path of `final`, `epoch` or `updated_at` in documents of `table`.
+pub(super) fn path(table: &Table, field: &str) -> String {
+    match mark(table) {
+        Some(mark) => format!("{mark}.{field}"),
+        None => field.to_owned(),
+    }
+}
+
+fn mark(table: &Table) -> Option<String> {
+    table.merged().map(|view| format!("{MARKS}.{view}"))
 }
 
 /// One field.
@@ -34,7 +55,7 @@ pub(super) enum Content {
 }
 
 /// Fields that every document has besides its columns.
-const RESERVED: [&str; 4] = ["_id", "final", "epoch", "updated_at"];
+const RESERVED: [&str; 5] = ["_id", "final", "epoch", "updated_at", MARKS];
 
 impl Layout {
     /// The layout of `table`, or why its column names cannot be fields.
@@ -48,7 +69,19 @@ impl Layout {
                 ));
             }
         }
-        Ok(Layout { fields })
+        let mark = mark(table);
+        if mark.is_some() {
+            // Checked above: they are names with dots between them.
+            fields = (table.columns.iter().enumerate())
+                .filter_map(|(number, column)| {
+                    Some(Field {
+                        name: CString::try_from(&*column.name).ok()?,
+                        content: Content::Column(number),
+                    })
+                })
+                .collect();
+        }
+        Ok(Layout { fields, mark })
     }
 }
 
@@ -125,6 +158,23 @@ mod tests {
             show(&layout.unwrap().fields),
             "window:{start:0 end:2} gender:1 a:{b:{c:3}}"
         );
+    }
+
+    #[test]
+    fn merged_columns_have_paths() {
+        let names = ["window.start", "gender", "window.end", "a.b.c"];
+        let mut merged = table(&names);
+        merged.write = crate::WriteMode::Merge { view: "v".into() };
+        let layout = Layout::of(&merged).unwrap();
+        assert_eq!(
+            show(&layout.fields),
+            "window.start:0 gender:1 window.end:2 a.b.c:3"
+        );
+        assert_eq!(layout.mark.as_deref(), Some("_tidemark.v"));
+        assert_eq!(path(&merged, "epoch"), "_tidemark.v.epoch");
+        assert_eq!(path(&table(&names), "epoch"), "epoch");
+        merged.columns[0].name = "a.$b".into();
+        assert!(Layout::of(&merged).is_err());
     }
 
     #[test]

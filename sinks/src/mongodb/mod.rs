@@ -58,7 +58,6 @@ use crate::claim::{self, Held};
 use crate::{Claim, Holder, LetterCount, Reader, SinkError, Storage, Table, Writer};
 use commands::Tables;
 use connection::Connection;
-use layout::Layout;
 
 /// A MongoDB database, opened for a set of views.
 #[derive(Debug)]
@@ -92,15 +91,12 @@ pub fn open_with(
     timeouts: Timeouts,
 ) -> Result<MongoDb, SinkError> {
     config::check_tables(&tables)?;
-    let layouts = tables
-        .iter()
-        .map(Layout::of)
-        .collect::<Result<Vec<_>, _>>()?;
+    let tables = Tables::of(tables)?;
     let connection = Connection::open(uri, database, timeouts)?;
     Ok(MongoDb {
         starting: connection.within_at_most(Duration::MAX),
         connection: Arc::new(connection),
-        tables: Arc::new(Tables { tables, layouts }),
+        tables: Arc::new(tables),
         held: Held::default(),
     })
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use ::mongodb::action::Find;
-use ::mongodb::bson::{DateTime, Document, RawDocument, RawDocumentBuf, doc};
+use ::mongodb::bson::{Bson, DateTime, Document, RawDocument, RawDocumentBuf, doc};
 use ::mongodb::options::{CollectionOptions, ReadConcern};
 
 use super::commands::Tables;
 use super::connection::Connection;
+use super::layout::{Layout, path};
 use super::{documents, holder, letters, totals};
 use crate::page::{Ids, no_id, window_of};
 use crate::{
-    DeadLetter, LetterQuery, Query, Reader, SinkError, Standing, StoredLetter, StoredRow, Table,
-    Total, Totals,
+    DeadLetter, IdValue, LetterQuery, Query, Reader, SinkError, Standing, StoredLetter, StoredRow,
+    Table, Total, Totals,
 };
 
 /// A way to read the database.
@@ -85,6 +86,24 @@ impl MongoReader {
         totals::pipeline(table, filter(table, &rows)?, totals)
     }
 
+    /// The table of this number, and its layout.
+    fn table(&self, number: usize) -> Result<(&Table, &Layout), SinkError> {
+        let table = Table::number(&self.tables.tables, number)?;
+        Ok((table, &self.tables.layouts[number]))
+    }
+
+    /// When the window starts that the row of this id is of.
+    async fn window_of(&self, table: &Table, window: &str, id: &IdValue) -> Result<i64, SinkError> {
+        let connection = &*self.connection;
+        let collection = self.collection(&table.name);
+        let find = collection.find_one(doc! {"_id": bson_id(id)});
+        let found = connection.within(find.projection(doc! {window: 1})).await?;
+        let start = found.and_then(|found| documents::date_at(&found, window));
+        // It may be gone; most ids say it themselves.
+        let start = start.or_else(|| window_of(id.as_text()?));
+        start.ok_or_else(|| no_id(table, id))
+    }
+
     fn unreadable(&self, collection: &str, problem: &str) -> SinkError {
         SinkError::refused(
             self.connection.describe(),
@@ -95,13 +114,13 @@ impl MongoReader {
 
 impl Reader for MongoReader {
     fn page(&self, table: usize, query: &Query) -> Result<Vec<StoredRow>, SinkError> {
-        let table = Table::number(&self.tables.tables, table)?;
-        let (filter, order) = page(table, query)?;
-        if query.limit == 0 {
-            return Ok(Vec::new());
-        }
+        let (table, layout) = self.table(table)?;
         let connection = &*self.connection;
         connection.block_on(async {
+            let (filter, order) = self.page_of(table, query).await?;
+            if query.limit == 0 {
+                return Ok(Vec::new());
+            }
             let collection = self.collection(&table.name);
             let find = collection
                 .find(filter)
@@ -111,7 +130,7 @@ impl Reader for MongoReader {
             let mut cursor = connection.within(find).await?;
             let mut rows = Vec::new();
             while connection.within(cursor.advance()).await? {
-                let row = documents::stored_row(table, cursor.current())
+                let row = documents::stored_row(table, layout, cursor.current())
                     .map_err(|problem| self.unreadable(&table.name, &problem))?;
                 rows.push(row);
             }
@@ -176,29 +195,33 @@ impl Reader for MongoReader {
         epoch: u64,
         each: &mut dyn FnMut(StoredRow),
     ) -> Result<(), SinkError> {
-        let table = Table::number(&self.tables.tables, table)?;
+        let (table, layout) = self.table(table)?;
         let collection = self.collection(&table.name);
-        let find = collection.find(later_than(epoch));
+        let find = collection.find(later_than(&path(table, "epoch"), epoch));
         self.each(find, |document| {
-            let row = documents::stored_row(table, document)
+            let row = documents::stored_row(table, layout, document)
                 .map_err(|problem| self.unreadable(&table.name, &problem))?;
             each(row);
             Ok(())
         })
     }
 
-    fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(String)) -> Result<(), SinkError> {
+    fn ids(
+        &self,
+        table: usize,
+        from: &str,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
         let table = Table::number(&self.tables.tables, table)?;
-        let mut filter = later_than(0);
+        let mut filter = later_than(&path(table, "epoch"), 0);
         if !from.is_empty() {
             filter.insert("_id", doc! {"$gte": from});
         }
         let collection = self.collection(&table.name);
         let find = collection.find(filter);
         self.each(find.projection(doc! {"_id": 1}), |document| {
-            let id = document.get_str("_id");
-            let id = id.map_err(|problem| self.unreadable(&table.name, &problem.to_string()))?;
-            each(id.to_owned());
+            let id = documents::stored_id(document);
+            each(id.map_err(|problem| self.unreadable(&table.name, &problem))?);
             Ok(())
         })
     }
@@ -208,8 +231,8 @@ impl Reader for MongoReader {
         let (connection, collection) = (&*self.connection, self.collection(&table.name));
         connection.block_on(async {
             // The oldest windows close first: most often the first row that is looked at is one.
-            let mut filter = later_than(0);
-            filter.insert("final", true);
+            let mut filter = later_than(&path(table, "epoch"), 0);
+            filter.insert(path(table, "final"), true);
             let find = collection.find(filter).sort(doc! {"_id": 1}).limit(1);
             let mut found = connection.within_long(find).await?;
             if connection.within_long(found.advance()).await? {
@@ -235,7 +258,7 @@ impl Reader for MongoReader {
             fields.insert(field, 1);
         }
         let letters = self.collection("dead_letters");
-        let find = letters.find(later_than(epoch)).projection(fields);
+        let find = letters.find(later_than("epoch", epoch)).projection(fields);
         self.each(find, |document| {
             let letter = documents::stored_letter(document)
                 .map_err(|problem| self.unreadable("dead_letters", &problem))?;
@@ -251,15 +274,38 @@ impl Reader for MongoReader {
 
 /// Of a later epoch. A comparison finds only numbers, so not what another job wrote
 /// long ago.
-fn later_than(epoch: u64) -> Document {
-    doc! {"epoch": {"$gt": documents::long(epoch)}}
+fn later_than(field: &str, epoch: u64) -> Document {
+    doc! {field: {"$gt": documents::long(epoch)}}
 }
 
-/// Which rows a page is of, and in which order.
-fn page(table: &Table, query: &Query) -> Result<(Document, Document), SinkError> {
-    let Some(window) = table.window_start().filter(|_| table.ids_by_window) else {
-        return page_by_window(table, query);
-    };
+impl MongoReader {
+    /// Which rows a page is of, and in which order.
+    async fn page_of(
+        &self,
+        table: &Table,
+        query: &Query,
+    ) -> Result<(Document, Document), SinkError> {
+        match table.window_start() {
+            Some(window) if table.ids_by_window => page_by_id(table, &window.name, query),
+            Some(window) => {
+                let mut after = None;
+                if let Some(id) = &query.after {
+                    let start = self.window_of(table, &window.name, id).await?;
+                    after = Some((DateTime::from_millis(start), bson_id(id)));
+                }
+                page_by_window(table, &window.name, query, after)
+            }
+            None => page_without_windows(table, query),
+        }
+    }
+}
+
+/// A page where ids sort as windows do.
+fn page_by_id(
+    table: &Table,
+    window: &str,
+    query: &Query,
+) -> Result<(Document, Document), SinkError> {
     // By the span of ids, and not of windows: so the server reads along the one index that
     // has the order, and does not sort.
     let mut asked = query.clone();
@@ -275,32 +321,49 @@ fn page(table: &Table, query: &Query) -> Result<(Document, Document), SinkError>
     if table.group_index && !query.groups.is_empty() {
         // There is another index, by which it may be quicker.
         if let Some(span) = window_span(query) {
-            filter.insert(window.name.as_str(), span);
+            filter.insert(window, span);
         }
     }
     Ok((filter, doc! {"_id": -1}))
 }
 
 /// The same where the order of ids is not that of windows: what is asked for is sorted.
-fn page_by_window(table: &Table, query: &Query) -> Result<(Document, Document), SinkError> {
+/// `after`: the window and the id of the last row of the page before.
+fn page_by_window(
+    table: &Table,
+    window: &str,
+    query: &Query,
+    after: Option<(DateTime, Bson)>,
+) -> Result<(Document, Document), SinkError> {
     let mut filter = filter(table, query)?;
-    let mut order = Document::new();
-    if let Some(window) = table.window_start() {
-        order.insert(window.name.as_str(), -1);
-        if let Some(after) = &query.after {
-            let start = window_of(after).ok_or_else(|| no_id(table, after))?;
-            let start = DateTime::from_millis(start);
-            let further = [
-                doc! {window.name.as_str(): {"$lt": start}},
-                doc! {window.name.as_str(): start, "_id": {"$lt": after}},
-            ];
+    if let Some((start, id)) = after {
+        let further = [
+            doc! {window: {"$lt": start}},
+            doc! {window: start, "_id": {"$lt": id}},
+        ];
+        filter.insert("$or", further.to_vec());
+    }
+    Ok((filter, doc! {window: -1, "_id": -1}))
+}
+
+/// The same where there are no windows: by id alone.
+fn page_without_windows(table: &Table, query: &Query) -> Result<(Document, Document), SinkError> {
+    let mut filter = filter(table, query)?;
+    match &query.after {
+        None => {}
+        // The last there is: null is less than all others.
+        Some(IdValue::Null) => drop(filter.insert("_id", doc! {"$in": []})),
+        Some(id) => {
+            // A comparison finds only values of the same type.
+            let further = [doc! {"_id": {"$lt": bson_id(id)}}, doc! {"_id": Bson::Null}];
             filter.insert("$or", further.to_vec());
         }
-    } else if let Some(after) = &query.after {
-        filter.insert("_id", doc! {"$lt": after});
     }
-    order.insert("_id", -1);
-    Ok((filter, order))
+    Ok((filter, doc! {"_id": -1}))
+}
+
+fn bson_id(id: &IdValue) -> Bson {
+    documents::bson(&id.to_value())
 }
 
 /// The windows that are asked for, if not all are.
@@ -317,7 +380,7 @@ fn window_span(query: &Query) -> Option<Document> {
 
 fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {
     // A collection may also hold documents that another job wrote long ago.
-    let mut filter = doc! {"epoch": {"$type": "long"}};
+    let mut filter = doc! {path(table, "epoch"): {"$type": "long"}};
     if let Some(span) = window_span(query) {
         let window = table.window_start().ok_or_else(|| {
             SinkError::bad_query(format!("{} has no windows to choose from", table.name))
@@ -325,9 +388,9 @@ fn filter(table: &Table, query: &Query) -> Result<Document, SinkError> {
         filter.insert(window.name.as_str(), span);
     }
     let mut groups = Vec::new();
-    for (name, text) in &query.groups {
-        let column = table.group(name)?;
-        groups.push(doc! {column.name.as_str(): {"$eq": text}});
+    for (name, value) in &query.groups {
+        let column = table.group(name, value)?;
+        groups.push(doc! {column.name.as_str(): {"$eq": documents::bson(value)}});
     }
     if !groups.is_empty() {
         filter.insert("$and", groups);

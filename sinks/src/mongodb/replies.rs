@@ -3,7 +3,7 @@
 
 use ::mongodb::bson::{Bson, Document};
 
-use super::commands::{Chunk, Tables};
+use super::commands::{Chunk, Merge, Tables};
 use super::connection::Failure;
 use super::errors;
 use crate::{Expect, Row, SinkError};
@@ -20,32 +20,47 @@ pub(super) fn check(
     // and an upsert finds it or makes it.
     let least = match chunk {
         Chunk::Deletes(..) | Chunk::LetterDeletes(_) => 0,
+        Chunk::Merges(_, merges) => merges.iter().filter_map(put).count(),
         _ => chunk.len(),
     };
+    let row = |place: usize| match chunk {
+        Chunk::Puts(_, rows) => rows.get(place).copied(),
+        Chunk::Merges(_, merges) => merges.get(place).and_then(put),
+        _ => None,
+    };
+    if matches!(chunk, Chunk::Merges(..)) {
+        // Its document is there, and the row is not: so it was not found, and could not be made.
+        let problems = items(reply, "writeErrors");
+        let there = problems.filter(|problem| code(problem) == errors::DUPLICATE_KEY);
+        check_there(database, collection, there, row)?;
+    }
     check_all(database, collection, reply, least, |place| {
         chunk.subject(place)
     })?;
-    match chunk {
-        Chunk::Puts(_, rows) => check_there(database, collection, rows, reply),
-        _ => Ok(()),
+    // An upsert has made them.
+    check_there(database, collection, items(reply, "upserted"), row)
+}
+
+fn put<'a>(merge: &Merge<'a>) -> Option<&'a Row> {
+    match merge {
+        Merge::Put(row) => Some(row),
+        Merge::Delete(_) => None,
     }
 }
 
-/// Fails where an upsert has made a row that had been written before.
-fn check_there(
+/// Fails where one of the operations that a reply tells of is about a row that had been written
+/// before.
+fn check_there<'a, 'r>(
     database: &str,
     collection: &str,
-    rows: &[&Row],
-    reply: &Document,
+    told: impl Iterator<Item = &'r Document>,
+    row: impl Fn(usize) -> Option<&'a Row>,
 ) -> Result<(), Failure> {
-    let Ok(made) = reply.get_array("upserted") else {
-        return Ok(());
-    };
-    let made = made.iter().filter_map(|made| {
-        let place = integer(made.as_document()?.get("index"))?;
-        rows.get(usize::try_from(place).ok()?)
+    let rows = told.filter_map(|told| {
+        let place = integer(told.get("index"))?;
+        row(usize::try_from(place).ok()?)
     });
-    let mut deleted = made.filter(|row| row.expect == Expect::Present);
+    let mut deleted = rows.filter(|row| row.expect == Expect::Present);
     match deleted.next() {
         None => Ok(()),
         Some(first) => Err(Failure {
@@ -54,7 +69,7 @@ fn check_there(
                 database: database.to_owned(),
                 collection: collection.to_owned(),
                 rows: 1 + deleted.count(),
-                row: first.id.id.clone(),
+                row: first.id.id.to_string(),
             },
         }),
     }
@@ -127,6 +142,12 @@ fn is_temporary(problem: &Document) -> bool {
     errors::is_temporary(code)
 }
 
+/// The documents of a part of a reply.
+fn items<'r>(reply: &'r Document, part: &str) -> impl Iterator<Item = &'r Document> {
+    let items = reply.get_array(part).map_or(&[][..], Vec::as_slice);
+    items.iter().filter_map(Bson::as_document)
+}
+
 fn code(problem: &Document) -> i32 {
     integer(problem.get("code"))
         .and_then(|code| i32::try_from(code).ok())
@@ -168,7 +189,9 @@ mod tests {
             }],
             layouts: Vec::new(),
         };
-        check("db", &tables, &Chunk::Deletes(0, vec!["a", "b"]), reply)
+        let ids = ["a", "b"].map(crate::IdValue::from);
+        let deletes = Chunk::Deletes(0, ids.iter().collect());
+        check("db", &tables, &deletes, reply)
     }
 
     #[test]

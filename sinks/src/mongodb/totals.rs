@@ -3,7 +3,8 @@
 use ::mongodb::bson::{Bson, Document, RawDocument, doc};
 
 use super::documents;
-use crate::{SinkError, Table, Total, Totals};
+use super::layout::path;
+use crate::{SinkError, Table, Total, Totals, Value};
 
 /// The pipeline that adds up `table`. What it is by is `k0`, `k1`, … of `_id`; the sums
 /// are `s0`, `s1`, …
@@ -18,7 +19,8 @@ pub(super) fn pipeline(
     for (number, place) in by.iter().enumerate() {
         id.insert(format!("k{number}"), field(place));
     }
-    let mut group = doc! {"_id": id, "final": {"$min": "$final"}};
+    let is_final = format!("${}", path(table, "final"));
+    let mut group = doc! {"_id": id, "final": {"$min": is_final}};
     for (number, place) in sums.iter().enumerate() {
         group.insert(format!("s{number}"), doc! {"$sum": field(place)});
     }
@@ -53,8 +55,12 @@ pub(super) fn found(
             .map(|number| value(id, format!("k{number}")))
             .collect::<Result<_, _>>()?,
         sums: (0..sums.len())
-            .map(|number| value(document, format!("s{number}")))
-            .collect::<Result<_, _>>()?,
+            .map(|number| match value(document, format!("s{number}"))? {
+                // Of nulls alone.
+                Value::Int(0) => Ok(table.columns[sums[number]].kind.zero()),
+                sum => Ok(sum),
+            })
+            .collect::<Result<_, String>>()?,
         is_final: document.get_bool("final").map_err(wrong)?,
     })
 }

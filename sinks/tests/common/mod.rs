@@ -7,6 +7,7 @@
     reason = "each test binary takes it in as a module, and uses a part of it"
 )]
 
+pub mod both;
 pub mod letters;
 pub mod proxy;
 pub mod server;

@@ -118,7 +118,7 @@ impl Chart {
         let status = asked.status.iter().filter(|_| self.has_status);
         let totals = Totals {
             groups: status
-                .map(|status| ("status".to_owned(), status.clone()))
+                .map(|status| ("status".to_owned(), status.as_str().into()))
                 .collect(),
             by: self.columns().map(str::to_owned).collect(),
             sums: self.sums.iter().map(|sum| (*sum).to_owned()).collect(),
@@ -236,6 +236,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Text(text) => text.clone(),
         Value::Date(millis) => crate::time::shown(millis.saturating_mul(1_000)),
         Value::Decimal { unscaled, scale } => format::decimal(*unscaled, *scale),
+        other => other.to_string(),
     }
 }
 

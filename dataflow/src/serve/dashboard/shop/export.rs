@@ -119,6 +119,7 @@ fn plain(value: &Value) -> String {
         Value::Text(text) => text.clone(),
         Value::Date(millis) => crate::time::shown(millis.saturating_mul(1_000)),
         Value::Decimal { unscaled, scale } => decimal(*unscaled, *scale),
+        other => other.to_string(),
     }
 }
 

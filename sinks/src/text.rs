@@ -1,4 +1,4 @@
-//! Values that SQLite has no type for, as text that any tool reads and sorts.
+//! Values as text that any tool reads and sorts: what SQLite has no type for, and ids.
 
 use crate::Limits;
 use jiff::SignedDuration;
@@ -15,7 +15,7 @@ const CYCLE_MILLIS: i64 = 146_097 * 86_400_000;
 /// Every moment has a text, since the timestamp of a Kafka message may be any
 /// number: years that do not have four digits are written as ISO 8601 expands
 /// them, `+010000-01-01T…`.
-pub(super) fn date(millis: i64) -> String {
+pub(crate) fn date(millis: i64) -> String {
     // The moment that stands at the same place in the years 1970 to 2369.
     let alike = SignedDuration::from_millis(millis.rem_euclid(CYCLE_MILLIS));
     let alike = EPOCH.saturating_add(alike);
@@ -29,7 +29,7 @@ pub(super) fn date(millis: i64) -> String {
 }
 
 /// The other way.
-pub(super) fn millis(date: &str) -> Option<i64> {
+pub(crate) fn millis(date: &str) -> Option<i64> {
     let sign = usize::from(date.starts_with(['+', '-']));
     let (year, rest) = date.split_at_checked(sign + date.get(sign..)?.find('-')?)?;
     let year: i64 = year.parse().ok()?;
@@ -41,17 +41,17 @@ pub(super) fn millis(date: &str) -> Option<i64> {
 }
 
 /// Which timestamps are believed, as JSON. Names and numbers always have such a form.
-pub(super) fn limits(limits: Option<&Limits>) -> Option<String> {
+pub(crate) fn limits(limits: Option<&Limits>) -> Option<String> {
     limits.and_then(|limits| serde_json::to_string(limits).ok())
 }
 
 /// The other way; an error where it is no such text.
-pub(super) fn stored_limits(json: Option<String>) -> Result<Option<Limits>, serde_json::Error> {
+pub(crate) fn stored_limits(json: Option<String>) -> Result<Option<Limits>, serde_json::Error> {
     json.map(|json| serde_json::from_str(&json)).transpose()
 }
 
 /// `unscaled / 10^scale` in full: `-12.50`.
-pub(super) fn decimal(unscaled: i128, scale: u32) -> String {
+pub(crate) fn decimal(unscaled: i128, scale: u32) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let digits = unscaled.unsigned_abs().to_string();
     let scale = usize::try_from(scale).unwrap_or(usize::MAX);
@@ -65,7 +65,7 @@ pub(super) fn decimal(unscaled: i128, scale: u32) -> String {
 }
 
 /// The other way: unscaled value and scale.
-pub(super) fn unscaled(text: &str) -> Option<(i128, u32)> {
+pub(crate) fn unscaled(text: &str) -> Option<(i128, u32)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let scale = u32::try_from(fraction.len()).ok()?;
     Some((format!("{whole}{fraction}").parse().ok()?, scale))
