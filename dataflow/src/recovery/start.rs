@@ -14,6 +14,7 @@ use crate::Epoch;
 use crate::recovery::rebuild::ReplayPlan;
 use crate::saving::Loading;
 use crate::saving::Manifest;
+use crate::saving::tap::Saving;
 use crate::saving::{Cadence, Patience};
 use crate::saving::{SavedPartition, Sections, State};
 use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
@@ -132,6 +133,15 @@ impl Start {
         let mut known = (*self.last_read).clone();
         known.retain(|place, _| !self.again.until.contains_key(place));
         Arc::new(known)
+    }
+
+    /// What is saved of the run, in checkpoints at this `cadence`.
+    pub fn saving(&self, cadence: Cadence) -> Saving {
+        Saving {
+            cadence,
+            restored: self.restored(),
+            sections: Arc::clone(&self.sections),
+        }
     }
 
     /// How far event time has come.
