@@ -16,7 +16,7 @@ use crate::saving::Loading;
 use crate::saving::Manifest;
 use crate::saving::tap::Saving;
 use crate::saving::{Cadence, Patience};
-use crate::saving::{SavedPartition, Sections, State};
+use crate::saving::{SavedDefinition, SavedPartition, Sections, State};
 use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
@@ -202,11 +202,11 @@ pub struct Checkpointing {
     pub patience: Patience,
 }
 
-/// The state of a catalog's views before anything has been read.
-pub fn nothing(catalog: &Catalog, max_ahead: i64) -> State {
+/// The state of a catalog's views, of these definitions, before anything has been read.
+pub fn nothing(catalog: &Catalog, definitions: &[SavedDefinition]) -> State {
     let mut state = State::default();
-    for view in catalog.saved(max_ahead) {
-        state.add_view(&view);
+    for view in definitions {
+        state.add_view(view);
     }
     let _ = sections(&mut state, catalog);
     state

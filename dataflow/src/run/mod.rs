@@ -160,13 +160,16 @@ fn operate(
         Err(error) => return ending.unless_stopping(error.into()),
     };
 
-    let max_ahead = i64::try_from(settings.max_ahead.as_millis()).unwrap_or(i64::MAX);
+    let trust = Trust {
+        clock: WallClock::system(),
+        max_ahead: settings.max_ahead,
+    };
     let store = checkpoints(settings)?;
     let brokers = origin.brokers().map(str::to_owned);
     let mut sources = Sources {
         catalog: &catalog,
         topics: &topics,
-        max_ahead,
+        definitions: catalog.saved(trust.max_ahead_millis()),
         reader: &*reader,
         database: storage.describe(),
         store: store.as_ref(),
@@ -306,10 +309,7 @@ fn operate(
             checkpointing,
             tick: settings.epoch,
             max_in_flight: settings.max_in_flight,
-            trust: Trust {
-                clock: WallClock::system(),
-                max_ahead,
-            },
+            trust,
             judging,
             identity,
             ending,
