@@ -1,5 +1,5 @@
-//! The inputs of an operator whose frontiers are read together: by their names, and not by the
-//! order in which they were added.
+//! The inputs of an operator whose frontiers are read together: by name, not by the order in
+//! which they were added.
 
 use crate::Epoch;
 use timely::Container;
@@ -25,14 +25,14 @@ impl Inputs {
         builder.new_input(stream, pact)
     }
 
-    /// The epoch that one of these inputs has not passed yet, of those of all inputs of the
-    /// operator; `None` at the end of time.
+    /// The first epoch that one of these inputs has not passed yet; `None` when all have ended.
+    /// `frontiers` are those of all inputs of the operator.
     pub(crate) fn earliest(&self, frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
         earliest(self.0.iter().map(|input| &frontiers[*input]))
     }
 }
 
-/// The epoch that no input has passed yet; `None` at the end of time.
+/// The first epoch that an input has not passed yet; `None` when all have ended.
 pub(crate) fn earliest<'a>(
     frontiers: impl IntoIterator<Item = &'a MutableAntichain<Epoch>>,
 ) -> Option<Epoch> {

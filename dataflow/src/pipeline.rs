@@ -75,7 +75,7 @@ pub struct Parts<S> {
     pub trust: Trust,
     /// By what the run is judged.
     pub judging: Judging,
-    /// Told, once, when it cannot go on.
+    /// Called at most once by each operator, with its fatal error.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
 
@@ -295,7 +295,7 @@ struct ToSave<'scope> {
 }
 
 impl<'scope> Steps<'scope> {
-    /// Called at most once by each step, with its fatal error.
+    /// What an operator calls with its fatal error.
     fn failed<E>(&self) -> impl Fn(E) + Clone + use<E>
     where
         PipelineError: std::convert::From<E>,

@@ -31,7 +31,7 @@ pub(super) struct Planned {
     pub(super) checkpointing: Option<Checkpointing>,
 }
 
-/// What is asked to find it out.
+/// What is asked where the run goes on from.
 struct Planning<'a> {
     run: &'a Context<'a>,
     database: &'a Database,
@@ -133,7 +133,7 @@ impl Planning<'_> {
         })
     }
 
-    /// Enters the database in the name of process 0, and sees the log that it reads.
+    /// Enters the database in the name of process 0, and checks that both see the same log.
     fn follow(&mut self, plan: &Plan) -> Result<(), Halt> {
         let run = self.run;
         self.database

@@ -97,10 +97,11 @@ pub(crate) fn persist<'scope>(
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let lane = scope.index();
 
-    builder.build(move |mut capabilities| {
+    builder.build(move |capabilities| {
         let mut reports: Sender<Report> = OutputBuilder::from(reports);
-        let mut kept = Held::new(capabilities.pop());
-        let mut reported = Held::new(capabilities.pop());
+        let mut capabilities = capabilities.into_iter();
+        let mut reported = Held::new(capabilities.next());
+        let mut kept = Held::new(capabilities.next());
         let Saving {
             cadence, restored, ..
         } = persisting.saving;

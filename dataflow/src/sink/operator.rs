@@ -115,8 +115,9 @@ pub fn write<'scope>(
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
 
-    builder.build(move |mut capabilities| {
-        let (written_finals, written_open) = (capabilities.pop(), capabilities.pop());
+    builder.build(move |capabilities| {
+        let mut capabilities = capabilities.into_iter();
+        let (written_open, written_finals) = (capabilities.next(), capabilities.next());
         let mut batches = Batches {
             catalog: Arc::clone(&writing.catalog),
             pending: Pending::new(writing.left),
