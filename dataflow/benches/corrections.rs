@@ -84,7 +84,7 @@ fn measure(sales: u64, changes: u64) -> (f64, f64) {
         // An epoch at every step: each change has its own.
         tick: Duration::ZERO,
         turn: 1,
-        max_ahead: i64::MAX,
+        max_ahead: Duration::MAX,
     };
     let telemetry = telemetry(1, &catalog);
     seen.view.store(joined(&catalog), Ordering::Relaxed);

@@ -131,7 +131,7 @@ fn replay(catalog: &Arc<Catalog>, log: &[Partition], outcome: &Arc<Count>) {
         workers: 1,
         tick: Duration::from_millis(100),
         turn: 1_024,
-        max_ahead: DAY.cast_signed(),
+        max_ahead: Duration::from_millis(DAY),
     };
     replay
         .run(catalog, log, outcome)

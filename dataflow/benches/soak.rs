@@ -74,7 +74,7 @@ fn main() {
         workers,
         tick: Duration::from_millis(100),
         turn: 1_024,
-        max_ahead: 86_400_000,
+        max_ahead: Duration::from_secs(86_400),
     };
     let started = Instant::now();
     replay

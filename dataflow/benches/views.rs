@@ -219,7 +219,7 @@ fn replay(catalog: &Arc<Catalog>, log: &[Partition], workers: usize, outcome: &A
         workers,
         tick: TICK,
         turn: 1_024,
-        max_ahead: 86_400_000,
+        max_ahead: Duration::from_secs(86_400),
     };
     replay
         .run(catalog, log, outcome)

@@ -9,6 +9,7 @@ mod epochs;
 pub mod fail_points;
 pub mod forms;
 pub mod ingest;
+mod inputs;
 pub mod observe;
 mod output;
 pub mod pipeline;

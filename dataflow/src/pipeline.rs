@@ -11,7 +11,7 @@
 //! ```
 
 use crate::Epoch;
-use crate::ingest::clock::Clock;
+use crate::ingest::clock::{Clock, Ticks};
 use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
@@ -20,16 +20,19 @@ use crate::observe::Telemetry;
 use crate::observe::Times;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::start::{Checkpointing, Start};
+use crate::saving::SavedPartition;
 use crate::saving::checkpoints::Committing;
 use crate::saving::commit::{Saved, commit};
 use crate::saving::load::load;
 use crate::saving::persist::{Persisted, Persisting, SaveError, persist};
-use crate::saving::tap::Saving;
-use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Written};
-use crate::tally::{Judging, Names, OverLimit, judge};
-use crate::time::{Trust, watermarks};
+use crate::saving::tap::{Run, Saving};
+use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Writing, Written};
+use crate::tally::{Judging, Names, OverLimit, Tally, judge};
+use crate::time::{Advanced, Mark, Trust, Watermarks, watermarks};
 use crate::views::finals::{split_final, unwritten};
-use crate::views::maintain::{Maintained, Memory, maintain};
+use crate::views::maintain::{Contributed, Maintained, Memory, maintain};
+use crate::views::parts::Final;
+use crate::views::rows::RowChange;
 use crate::views::{Catalog, Gauge};
 use sinks::Writer;
 use std::cell::Cell;
@@ -40,8 +43,11 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Operator, Probe, probe};
+use timely::dataflow::{Scope, StreamVec};
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
+
+type Stream<'scope, T> = StreamVec<'scope, Epoch, T>;
 
 /// What the dataflow of a worker is made of.
 pub struct Parts<S> {
@@ -69,7 +75,7 @@ pub struct Parts<S> {
     pub trust: Trust,
     /// By what the run is judged.
     pub judging: Judging,
-    /// Told, once, when it cannot go on.
+    /// Called at most once by each operator, with its fatal error.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
 
@@ -123,203 +129,16 @@ impl Pipeline {
         S: FnOnce(SyncActivator) -> Box<dyn Source>,
     {
         let stop = Stop::build(worker);
-        let Parts {
-            catalog,
-            topics,
-            source,
-            writers,
-            identity,
-            telemetry,
-            start,
-            checkpointing,
-            tick,
-            max_in_flight,
-            trust,
-            judging,
-            failed,
-        } = parts;
-        let written_open = probe::Handle::new();
-        let failed_source = Arc::clone(&failed);
-        let failed_source = move |error: SourceError| failed_source(error.into());
-        let failed_save = Arc::clone(&failed);
-        let failed_save = move |error: SaveError| failed_save(error.into());
-        let failed_judging = Arc::clone(&failed);
-        let failed_judging = move |over: OverLimit| failed_judging(over.into());
-        let failed = move |error: WriteError| failed(error.into());
-        let restored = start.restored();
-        let cadence = checkpointing.as_ref().map(|how| how.cadence);
-        let sections = Arc::clone(&start.sections);
-        let saving = cadence.map(|cadence| Saving {
-            cadence,
-            restored,
-            sections,
-        });
-
+        let telemetry = Arc::clone(&parts.telemetry);
+        let written = probe::Handle::new();
         let (clock, published) = worker.dataflow(|scope| {
-            let (clock, ticks) = Clock::new(scope, start.first, tick);
-            let passed = probe::Handle::new();
-            let setup = Setup {
-                catalog: Arc::clone(&catalog),
-                topics: Arc::clone(&topics),
-                written: passed.clone(),
-                max_in_flight,
-                trust,
-                telemetry: Arc::clone(&telemetry),
-                restored,
-                partitions: Arc::clone(&start.partitions),
-                again: Arc::clone(&start.again),
-                recorded: Arc::clone(&start.recorded),
-                cadence,
-                committed: Arc::new(start.targets.clone()),
-            };
-            let (heard, again) = scope.feedback(1);
-            let ingested = ingest(ticks, again, setup, source, failed_source);
-            let Ingested {
-                contributed,
-                dead_letters,
-                marks,
-                partitions,
-                tallies,
-            } = ingested;
-            let marks = marks.broadcast();
-            let known = start.known(&catalog);
-            let looked_at = Arc::new(Mutex::new(known.clone()));
-            telemetry.watch(Times {
-                catalog: Arc::clone(&catalog),
-                topics: Arc::clone(&topics),
-                known: Arc::clone(&looked_at),
-            });
-            let advanced = watermarks(marks.clone(), looked_at, restored);
-            advanced.clone().connect_loop(heard);
-
-            let (worker, peers) = (scope.index(), scope.peers());
-            let loading = start.loading.clone();
-            let loaded = loading.map(|loading| load(scope, loading, failed_save.clone()));
-            let written = start.finals_written;
-            let unwritten = loaded.as_ref().map(|loaded| unwritten(loaded, written));
-            let memory = Memory {
-                restored,
-                loaded,
-                in_doubt: start.in_doubt(worker, peers),
-                stored: start.stored.clone(),
-                saving: saving.clone(),
-            };
-            let gauge = Gauge::new(Arc::clone(&telemetry), worker);
-            let Maintained { rows, runs } =
-                maintain(contributed, advanced, &catalog, &gauge, memory);
-            let rows = split_final(rows, saving.as_ref());
-            let finals = match unwritten {
-                Some(unwritten) => rows.finals.concat(unwritten),
-                None => rows.finals,
-            };
-
-            let (committed, gate) = match &checkpointing {
-                Some(_) => Some(scope.feedback(1)).unzip(),
-                None => (None, None),
-            };
-            let mut changes = Changes {
-                rows: rows.open,
-                finals,
-                dead_letters,
-                marks: marks.clone(),
-            };
-            let as_one = writers.about.is_none();
-            let reached = || {
-                let from = sink::From {
-                    views: start.views.clone(),
-                    targets: start.catch_up(),
-                    known: known.clone(),
-                    first: start.first,
-                    limits: as_one.then(|| start.limits()),
-                    identity: Arc::clone(&identity),
-                };
-                Reached::new(from, Arc::clone(&catalog), Arc::clone(&topics))
-            };
-            let reads = |(topic, partition)| match as_one {
-                true => worker == 0,
-                false => owner(topic, partition, peers) == worker,
-            };
-            let left = start.left(&catalog, reads);
-            let is_limited = judging.limit.is_some();
-            let names = Names::of(&catalog, &topics);
-            let judged = written_open.clone();
-            let allowed = judge(tallies, judging, names, judged, failed_judging);
-            let mut to_record = marks.clone();
-            if is_limited {
-                // Nothing is recorded of an epoch before it is judged.
-                to_record = to_record.concat(allowed.flat_map(|()| None));
-            }
-            let (record, publish) = match writers.about {
-                Some(About { record, publish }) => (Some(record), Some(publish)),
-                None => {
-                    changes = changes.together();
-                    (None, None)
-                }
-            };
-            let recording = Recording {
-                before: start.before(),
-                topics: Arc::clone(&topics),
-                writer: record,
-                identity: Arc::clone(&identity),
-            };
-            let recorded = sink::record(to_record, recording, failed.clone());
-            let gates = Gates {
-                recorded,
-                committed: gate,
-            };
-            let writing = sink::Writing {
-                writer: writers.rows,
-                left,
-                restored: start.restored_rows.clone(),
-                progress: (as_one && worker == 0).then(reached),
-            };
-            let (views, sinking) = (Arc::clone(&catalog), Arc::clone(&telemetry));
-            let written = sink::write(changes, gates, views, writing, sinking, failed.clone());
-            let written = Written {
-                open: written.open.probe_with(&passed).probe_with(&written_open),
-                finals: written.finals,
-            };
-
-            if let (Some(how), Some(saving), Some(handle)) = (checkpointing, saving, committed) {
-                let persisting = Persisting {
-                    store: Arc::clone(&how.store),
-                    saving: saving.clone(),
-                    generation: how.last.generation,
-                    patience: how.patience.clone(),
-                    telemetry: Arc::clone(&telemetry),
-                };
-                let runs = runs.concat(rows.runs);
-                let Persisted { reports, kept } = persist(runs, persisting, failed_save.clone());
-                kept.probe_with(&passed);
-                let saved = Saved {
-                    reports,
-                    partitions,
-                    marks: marks.clone(),
-                    written: written.clone(),
-                };
-                let committing = Committing {
-                    store: how.store,
-                    last: how.last,
-                    known: known.clone(),
-                    targets: start.catch_up(),
-                    saving,
-                    patience: how.patience,
-                    telemetry: Arc::clone(&telemetry),
-                    identity: Arc::clone(&identity),
-                    names: Arc::new(CatalogNames::of(&catalog, &topics)),
-                };
-                commit(saved, committing, failed_save).connect_loop(handle);
-            }
-            let published = match publish {
-                Some(writer) => sink::publish(written, marks, reached(), writer, failed),
-                None => written.open.concat(written.finals),
-            };
-            let (published, _) = published.probe();
+            let (clock, ticks) = Clock::new(scope, parts.start.first, parts.tick);
+            let (published, _) = dataflow(ticks, parts, &written).probe();
             (clock, published)
         });
         Pipeline {
             clock,
-            written: written_open,
+            written,
             published,
             stop,
             telemetry,
@@ -353,6 +172,325 @@ impl Pipeline {
     /// Lets the worker end.
     pub fn close(mut self) {
         self.clock.close();
+    }
+}
+
+/// The dataflow of the picture above, step by step. Returns a stream without data: what its
+/// frontier has passed is published. `written` follows rows that may change again.
+fn dataflow<'scope, S>(
+    ticks: Ticks<'scope>,
+    parts: Parts<S>,
+    written: &probe::Handle<Epoch>,
+) -> Stream<'scope, ()>
+where
+    S: FnOnce(SyncActivator) -> Box<dyn Source>,
+{
+    let scope = ticks.scope();
+    let start = parts.start;
+    let cadence = parts.checkpointing.as_ref().map(|how| how.cadence);
+    let steps = Steps {
+        scope,
+        known: start.known(&parts.catalog),
+        saving: cadence.map(|cadence| start.saving(cadence)),
+        start,
+        as_one: parts.writers.about.is_none(),
+        catalog: parts.catalog,
+        topics: parts.topics,
+        identity: parts.identity,
+        telemetry: parts.telemetry,
+        failed: parts.failed,
+        passed: probe::Handle::new(),
+        written: written.clone(),
+    };
+    let Writers {
+        rows: writer,
+        about,
+    } = parts.writers;
+    let (record, publish) = about
+        .map(|About { record, publish }| (record, publish))
+        .unzip();
+
+    let (to_ingest, event_time) = scope.feedback(1);
+    let ingested = steps.ingest(
+        ticks,
+        event_time,
+        parts.source,
+        parts.max_in_flight,
+        parts.trust,
+    );
+    let marks = ingested.marks.broadcast();
+    let advanced = steps.event_time(marks.clone());
+    advanced.clone().connect_loop(to_ingest);
+    let state = steps.state(ingested.contributed, advanced);
+    let (to_write, committed) = match &parts.checkpointing {
+        Some(_) => Some(scope.feedback(1)).unzip(),
+        None => (None, None),
+    };
+    let to_record = steps.judge(ingested.tallies, marks.clone(), parts.judging);
+    let changes = Changes {
+        rows: state.open,
+        finals: state.finals,
+        dead_letters: ingested.dead_letters,
+        marks: marks.clone(),
+    };
+    let changes = if steps.as_one {
+        changes.together()
+    } else {
+        changes
+    };
+    let gates = Gates {
+        recorded: steps.record(to_record, record),
+        committed,
+    };
+    let written = steps.write(changes, gates, writer);
+    if let (Some(how), Some(to_write)) = (parts.checkpointing, to_write) {
+        let to_save = ToSave {
+            runs: state.runs,
+            partitions: ingested.partitions,
+            marks: marks.clone(),
+            written: written.clone(),
+        };
+        steps.checkpoint(to_save, how).connect_loop(to_write);
+    }
+    steps.publish(written, marks, publish)
+}
+
+/// What the steps of the dataflow share on a worker.
+struct Steps<'scope> {
+    scope: Scope<'scope, Epoch>,
+    catalog: Arc<Catalog>,
+    topics: Arc<[String]>,
+    identity: Arc<dyn IdentityCheck>,
+    telemetry: Arc<Telemetry>,
+    start: Start,
+    /// What is saved, if checkpoints are taken.
+    saving: Option<Saving>,
+    /// How far event time had come before this run.
+    known: Watermarks,
+    /// Whether one worker writes all rows of an epoch, with progress, at once.
+    as_one: bool,
+    failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
+    /// What the messages in flight wait for: rows are written, and kept by checkpoints.
+    passed: probe::Handle<Epoch>,
+    /// Follows rows that may change again.
+    written: probe::Handle<Epoch>,
+}
+
+/// What comes of the state of the views.
+struct State<'scope> {
+    /// Rows that may change again, as they became.
+    open: Stream<'scope, RowChange>,
+    /// Rows that are final, of earlier runs too.
+    finals: Stream<'scope, Final>,
+    /// What is to be saved.
+    runs: Stream<'scope, Run>,
+}
+
+/// What a checkpoint is made of.
+struct ToSave<'scope> {
+    runs: Stream<'scope, Run>,
+    partitions: Stream<'scope, SavedPartition>,
+    marks: Stream<'scope, Mark>,
+    written: Written<'scope>,
+}
+
+impl<'scope> Steps<'scope> {
+    /// What an operator calls with its fatal error.
+    fn failed<E>(&self) -> impl Fn(E) + Clone + use<E>
+    where
+        PipelineError: std::convert::From<E>,
+    {
+        let failed = Arc::clone(&self.failed);
+        move |error: E| failed(error.into())
+    }
+
+    /// From the log to what its messages contribute. `event_time` is fed back.
+    fn ingest(
+        &self,
+        ticks: Ticks<'scope>,
+        event_time: Stream<'scope, Advanced>,
+        source: impl FnOnce(SyncActivator) -> Box<dyn Source>,
+        max_in_flight: u64,
+        trust: Trust,
+    ) -> Ingested<'scope> {
+        let setup = Setup {
+            catalog: Arc::clone(&self.catalog),
+            topics: Arc::clone(&self.topics),
+            written: self.passed.clone(),
+            max_in_flight,
+            trust,
+            telemetry: Arc::clone(&self.telemetry),
+            restored: self.start.restored(),
+            partitions: Arc::clone(&self.start.partitions),
+            again: Arc::clone(&self.start.again),
+            recorded: Arc::clone(&self.start.recorded),
+            cadence: self.saving.as_ref().map(|saving| saving.cadence),
+            committed: Arc::new(self.start.targets.clone()),
+        };
+        ingest(ticks, event_time, setup, source, self.failed())
+    }
+
+    /// From where all partitions stand to how far each view has come.
+    fn event_time(&self, marks: Stream<'scope, Mark>) -> Stream<'scope, Advanced> {
+        let known = Arc::new(Mutex::new(self.known.clone()));
+        self.telemetry.watch(Times {
+            catalog: Arc::clone(&self.catalog),
+            topics: Arc::clone(&self.topics),
+            known: Arc::clone(&known),
+        });
+        watermarks(marks, known, self.start.restored())
+    }
+
+    /// From what events contribute to rows, by whether they are final.
+    fn state(
+        &self,
+        contributed: Contributed<'scope>,
+        advanced: Stream<'scope, Advanced>,
+    ) -> State<'scope> {
+        let loading = self.start.loading.clone();
+        let loaded = loading.map(|loading| load(self.scope, loading, self.failed()));
+        let written = self.start.finals_written;
+        let unwritten = loaded.as_ref().map(|loaded| unwritten(loaded, written));
+        let memory = Memory {
+            restored: self.start.restored(),
+            loaded,
+            in_doubt: self.start.in_doubt(self.scope.index(), self.scope.peers()),
+            stored: self.start.stored.clone(),
+            saving: self.saving.clone(),
+        };
+        let gauge = Gauge::new(Arc::clone(&self.telemetry), self.scope.index());
+        let maintained = maintain(contributed, advanced, &self.catalog, &gauge, memory);
+        let Maintained { rows, runs } = maintained;
+        let rows = split_final(rows, self.saving.as_ref());
+        State {
+            open: rows.open,
+            finals: match unwritten {
+                Some(unwritten) => rows.finals.concat(unwritten),
+                None => rows.finals,
+            },
+            runs: match self.saving {
+                Some(_) => runs.concat(rows.runs),
+                None => runs,
+            },
+        }
+    }
+
+    /// Judges the run by what became of its messages. Returns the marks of what may be recorded.
+    fn judge(
+        &self,
+        tallies: Stream<'scope, Tally>,
+        marks: Stream<'scope, Mark>,
+        judging: Judging,
+    ) -> Stream<'scope, Mark> {
+        let is_limited = judging.limit.is_some();
+        let names = Names::of(&self.catalog, &self.topics);
+        let allowed = judge(tallies, judging, names, self.written.clone(), self.failed());
+        match is_limited {
+            // Nothing is recorded of an epoch before it is judged.
+            true => marks.concat(allowed.flat_map(|()| None)),
+            false => marks,
+        }
+    }
+
+    /// Records how far rows may reach, before they are written.
+    fn record(
+        &self,
+        marks: Stream<'scope, Mark>,
+        writer: Option<Box<dyn Writer>>,
+    ) -> Stream<'scope, ()> {
+        let recording = Recording {
+            before: self.start.before(),
+            topics: Arc::clone(&self.topics),
+            writer,
+            identity: Arc::clone(&self.identity),
+        };
+        sink::record(marks, recording, self.failed())
+    }
+
+    /// Writes rows and dead letters, as far as the gates let it.
+    fn write(
+        &self,
+        changes: Changes<'scope>,
+        gates: Gates<'scope>,
+        writer: Box<dyn Writer>,
+    ) -> Written<'scope> {
+        let reads = |(topic, partition)| match self.as_one {
+            true => self.scope.index() == 0,
+            false => owner(topic, partition, self.scope.peers()) == self.scope.index(),
+        };
+        let writing = Writing {
+            catalog: Arc::clone(&self.catalog),
+            writer,
+            left: self.start.left(&self.catalog, reads),
+            restored: self.start.restored_rows.clone(),
+            progress: (self.as_one && self.scope.index() == 0).then(|| self.reached()),
+            telemetry: Arc::clone(&self.telemetry),
+        };
+        let written = sink::write(changes, gates, writing, self.failed());
+        let open = written.open.probe_with(&self.passed);
+        Written {
+            open: open.probe_with(&self.written),
+            finals: written.finals,
+        }
+    }
+
+    /// Saves the state. Returns a stream without data: its frontier has passed what is committed.
+    fn checkpoint(&self, to_save: ToSave<'scope>, how: Checkpointing) -> Stream<'scope, ()> {
+        let saving = self.start.saving(how.cadence);
+        let persisting = Persisting {
+            store: Arc::clone(&how.store),
+            saving: saving.clone(),
+            generation: how.last.generation,
+            patience: how.patience.clone(),
+            telemetry: Arc::clone(&self.telemetry),
+        };
+        let Persisted { reports, kept } = persist(to_save.runs, persisting, self.failed());
+        kept.probe_with(&self.passed);
+        let saved = Saved {
+            reports,
+            partitions: to_save.partitions,
+            marks: to_save.marks,
+            written: to_save.written,
+        };
+        let committing = Committing {
+            store: how.store,
+            last: how.last,
+            known: self.known.clone(),
+            targets: self.start.catch_up(),
+            saving,
+            patience: how.patience,
+            telemetry: Arc::clone(&self.telemetry),
+            identity: Arc::clone(&self.identity),
+            names: Arc::new(CatalogNames::of(&self.catalog, &self.topics)),
+        };
+        commit(saved, committing, self.failed())
+    }
+
+    /// Publishes progress, unless rows bring it along: then there is no `writer`. Returns a
+    /// stream without data: what its frontier has passed is published.
+    fn publish(
+        &self,
+        written: Written<'scope>,
+        marks: Stream<'scope, Mark>,
+        writer: Option<Box<dyn Writer>>,
+    ) -> Stream<'scope, ()> {
+        match writer {
+            Some(writer) => sink::publish(written, marks, self.reached(), writer, self.failed()),
+            None => written.open.concat(written.finals),
+        }
+    }
+
+    /// What is published of progress, at the start of this run.
+    fn reached(&self) -> Reached {
+        let from = sink::From {
+            views: self.start.views.clone(),
+            targets: self.start.catch_up(),
+            known: self.known.clone(),
+            first: self.start.first,
+            limits: self.as_one.then(|| self.start.limits()),
+            identity: Arc::clone(&self.identity),
+        };
+        Reached::new(from, Arc::clone(&self.catalog), Arc::clone(&self.topics))
     }
 }
 

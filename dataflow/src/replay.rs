@@ -34,8 +34,8 @@ pub struct Replay {
     pub tick: Duration,
     /// Messages read of a partition before the next has its turn.
     pub turn: usize,
-    /// How far an event's time may be ahead of its message's, in milliseconds.
-    pub max_ahead: i64,
+    /// How far an event's time may be ahead of its message's.
+    pub max_ahead: Duration,
 }
 
 /// What comes out of a replay. Called by all workers, in any order between them.

@@ -160,7 +160,7 @@ impl World {
         let sources = Sources {
             catalog: &self.catalog,
             topics: &self.topics,
-            max_ahead: MAX_AHEAD,
+            definitions: self.catalog.saved(MAX_AHEAD),
             reader: &reader,
             database: "the database".to_owned(),
             store,
@@ -214,7 +214,7 @@ impl World {
                 max_in_flight: run.max_in_flight,
                 trust: Trust {
                     clock: WallClock::of(|| shop::CLOCK),
-                    max_ahead: MAX_AHEAD,
+                    max_ahead: Duration::from_millis(MAX_AHEAD.cast_unsigned()),
                 },
                 judging: Judging {
                     limit: run.limit.map(|limit| limit.parse::<Limit>().unwrap()),

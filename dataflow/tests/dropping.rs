@@ -163,7 +163,7 @@ fn what_closed_windows_had_is_dropped_while_nothing_comes() {
             workers,
             tick: Duration::from_millis(5),
             turn: 64,
-            max_ahead: i64::MAX,
+            max_ahead: Duration::MAX,
         };
         let at = Arc::clone(&telemetry);
         let source = move |worker, peers| -> Box<dyn Source> {

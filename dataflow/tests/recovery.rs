@@ -150,7 +150,7 @@ impl World {
         let sources = Sources {
             catalog: views,
             topics: &self.topics,
-            max_ahead: MAX_AHEAD,
+            definitions: views.saved(MAX_AHEAD),
             reader: &reader,
             database: "the database".to_owned(),
             store: self.store.as_ref(),
@@ -225,7 +225,7 @@ impl World {
             let clock = shop::CLOCK + i64::try_from(number).unwrap() * 3 * shop::MAX_AHEAD;
             let trust = Trust {
                 clock: WallClock::of(move || clock),
-                max_ahead: MAX_AHEAD,
+                max_ahead: Duration::from_millis(MAX_AHEAD.cast_unsigned()),
             };
             let parts = Parts {
                 catalog: Arc::clone(&catalog),

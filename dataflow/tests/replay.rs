@@ -243,7 +243,7 @@ proptest! {
         tick in 0u64..3,
     ) {
         let tick = Duration::from_millis(tick);
-        let replay = Replay { workers, tick, turn, max_ahead: i64::MAX };
+        let replay = Replay { workers, tick, turn, max_ahead: Duration::MAX };
         let (rows, letters) = replayed(&events, replay);
         prop_assert_eq!(rows, naive(&events));
         prop_assert_eq!(letters, events.iter().filter(|event| event.is_broken).count());
@@ -282,7 +282,7 @@ fn no_kafka_timestamp_gives_a_row_outside_the_calendar() {
         workers: 1,
         tick: Duration::ZERO,
         turn: 1,
-        max_ahead: 24 * HOUR,
+        max_ahead: Duration::from_secs(86_400),
     };
     replay.run(&catalog, &log, &seen).unwrap();
     let rows = seen.rows.lock().unwrap();

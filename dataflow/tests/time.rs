@@ -122,6 +122,7 @@ proptest! {
             *of_view = lateness;
         }
         let tick = Duration::from_millis(tick);
-        check(&messages, partitions, &rules, Replay { workers, tick, turn, max_ahead: MAX_AHEAD });
+        let max_ahead = Duration::from_millis(MAX_AHEAD.cast_unsigned());
+        check(&messages, partitions, &rules, Replay { workers, tick, turn, max_ahead });
     }
 }

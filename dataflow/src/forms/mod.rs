@@ -150,13 +150,7 @@ impl fmt::Display for Form {
                 "it is JSON encoded twice, a string that holds JSON: encode it once (a serializer that makes JSON \
                  is given a text that is JSON already)",
             ),
-            Form::Encoded { method, holds } => {
-                write!(f, "it is {method}")?;
-                if let Some(holds) = holds {
-                    write!(f, " (and what it encodes: {holds})")?;
-                }
-                f.write_str(": send the bytes as they are")
-            }
+            Form::Encoded { method, holds } => encoded(f, method, holds.as_deref()),
             Form::Array => f.write_str("it is an array: send one message for each event"),
             Form::Several => f.write_str(
                 "it holds several objects, as lines or one after the other: send one message for each event",
@@ -180,14 +174,7 @@ impl fmt::Display for Form {
                 "it is the envelope of Kafka Connect's JsonConverter, {\"schema\": …, \"payload\": …}: set \
                  value.converter.schemas.enable=false",
             ),
-            Form::Debezium { in_envelope } => {
-                f.write_str("it is a change event of Debezium (before, after, op): add the transform \
-                    io.debezium.transforms.ExtractNewRecordState to the connector")?;
-                match in_envelope {
-                    true => f.write_str(", and value.converter.schemas.enable=false"),
-                    false => Ok(()),
-                }
-            }
+            Form::Debezium { in_envelope } => debezium(f, *in_envelope),
             Form::Envelope(name, field) => write!(
                 f,
                 "it is {name}, and the event is in its field `{field}`: send what is in that field alone"
@@ -234,6 +221,25 @@ impl fmt::Display for Form {
                 list(f, names, |f, name| write!(f, "{}", Name(name)))
             }
         }
+    }
+}
+
+fn encoded(f: &mut fmt::Formatter<'_>, method: &str, holds: Option<&Form>) -> fmt::Result {
+    write!(f, "it is {method}")?;
+    if let Some(holds) = holds {
+        write!(f, " (and what it encodes: {holds})")?;
+    }
+    f.write_str(": send the bytes as they are")
+}
+
+fn debezium(f: &mut fmt::Formatter<'_>, in_envelope: bool) -> fmt::Result {
+    f.write_str(
+        "it is a change event of Debezium (before, after, op): add the transform \
+         io.debezium.transforms.ExtractNewRecordState to the connector",
+    )?;
+    match in_envelope {
+        true => f.write_str(", and value.converter.schemas.enable=false"),
+        false => Ok(()),
     }
 }
 

@@ -499,7 +499,7 @@ mod tests {
             let workers = [0, 1].map(|worker| {
                 let trust = Trust {
                     clock: WallClock::of(|| 40_000 * DAY),
-                    max_ahead: DAY,
+                    max_ahead: std::time::Duration::from_secs(86_400),
                 };
                 let mut partitions =
                     Partitions::new(Arc::clone(&catalog), worker, trust, Restored::default());

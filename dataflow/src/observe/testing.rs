@@ -94,7 +94,7 @@ pub(crate) fn mark(
     let rules = catalog.routes[number].rules();
     let trust = time::Trust {
         clock: time::WallClock::of(|| i64::MAX),
-        max_ahead: 0,
+        max_ahead: std::time::Duration::ZERO,
     };
     let mut time = time::PartitionTime::new(rules, trust);
     if let Some(at) = at {

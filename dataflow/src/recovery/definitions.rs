@@ -33,7 +33,7 @@ impl Sources<'_> {
             );
         }
         let mut definitions = standing.definitions;
-        let now = self.catalog.saved(self.max_ahead).into_iter();
+        let now = self.definitions.iter().cloned();
         definitions.extend(now.map(|view| (view.name, view.definition)));
         Ok(definitions)
     }
@@ -41,19 +41,18 @@ impl Sources<'_> {
     /// Names of the views to rebuild: those that are asked for, and those that a run of this
     /// program has begun to, by the definitions that the database has `recorded`.
     pub(super) fn asked(&self, recorded: &BTreeMap<String, String>) -> BTreeSet<String> {
-        let views = self.catalog.saved(self.max_ahead).into_iter();
-        let begun = views.filter(|view| {
+        let begun = self.definitions.iter().filter(|view| {
             let recorded = recorded.get(&view.name);
             recorded.is_some_and(|recorded| is_being_rebuilt(recorded, Some(&view.definition)))
         });
-        let begun = begun.map(|view| view.name);
+        let begun = begun.map(|view| view.name.clone());
         self.reset.iter().cloned().chain(begun).collect()
     }
 
     /// The views whose rows in the database are of another definition than now, and that
     /// definition, of those that it has `recorded`.
     pub(super) fn outdated(&self, recorded: BTreeMap<String, String>) -> BTreeMap<String, String> {
-        outdated(recorded, &self.catalog.saved(self.max_ahead))
+        outdated(recorded, &self.definitions)
     }
 
     /// Fails unless all of these views are to be rebuilt: `asked` for, or begun by an earlier run.
@@ -67,13 +66,12 @@ impl Sources<'_> {
         match outdated.into_iter().find(|(view, _)| !rebuilt(view)) {
             None => Ok(()),
             Some((view, was)) => {
-                let mut now = self.catalog.saved(self.max_ahead).into_iter();
-                let is = now.find(|now| now.name == view);
+                let is = self.definitions.iter().find(|now| now.name == view);
                 Err(PlanError::Changed {
                     view,
                     since: format!("its rows in {} were written", self.database),
                     was,
-                    is: is.map_or_else(String::new, |is| is.definition),
+                    is: is.map_or_else(String::new, |is| is.definition.clone()),
                 })
             }
         }

@@ -28,7 +28,7 @@ use crate::recovery::rebuild::ReplayPlan;
 use crate::recovery::start::{Start, sections};
 use crate::saving::Loading;
 use crate::saving::Manifest;
-use crate::saving::SavedPartition;
+use crate::saving::{SavedDefinition, SavedPartition};
 use crate::sink::Place;
 use crate::time::Recorded;
 use crate::views::Catalog;
@@ -74,8 +74,8 @@ pub struct Sources<'a> {
     pub catalog: &'a Catalog,
     /// Full names of the topics, by number.
     pub topics: &'a [String],
-    /// How far events may be ahead of their messages, in milliseconds.
-    pub max_ahead: i64,
+    /// The definitions of the views of now.
+    pub definitions: Vec<SavedDefinition>,
     /// The database, claimed by this run.
     pub reader: &'a dyn Reader,
     /// What people call it.

@@ -42,8 +42,8 @@ pub struct Asked<'a> {
 
 /// `state` as that of the views of `catalog`; none where it is already. Topics are read again for
 /// a new view, and the state of a removed one is dropped.
-/// `asked` are the views that may be rebuilt; `max_ahead` is in milliseconds, `checkpoint` is
-/// what people call it.
+/// `now` are their definitions, `asked` the views that may be rebuilt; `checkpoint` is what people
+/// call it.
 ///
 /// # Errors
 /// When a view has changed that is not among them, or is new and has rows already.
@@ -51,7 +51,7 @@ pub fn change(
     state: &State,
     catalog: &Catalog,
     names: &CatalogNames,
-    max_ahead: i64,
+    now: &[SavedDefinition],
     asked: Asked<'_>,
     checkpoint: &str,
 ) -> Result<Option<State>, PlanError> {
@@ -60,7 +60,6 @@ pub fn change(
         whatever_they_are: forced,
         with_rows,
     } = asked;
-    let now = catalog.saved(max_ahead);
     let is_kept = |view: &SavedDefinition| {
         state.views.get(&view.name) == Some(&view.definition) && !forced.contains(&view.name)
     };
@@ -264,6 +263,7 @@ pub fn clear(
     let Sources {
         catalog,
         topics,
+        definitions,
         found,
         reader,
         ..
@@ -302,9 +302,10 @@ pub fn clear(
     let marks = sources.store.is_some() && !rows.is_empty();
     if marks {
         let mut marked = recorded.clone();
-        for view in catalog.saved(sources.max_ahead) {
+        for view in definitions {
             if names.contains(&view.name.as_str()) {
-                marked.insert(view.name, format!("{BEING_REBUILT}{}", view.definition));
+                let definition = format!("{BEING_REBUILT}{}", view.definition);
+                marked.insert(view.name.clone(), definition);
             }
         }
         define(&marked)?;
@@ -383,7 +384,8 @@ mod tests {
 
     /// A state of these views, of which partitions of these topics have been read.
     fn state(views: &[&str], topics: &[&str]) -> State {
-        let mut state = nothing(&catalog(views, 1), 0);
+        let catalog = catalog(views, 1);
+        let mut state = nothing(&catalog, &catalog.saved(0));
         let partition = |topic: &&str| SavedPartition {
             topic: (*topic).to_owned(),
             partition: 0,
@@ -412,7 +414,8 @@ mod tests {
             whatever_they_are: &set(asked),
             with_rows: &set(with_rows),
         };
-        let changed = change(state, catalog, &names(catalog), 0, asked, "a test")?;
+        let now = catalog.saved(0);
+        let changed = change(state, catalog, &names(catalog), &now, asked, "a test")?;
         Ok(changed.map(|mut changed| {
             sections(&mut changed, catalog);
             changed

@@ -14,8 +14,9 @@ use crate::Epoch;
 use crate::recovery::rebuild::ReplayPlan;
 use crate::saving::Loading;
 use crate::saving::Manifest;
+use crate::saving::tap::Saving;
 use crate::saving::{Cadence, Patience};
-use crate::saving::{SavedPartition, Sections, State};
+use crate::saving::{SavedDefinition, SavedPartition, Sections, State};
 use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
@@ -134,6 +135,15 @@ impl Start {
         Arc::new(known)
     }
 
+    /// What is saved of the run, in checkpoints at this `cadence`.
+    pub fn saving(&self, cadence: Cadence) -> Saving {
+        Saving {
+            cadence,
+            restored: self.restored(),
+            sections: Arc::clone(&self.sections),
+        }
+    }
+
     /// How far event time has come.
     pub fn known(&self, catalog: &Catalog) -> Watermarks {
         let mut known = catalog.watermarks();
@@ -192,11 +202,11 @@ pub struct Checkpointing {
     pub patience: Patience,
 }
 
-/// The state of a catalog's views before anything has been read.
-pub fn nothing(catalog: &Catalog, max_ahead: i64) -> State {
+/// The state of a catalog's views, of these definitions, before anything has been read.
+pub fn nothing(catalog: &Catalog, definitions: &[SavedDefinition]) -> State {
     let mut state = State::default();
-    for view in catalog.saved(max_ahead) {
-        state.add_view(&view);
+    for view in definitions {
+        state.add_view(view);
     }
     let _ = sections(&mut state, catalog);
     state

@@ -71,7 +71,7 @@ impl Sources<'_> {
                         state: State {
                             rebuilding: self.named(self.rebuilt(None)?),
                             log: self.identity.clone(),
-                            ..nothing(self.catalog, self.max_ahead)
+                            ..nothing(self.catalog, &self.definitions)
                         },
                         files: Vec::new(),
                     };
@@ -148,7 +148,7 @@ impl Sources<'_> {
             &state,
             self.catalog,
             &names,
-            self.max_ahead,
+            &self.definitions,
             asked,
             &checkpoint,
         )?;
@@ -172,8 +172,7 @@ impl Sources<'_> {
         }
         let recorded = self.reader.standing()?.definitions;
         let reset = &self.asked(&recorded);
-        let known = self.catalog.saved(self.max_ahead);
-        check_names(reset, known.iter().map(|view| &view.name))?;
+        check_names(reset, self.definitions.iter().map(|view| &view.name))?;
         self.check_outdated(self.outdated(recorded), reset, &BTreeSet::new())?;
         let views = (0..).zip(&self.catalog.definitions);
         let asked = views.filter(|(_, view)| reset.contains(&view.name));

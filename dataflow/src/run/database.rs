@@ -1,15 +1,74 @@
-//! A database that cannot be had at the start: what to look at.
+//! The database of a run; and what to look at where it cannot be had at the start.
 
+use super::context::Context;
+use super::ending::Halt;
+use super::{RunError, rebuilding, setup};
 use crate::config::{Settings, Store};
-use sinks::SinkError;
+use sinks::{Reader, SinkError, Storage};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the sinks call it.
 const NAMES: [&str; 2] = [sinks::mongodb::SETTING, sinks::embedded::SETTING];
 
+/// The database of a run.
+pub(super) struct Database {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) reader: Arc<dyn Reader>,
+    named: Named,
+}
+
+impl Database {
+    /// The database of the settings; nothing is connected to yet.
+    ///
+    /// # Errors
+    /// When it cannot be what they say.
+    pub(super) fn open(run: &Context<'_>) -> Result<Database, RunError> {
+        let Settings {
+            store,
+            connect_timeout,
+            ..
+        } = run.settings;
+        let named = Named::of(run.settings);
+        let storage = setup::storage(store, run.tables(), *connect_timeout);
+        let storage = storage.map_err(|error| named.error(error))?;
+        Ok(Database {
+            reader: storage.reader()?,
+            storage,
+            named,
+        })
+    }
+
+    /// Connects to it, and makes it ready for the rows of the views.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) fn prepare(&self, run: &Context<'_>) -> Result<(), Halt> {
+        let (storage, reset) = (&self.storage, &run.settings.reset_views);
+        rebuilding::announce(storage, &*self.reader, &run.catalog, reset);
+        run.telemetry.set_waiting(storage.describe());
+        self.wait_for(run, |storage| storage.prepare())?;
+        tracing::info!("writing to {}", storage.describe());
+        Ok(())
+    }
+
+    /// Asks it until there is an answer, for as long as may be waited for one at the start.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) fn wait_for<T>(
+        &self,
+        run: &Context<'_>,
+        ask: impl Fn(&dyn Storage) -> Result<T, SinkError>,
+    ) -> Result<T, Halt> {
+        let answer = run.wait_for(|| ask(&*self.storage));
+        answer.map_err(|error| run.unless_stopping(self.named.error(error)))
+    }
+}
+
 /// The setting that names the database, and for how long it is waited for.
-pub(super) struct Named {
+struct Named {
     setting: &'static str,
     /// Whether it has users, and may refuse this one. A file refuses what does not fit to it.
     has_users: bool,
@@ -48,7 +107,7 @@ pub enum DatabaseError {
 }
 
 impl Named {
-    pub(super) fn of(settings: &Settings) -> Named {
+    fn of(settings: &Settings) -> Named {
         Named {
             setting: match &settings.store {
                 Store::Mongodb { .. } => "--mongodb-uri (or --mongodb-uri-file)",
@@ -60,7 +119,7 @@ impl Named {
     }
 
     /// With what to look at.
-    pub(super) fn error(&self, error: SinkError) -> DatabaseError {
+    fn error(&self, error: SinkError) -> DatabaseError {
         let setting = self.setting;
         match error {
             // It answers; waiting for another answer was in vain.

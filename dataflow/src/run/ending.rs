@@ -28,6 +28,20 @@ const ORPHANED: Duration = Duration::from_secs(10);
 /// How long a run that was abandoned has to tidy up.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
+/// Why a step of a run does not lead to the next one.
+pub(super) enum Halt {
+    /// The run is stopped, and has nothing to finish.
+    Stopped,
+    /// It has failed.
+    Failed(RunError),
+}
+
+impl<E: Into<RunError>> From<E> for Halt {
+    fn from(error: E) -> Halt {
+        Halt::Failed(error.into())
+    }
+}
+
 /// Ends the run; each part of it holds one.
 #[derive(Clone)]
 pub(super) struct Ending {
@@ -76,11 +90,11 @@ impl Ending {
 
     /// What failed at the start, unless it failed because nobody wants it any
     /// more.
-    pub(super) fn unless_stopping(&self, error: RunError) -> Result<(), RunError> {
+    pub(super) fn unless_stopping(&self, error: RunError) -> Halt {
         if self.is_stopping() {
-            Ok(())
+            Halt::Stopped
         } else {
-            Err(error)
+            Halt::Failed(error)
         }
     }
 

@@ -3,8 +3,9 @@
 //! Another run that takes over makes the database refuse whatever this one still
 //! sends. One that sends nothing, because nothing comes, has to look.
 
-use super::{Ending, RunError};
-use crate::observe::Telemetry;
+use super::RunError;
+use super::context::Context;
+use super::database::Database;
 use sinks::{SinkError, Storage};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +15,12 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks, on a thread of its own, until the run has been replaced: that is how it
 /// ends then. `answers`: whoever asks whether the run is alive is told so.
-/// `telemetry` hears of each answer of the database.
 ///
 /// # Errors
 /// When the system has no thread for it.
-pub(super) fn start(
-    storage: &Arc<dyn Storage>,
-    answers: bool,
-    telemetry: &Arc<Telemetry>,
-    ending: &Ending,
-) -> Result<(), RunError> {
-    let (storage, telemetry) = (Arc::clone(storage), Arc::clone(telemetry));
-    let ending = ending.clone();
+pub(super) fn start(run: &Context<'_>, database: &Database, answers: bool) -> Result<(), RunError> {
+    let storage = Arc::clone(&database.storage);
+    let (telemetry, ending) = (Arc::clone(&run.telemetry), run.ending.clone());
     telemetry.database_answered();
     let look = move || {
         loop {

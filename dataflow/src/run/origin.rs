@@ -1,13 +1,15 @@
 //! The log that a run reads: Kafka's, or that of the generated shop.
 
+use super::context::Context;
+use super::ending::{Ending, Halt};
 use super::{RunError, setup};
-use crate::config::{Settings, Source};
+use crate::config::Source;
 use crate::embedded::Shop;
 use crate::ingest::client::Connection;
 use crate::ingest::difference::Difference;
 use crate::ingest::discovery::{Discovery, Found, Prober};
 use crate::ingest::gate::Gate;
-use crate::ingest::identity::{IdentityCheck, IdentityError, Readers};
+use crate::ingest::identity::{IdentityCheck, IdentityError};
 use crate::ingest::in_process::{InProcessConfig, InProcessLog, InProcessSource};
 use crate::ingest::kafka::{KafkaSource, KafkaSourceConfig};
 use crate::ingest::last_read::{Partition, look_up};
@@ -19,8 +21,8 @@ use crate::observe::Telemetry;
 use crate::pipeline::PipelineError;
 use crate::recovery::Messages;
 use crate::recovery::start::Start;
-use crate::serve::Names;
 use client::PropertyError;
+use events::{Products, Topic as _};
 use sinks::{LastRead, LogIdentity};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +43,15 @@ pub(super) struct Kafka {
     discovery: Arc<Discovery>,
 }
 
+/// What does not exist at the start: a run that ends by itself does not read it.
+#[derive(Default)]
+pub(super) struct Absent {
+    /// The topics that do not exist.
+    pub(super) missing: Vec<String>,
+    /// The error that not one topic exists, where that is so.
+    pub(super) no_topics: Option<DiscoveryError>,
+}
+
 /// What a worker reads, but for the worker's own place.
 #[derive(Clone)]
 pub(super) enum Reads {
@@ -53,31 +64,19 @@ impl Origin {
     ///
     /// # Errors
     /// When the client does not take its properties.
-    pub(super) fn open(
-        settings: &Settings,
-        topics: &Arc<[String]>,
-        readers: &Readers,
-    ) -> Result<Origin, PropertyError> {
-        let Some(connection) = setup::connection(&settings.source) else {
-            return Ok(Origin::Shop(Shop::open(topics)));
+    pub(super) fn open(run: &Context<'_>) -> Result<Origin, PropertyError> {
+        let Some(connection) = setup::connection(&run.settings.source) else {
+            return Ok(Origin::Shop(Shop::open(&run.topics)));
         };
         for warning in connection.warnings() {
             tracing::warn!("{warning}");
         }
-        let prober = Prober::new(&connection, Arc::clone(topics), readers.clone())?;
+        let prober = Prober::new(&connection, Arc::clone(&run.topics), run.readers.clone())?;
         Ok(Origin::Kafka(Box::new(Kafka {
             connection,
             prober,
             discovery: Arc::default(),
         })))
-    }
-
-    /// What people call it.
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Origin::Kafka(kafka) => format!("Kafka at {}", kafka.connection.brokers),
-            Origin::Shop(_) => "the generated shop".to_owned(),
-        }
     }
 
     /// The brokers, as the user named them.
@@ -88,25 +87,39 @@ impl Origin {
         }
     }
 
-    /// Finds the partitions: asks until Kafka has answered, for `timeout` at the most.
+    /// Finds the partitions: asks until Kafka has answered, for as long as may be waited for it
+    /// at the start. From then on products are named by the log.
     ///
     /// # Errors
-    /// When it has not answered in time, or before `stopping` was set.
-    pub(super) fn find(
-        &mut self,
-        timeout: Duration,
-        stopping: &AtomicBool,
-    ) -> Result<(), DiscoveryError> {
-        match self {
-            Origin::Kafka(kafka) => kafka.prober.first(&kafka.discovery, timeout, stopping),
-            Origin::Shop(_) => Ok(()),
+    /// When it has not answered in time, or before the run was stopped.
+    pub(super) fn find(&mut self, run: &Context<'_>) -> Result<Absent, Halt> {
+        let settings = run.settings;
+        let Origin::Kafka(kafka) = self else {
+            run.telemetry.set_waiting("the generated shop".to_owned());
+            return Ok(Absent::default());
+        };
+        let (discovery, prober) = (&kafka.discovery, &mut kafka.prober);
+        let brokers = &kafka.connection.brokers;
+        run.telemetry.set_waiting(format!("Kafka at {brokers}"));
+        prober
+            .first(discovery, settings.connect_timeout, &run.ending.stopping())
+            .map_err(|error| run.unless_stopping(error))?;
+        let products = format!("{}{}", settings.topic_prefix, Products::NAME);
+        run.product_names.are_in(kafka.connection.clone(), products);
+        if !settings.until_caught_up || settings.allow_missing_topics {
+            return Ok(Absent::default());
         }
+        let (missing, none) = (prober.missing(), prober.no_topics());
+        Ok(Absent {
+            missing,
+            no_topics: none.map(|none| DiscoveryError::NoTopics(Box::new(none))),
+        })
     }
 
     /// The same anew, before anything is read.
     ///
     /// # Errors
-    /// As of [`Origin::find`].
+    /// When it has not answered in time, or before `stopping` was set.
     pub(super) fn find_anew(
         &mut self,
         timeout: Duration,
@@ -116,23 +129,6 @@ impl Origin {
             Origin::Kafka(kafka) => kafka.prober.anew(&kafka.discovery, timeout, stopping),
             Origin::Shop(_) => Ok(()),
         }
-    }
-
-    /// The topics that do not exist.
-    pub(super) fn missing(&self) -> Vec<String> {
-        match self {
-            Origin::Kafka(kafka) => kafka.prober.missing(),
-            Origin::Shop(_) => Vec::new(),
-        }
-    }
-
-    /// The error that not one topic exists, where that is so.
-    pub(super) fn no_topics(&self) -> Option<DiscoveryError> {
-        let Origin::Kafka(kafka) = self else {
-            return None;
-        };
-        let none = kafka.prober.no_topics()?;
-        Some(DiscoveryError::NoTopics(Box::new(none)))
     }
 
     /// The partitions that were found.
@@ -177,25 +173,13 @@ impl Origin {
         }
     }
 
-    /// Tells `names` where the names of products are: in `topic`.
-    pub(super) fn has_names(&self, names: &Names, topic: String) {
-        if let Origin::Kafka(kafka) = self {
-            names.are_in(kafka.connection.clone(), topic);
-        }
-    }
-
-    /// What workers read from `start` on. `settings`, `topics` and `telemetry` are the run's.
-    pub(super) fn reads(
-        &self,
-        settings: &Settings,
-        topics: &Arc<[String]>,
-        telemetry: &Arc<Telemetry>,
-        start: &Start,
-    ) -> Reads {
+    /// What workers read from `start` on.
+    pub(super) fn reads(&self, run: &Context<'_>, start: &Start) -> Reads {
+        let settings = run.settings;
         match self {
             Origin::Kafka(kafka) => Reads::Kafka(KafkaSourceConfig {
                 connection: kafka.connection.clone(),
-                topics: Arc::clone(topics),
+                topics: Arc::clone(&run.topics),
                 discovery: Arc::clone(&kafka.discovery),
                 worker: 0,
                 peers: 1,
@@ -206,27 +190,23 @@ impl Origin {
                 positions: start.positions(),
                 last_read: start.last_read(),
                 inquiry: Arc::clone(kafka.prober.inquiry()),
-                telemetry: Arc::clone(telemetry),
+                telemetry: Arc::clone(&run.telemetry),
             }),
             Origin::Shop(shop) => Reads::InProcess(InProcessConfig {
                 log: Arc::clone(shop.log()),
                 idle_timeout: settings.idle_timeout,
-                telemetry: Arc::clone(telemetry),
+                telemetry: Arc::clone(&run.telemetry),
             }),
         }
     }
 
-    /// Confirms, while it is read, that it is still the same. Once `stopping` is set, it waits
-    /// for a while only, and not at all once `abandoned` is.
-    pub(super) fn check(
-        &self,
-        stopping: Arc<AtomicBool>,
-        abandoned: Arc<AtomicBool>,
-    ) -> Arc<dyn IdentityCheck> {
+    /// Confirms, while it is read, that it is still the same. Once the run is stopping, it waits
+    /// for a while only, and not at all once it is abandoned.
+    pub(super) fn check(&self, ending: &Ending) -> Arc<dyn IdentityCheck> {
         match self {
             Origin::Kafka(kafka) => {
                 let inquiry = Arc::clone(kafka.prober.inquiry());
-                Arc::new(Gate::new(inquiry, stopping, abandoned))
+                Arc::new(Gate::new(inquiry, ending.stopping(), ending.abandoned()))
             }
             Origin::Shop(shop) => Arc::<InProcessLog>::clone(shop.log()),
         }
@@ -237,13 +217,10 @@ impl Origin {
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub(super) fn follow(
-        self,
-        settings: &Settings,
-        telemetry: &Arc<Telemetry>,
-        names: Names,
-        failed: impl Fn(IdentityError) + Send + 'static,
-    ) -> Result<Followed, RunError> {
+    pub(super) fn follow(self, run: &Context<'_>) -> Result<Followed, RunError> {
+        let settings = run.settings;
+        let ending = run.ending.clone();
+        let failed = move |error: IdentityError| ending.end(Err(error.into()));
         let system = |what| move |source| RunError::System { what, source };
         match self {
             Origin::Kafka(kafka) => {
@@ -261,7 +238,8 @@ impl Origin {
                 let watched = prober.watch(discovery, watching);
                 watched.map_err(system("looking for partitions"))?;
                 if runs_on {
-                    let watched = transactions::watch(connection.clone(), Arc::clone(telemetry));
+                    let telemetry = Arc::clone(&run.telemetry);
+                    let watched = transactions::watch(connection.clone(), telemetry);
                     watched.map_err(system("looking for open transactions"))?;
                 }
                 Ok(Followed::Kafka(connection))
@@ -272,6 +250,7 @@ impl Origin {
                         "no --brokers: reading a generated shop, two days of history and then \
                          {rate}"
                     );
+                    let names = run.product_names.clone();
                     let filled = shop.fill(rate, seed, &settings.topic_prefix, names);
                     filled.map_err(system("starting the generator"))?;
                 }

@@ -1,16 +1,15 @@
 //! What is rebuilt is deleted first.
 
-use super::{Ending, RunError};
-use crate::observe::Telemetry;
+use super::RunError;
+use super::context::Context;
 use crate::recovery::rebuild;
 use crate::recovery::{Sources, Taken};
 use crate::views::Catalog;
 use model::fail_point;
-use sinks::retry::{Retrying, wait_for};
+use sinks::retry::Retrying;
 use sinks::{Reader, Storage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Lets the database know, before it is prepared, which views are rebuilt: those of these names,
 /// and those that an earlier run has begun to.
@@ -40,22 +39,20 @@ pub(super) fn announce(
 /// # Errors
 /// When the database or the checkpoint cannot be read or written.
 pub(super) fn clear(
-    sources: &Sources<'_>,
+    run: &Context<'_>,
     storage: &Arc<dyn Storage>,
+    sources: &Sources<'_>,
     taken: Option<&Taken>,
     dropped: &BTreeSet<usize>,
-    telemetry: &Telemetry,
-    ending: &Ending,
-    timeout: Duration,
 ) -> Result<(), RunError> {
     let views = sources.rebuilt(taken)?;
     if !views.is_empty() || !dropped.is_empty() {
-        telemetry.set_waiting(format!(
+        run.telemetry.set_waiting(format!(
             "what {} holds of the views to rebuild",
             storage.describe()
         ));
         let observer = Arc::new(|_: &_, _| {});
-        let mut writer = Retrying::new(storage.writer()?, observer, ending.abandoned());
+        let mut writer = Retrying::new(storage.writer()?, observer, run.ending.abandoned());
         let define = |definitions: &_| storage.define(definitions);
         let rows = rebuild::clear(&views, dropped, sources, &mut writer, &define)?;
         for view in &views {
@@ -65,8 +62,7 @@ pub(super) fn clear(
     }
     fail_point("start.cleared");
     if let Some(changed) = taken.and_then(|taken| taken.changed.as_ref()) {
-        let commit = || sources.commit(changed);
-        wait_for(commit, timeout, &ending.stopping())?;
+        run.wait_for(|| sources.commit(changed))?;
     }
     Ok(())
 }

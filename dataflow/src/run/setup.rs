@@ -1,10 +1,11 @@
 //! From the settings to the things they speak of.
 
-use super::{Ending, RunError};
+use super::RunError;
+use super::context::Context;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
-use crate::observe::{Telemetry, ViewInfo};
+use crate::observe::ViewInfo;
 use crate::pipeline::PipelineError;
 use crate::recovery::start::Start;
 use crate::saving::Patience;
@@ -99,10 +100,10 @@ pub(super) fn claim(settings: &Settings) -> Claim {
 }
 
 /// How a store of checkpoints that is away is waited for.
-pub(super) fn patience(ending: &Ending, telemetry: &Arc<Telemetry>) -> Patience {
-    let telemetry = Arc::clone(telemetry);
+pub(super) fn patience(run: &Context<'_>) -> Patience {
+    let telemetry = Arc::clone(&run.telemetry);
     Patience {
-        abandoned: ending.abandoned(),
+        abandoned: run.ending.abandoned(),
         failed: Arc::new(move || telemetry.checkpoint_failed()),
     }
 }

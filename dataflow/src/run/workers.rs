@@ -1,7 +1,8 @@
 //! The workers of this process, from their start to their end.
 
+use super::RunError;
+use super::ending::Ending;
 use super::origin::Reads;
-use super::{Ending, RunError};
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
 use crate::observe::Telemetry;

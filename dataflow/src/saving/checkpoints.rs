@@ -380,7 +380,7 @@ mod tests {
         let wake = timely::execute_directly(|worker| worker.sync_activator_for(vec![0]));
         let every = NonZeroU64::new(1).unwrap();
         let mut last = manifest(1, &["kept"]);
-        last.state = nothing(&catalog, 0);
+        last.state = nothing(&catalog, &catalog.saved(0));
         let committing = Committing {
             store: Arc::new(store),
             known: catalog.watermarks(),

@@ -24,7 +24,8 @@ use super::persist::{Report, SaveError};
 use super::state::SavedPartition;
 use crate::Epoch;
 use crate::background::Held;
-use crate::sink::{Written, earliest};
+use crate::inputs::Inputs;
+use crate::sink::Written;
 use crate::time::Mark;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -54,15 +55,13 @@ pub(crate) fn commit<'scope>(
 ) -> StreamVec<'scope, Epoch, ()> {
     let scope = saved.marks.scope();
     let mut builder = OperatorBuilder::new("Commit".to_owned(), scope);
-    let (one, other) = (
-        Exchange::new(|_: &Report| 0),
-        Exchange::new(|_: &SavedPartition| 0),
-    );
-    let mut reports = builder.new_input_connection(saved.reports, one, []);
-    let mut partitions = builder.new_input_connection(saved.partitions, other, []);
-    let mut marks = builder.new_input_connection(saved.marks, Pipeline, []);
-    let _open = builder.new_input_connection(saved.written.open, Pipeline, []);
-    let _finals = builder.new_input_connection(saved.written.finals, Pipeline, []);
+    let (mut complete, mut written_finals) = (Inputs::default(), Inputs::default());
+    let mut reports = complete.add(&mut builder, saved.reports, Exchange::new(|_: &Report| 0));
+    let to_one = Exchange::new(|_: &SavedPartition| 0);
+    let mut partitions = complete.add(&mut builder, saved.partitions, to_one);
+    let mut marks = complete.add(&mut builder, saved.marks, Pipeline);
+    let _open = complete.add(&mut builder, saved.written.open, Pipeline);
+    let _finals = written_finals.add(&mut builder, saved.written.finals, Pipeline);
     let (_output, committed) = builder.new_output_connection::<Vec<()>, _>([]);
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
@@ -94,8 +93,8 @@ pub(crate) fn commit<'scope>(
             let Some(known) = &mut checkpoints else {
                 return;
             };
-            let (complete, finals) = frontiers.split_at(4);
-            match known.work(earliest(complete), earliest(finals)) {
+            let complete = complete.earliest(frontiers);
+            match known.work(complete, written_finals.earliest(frontiers)) {
                 Ok(released) => held.release(released),
                 Err(error) => {
                     checkpoints = None;

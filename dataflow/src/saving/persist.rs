@@ -10,9 +10,9 @@ use super::Patience;
 use super::tap::{Run, Saving};
 use crate::Epoch;
 use crate::background::{Background, Held, State, ThreadError};
+use crate::inputs::earliest;
 use crate::observe::Telemetry;
 use crate::output::Sender;
-use crate::sink::earliest;
 use checkpoint::CheckpointError;
 use checkpoint::FileEntry;
 use checkpoint::Store;
@@ -97,10 +97,11 @@ pub(crate) fn persist<'scope>(
     let wake = scope.worker().sync_activator_for(address.to_vec());
     let lane = scope.index();
 
-    builder.build(move |mut capabilities| {
+    builder.build(move |capabilities| {
         let mut reports: Sender<Report> = OutputBuilder::from(reports);
-        let mut kept = Held::new(capabilities.pop());
-        let mut reported = Held::new(capabilities.pop());
+        let mut capabilities = capabilities.into_iter();
+        let mut reported = Held::new(capabilities.next());
+        let mut kept = Held::new(capabilities.next());
         let Saving {
             cadence, restored, ..
         } = persisting.saving;

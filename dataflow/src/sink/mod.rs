@@ -21,7 +21,6 @@ mod record;
 mod restored;
 
 pub use catch_up::{CatchUp, Place};
-pub(crate) use operator::earliest;
 pub use operator::{Changes, Writing, Written, write};
 pub use pending::PriorRunState;
 pub use progress::{From, Reached, publish};

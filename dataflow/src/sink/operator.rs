@@ -18,6 +18,7 @@ use super::restored::Restored;
 use super::{Gates, WriteError};
 use crate::Epoch;
 use crate::background::{Background, Held, State};
+use crate::inputs::Inputs;
 use crate::observe::Telemetry;
 use crate::time::Mark;
 use crate::views::Catalog;
@@ -69,6 +70,8 @@ pub struct Written<'scope> {
 
 /// How a worker writes.
 pub struct Writing {
+    /// All views.
+    pub catalog: Arc<Catalog>,
     /// Its way into the database.
     pub writer: Box<dyn Writer>,
     /// What an earlier run has left.
@@ -77,14 +80,8 @@ pub struct Writing {
     pub restored: Option<Arc<Restored>>,
     /// What each batch brings along of progress, where it is to.
     pub progress: Option<Reached>,
-}
-
-/// What is to be written, and how far everything is with it.
-struct Work {
-    due: Due,
-    through: Through,
-    /// Whether it is all that was missing at the start, and perhaps more.
-    restores: bool,
+    /// Where counts are kept.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// Rows that are made and written at a time, where the database need not take an epoch as
@@ -97,30 +94,20 @@ const ROWS: usize = 16_384;
 pub fn write<'scope>(
     changes: Changes<'scope>,
     gates: Gates<'scope>,
-    catalog: Arc<Catalog>,
     writing: Writing,
-    telemetry: Arc<Telemetry>,
     failed: impl Fn(WriteError) + Clone + 'static,
 ) -> Written<'scope> {
-    let Writing {
-        mut writer,
-        left,
-        restored,
-        mut progress,
-    } = writing;
     let scope = changes.rows.scope();
     let mut builder = OperatorBuilder::new("Write".to_owned(), scope);
-    let mut rows = builder.new_input(changes.rows, Pipeline);
-    let mut finals = builder.new_input(changes.finals, Pipeline);
-    let mut letters = builder.new_input(changes.dead_letters, Pipeline);
-    let mut marks = builder.new_input(changes.marks, Pipeline);
-    let Gates {
-        recorded,
-        committed,
-    } = gates;
-    let _recorded = builder.new_input(recorded, Pipeline);
-    let waits = committed.is_some();
-    let _committed = committed.map(|gate| builder.new_input(gate, Pipeline));
+    let (mut complete, mut durable) = (Inputs::default(), Inputs::default());
+    let mut rows = complete.add(&mut builder, changes.rows, Pipeline);
+    let mut finals = complete.add(&mut builder, changes.finals, Pipeline);
+    let mut letters = complete.add(&mut builder, changes.dead_letters, Pipeline);
+    let mut marks = complete.add(&mut builder, changes.marks, Pipeline);
+    let _recorded = complete.add(&mut builder, gates.recorded, Pipeline);
+    let waits = gates.committed.is_some();
+    let committed = gates.committed;
+    let _committed = committed.map(|gate| durable.add(&mut builder, gate, Pipeline));
     // Not connected to the inputs: what holds them back are the capabilities alone.
     // (What is committed waits for them.)
     let (_open, open_stream) = builder.new_output_connection::<Vec<()>, _>([]);
@@ -128,50 +115,32 @@ pub fn write<'scope>(
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
 
-    builder.build(move |mut capabilities| {
-        let mut written_finals = Held::new(capabilities.pop());
-        let mut written_open = Held::new(capabilities.pop());
-        let mut pending = Pending::new(left);
-        let whole = progress.is_some();
-        let (definitions, written) = (Arc::clone(&catalog), Arc::clone(&telemetry));
-        let counting = restored.clone();
-        let background = Background::start("writer", wake, move |work: Work| {
-            let Work {
-                mut due,
-                through,
-                restores,
-            } = work;
-            let closes = due.rows.iter().any(|put| put.became.is_final);
-            if closes {
-                fail_point("close.write");
-            }
-            let most = if whole { usize::MAX } else { ROWS };
-            let mut more = true;
-            while more {
-                more = due.fill(most, &definitions.definitions);
-                let started = Instant::now();
-                writer.write(&due.batch)?;
-                report(&written, &due.batch, started.elapsed());
-                if let Some(restored) = &counting {
-                    restored.written(&due.batch.puts);
-                }
-                due.batch = Batch {
-                    epoch: due.batch.epoch,
-                    made_at: due.batch.made_at,
-                    ..Batch::default()
-                };
-            }
-            if closes {
-                fail_point("close.written");
-            }
-            if let Some(restored) = counting.as_ref().filter(|_| restores) {
-                restored.caught_up();
-            }
-            Ok::<_, WriteError>(through)
-        });
+    builder.build(move |capabilities| {
+        let mut capabilities = capabilities.into_iter();
+        let (written_open, written_finals) = (capabilities.next(), capabilities.next());
+        let mut batches = Batches {
+            catalog: Arc::clone(&writing.catalog),
+            pending: Pending::new(writing.left),
+            progress: writing.progress,
+            restored: writing.restored.clone(),
+            written_open: Held::new(written_open),
+            written_finals: Held::new(written_finals),
+        };
+        let mut thread = WriterThread {
+            writer: writing.writer,
+            catalog: writing.catalog,
+            rows: match batches.progress {
+                Some(_) => usize::MAX,
+                None => ROWS,
+            },
+            restored: writing.restored,
+            telemetry: writing.telemetry,
+        };
+        let background = Background::start("writer", wake, move |work| thread.write(work));
         let mut background = background.map_err(&failed).ok();
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
+            let pending = &mut batches.pending;
             rows.for_each(|_, changes| pending.rows(std::mem::take(changes)));
             finals.for_each(|capability, rows| {
                 if let Some(epoch) = capability.least() {
@@ -181,59 +150,24 @@ pub fn write<'scope>(
             letters.for_each(|_, letters| pending.letters(letters.drain(..)));
             marks.for_each(|capability, marks| {
                 if let Some(epoch) = capability.least() {
-                    pending.marks(*epoch, marks);
-                    if let Some(progress) = &mut progress {
-                        progress.hear(*epoch, marks.drain(..));
-                    }
+                    batches.hear(*epoch, marks);
                 }
             });
             let Some(thread) = &mut background else {
                 return;
             };
-            let mut write_complete = || {
-                match thread.state()? {
-                    State::Busy => return Ok(()),
-                    State::Free => {}
-                    State::Done(through) => {
-                        written_open.release(through.complete);
-                        written_finals.release(through.all());
-                    }
-                }
-                let (complete, durable) = frontiers.split_at(5);
-                let complete = earliest(complete);
-                let through = Through {
-                    complete,
-                    // What is said of an epoch comes back with the next one.
-                    durable: match waits {
-                        true => earliest(durable).map(|next| next.saturating_sub(1)),
-                        false => complete,
-                    },
-                };
-                let now = jiff::Timestamp::now().as_millisecond();
-                let mut due = pending.take(through, &catalog.definitions, now);
-                if let Some(progress) = &mut progress
-                    && let Some(reached) = progress.advance(through, now)
-                {
-                    due.get_or_insert_default().batch.progress = Some(reached);
-                }
-                let restores = pending.has_just_caught_up();
-                match due {
-                    Some(due) => thread.give(Work {
-                        due,
-                        through,
-                        restores,
-                    }),
-                    None => {
-                        if let Some(restored) = restored.as_ref().filter(|_| restores) {
-                            restored.caught_up();
-                        }
-                        written_open.release(through.complete);
-                        written_finals.release(through.all());
-                        Ok(())
-                    }
-                }
+            let complete = complete.earliest(frontiers);
+            let through = Through {
+                complete,
+                // What is said of an epoch comes back with the next one.
+                durable: match waits {
+                    true => durable
+                        .earliest(frontiers)
+                        .map(|next| next.saturating_sub(1)),
+                    false => complete,
+                },
             };
-            if let Err(error) = write_complete() {
+            if let Err(error) = batches.go_on(thread, through) {
                 background = None;
                 failed(error);
             }
@@ -245,12 +179,117 @@ pub fn write<'scope>(
     }
 }
 
-/// The epoch that no input has passed yet; `None` at the end of time.
-pub(crate) fn earliest(frontiers: &[MutableAntichain<Epoch>]) -> Option<Epoch> {
-    frontiers
-        .iter()
-        .filter_map(|frontier| frontier.frontier().first().copied())
-        .min()
+/// What is to be written, and how far everything is with it.
+struct Work {
+    due: Due,
+    through: Through,
+    /// Whether it is all that was missing at the start, and perhaps more.
+    restores: bool,
+}
+
+/// What waits to be written on a worker, one batch after the other.
+struct Batches {
+    catalog: Arc<Catalog>,
+    pending: Pending,
+    progress: Option<Reached>,
+    restored: Option<Arc<Restored>>,
+    written_open: Held,
+    written_finals: Held,
+}
+
+impl Batches {
+    /// Takes in where partitions stand at the end of an epoch.
+    fn hear(&mut self, epoch: Epoch, marks: &mut Vec<Mark>) {
+        self.pending.marks(epoch, marks);
+        if let Some(progress) = &mut self.progress {
+            progress.hear(epoch, marks.drain(..));
+        }
+    }
+
+    /// Where no batch is under way: releases what is written, and hands what may be written
+    /// `through` there to the thread.
+    fn go_on(
+        &mut self,
+        thread: &mut Background<Work, Through, WriteError>,
+        through: Through,
+    ) -> Result<(), WriteError> {
+        match thread.state()? {
+            State::Busy => return Ok(()),
+            State::Free => {}
+            State::Done(through) => self.release(through),
+        }
+        let now = jiff::Timestamp::now().as_millisecond();
+        let mut due = self.pending.take(through, &self.catalog.definitions, now);
+        if let Some(progress) = &mut self.progress
+            && let Some(reached) = progress.advance(through, now)
+        {
+            due.get_or_insert_default().batch.progress = Some(reached);
+        }
+        let restores = self.pending.has_just_caught_up();
+        if let Some(due) = due {
+            return thread.give(Work {
+                due,
+                through,
+                restores,
+            });
+        }
+        if let Some(restored) = self.restored.as_ref().filter(|_| restores) {
+            restored.caught_up();
+        }
+        self.release(through);
+        Ok(())
+    }
+
+    fn release(&mut self, through: Through) {
+        self.written_open.release(through.complete);
+        self.written_finals.release(through.all());
+    }
+}
+
+/// What the thread beside the worker writes with.
+struct WriterThread {
+    writer: Box<dyn Writer>,
+    catalog: Arc<Catalog>,
+    /// Rows that are made and written at a time.
+    rows: usize,
+    restored: Option<Arc<Restored>>,
+    telemetry: Arc<Telemetry>,
+}
+
+impl WriterThread {
+    fn write(&mut self, work: Work) -> Result<Through, WriteError> {
+        let Work {
+            mut due,
+            through,
+            restores,
+        } = work;
+        let closes = due.rows.iter().any(|put| put.became.is_final);
+        if closes {
+            fail_point("close.write");
+        }
+        let mut more = true;
+        while more {
+            more = due.fill(self.rows, &self.catalog.definitions);
+            let started = Instant::now();
+            self.writer.write(&due.batch)?;
+            report(&self.telemetry, &due.batch, started.elapsed());
+            if let Some(restored) = &self.restored {
+                restored.written(&due.batch.puts);
+            }
+            due.batch = Batch {
+                epoch: due.batch.epoch,
+                made_at: due.batch.made_at,
+                ..Batch::default()
+            };
+        }
+        if closes {
+            fail_point("close.written");
+        }
+        if let Some(restored) = self.restored.as_ref().filter(|_| restores) {
+            restored.caught_up();
+        }
+        Ok(through)
+    }
 }
 
 /// Reports to the telemetry what has been written.

@@ -8,13 +8,14 @@
 
 use super::WriteError;
 use super::catch_up::{CatchUp, Place};
-use super::operator::{Written, earliest};
+use super::operator::Written;
 use super::pending::Through;
 use super::record::by_name;
 use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
+use crate::inputs::Inputs;
 use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
 use model::{FIRST_DATE, LAST_DATE};
@@ -172,9 +173,10 @@ pub fn publish<'scope>(
 ) -> StreamVec<'scope, Epoch, ()> {
     let scope = marks.scope();
     let mut builder = OperatorBuilder::new("Progress".to_owned(), scope);
-    let mut marks = builder.new_input(marks, Pipeline);
-    let _open = builder.new_input(written.open, Pipeline);
-    let _finals = builder.new_input(written.finals, Pipeline);
+    let (mut complete, mut durable) = (Inputs::default(), Inputs::default());
+    let mut marks = complete.add(&mut builder, marks, Pipeline);
+    let _open = complete.add(&mut builder, written.open, Pipeline);
+    let _finals = durable.add(&mut builder, written.finals, Pipeline);
     let (_output, published) = builder.new_output::<Vec<()>>();
     let address = builder.operator_info().address;
     let wake = scope.worker().sync_activator_for(address.to_vec());
@@ -202,8 +204,8 @@ pub fn publish<'scope>(
             };
             let told = thread.go_on(&mut held, || {
                 let through = Through {
-                    complete: earliest(&frontiers[..2]),
-                    durable: earliest(&frontiers[2..]),
+                    complete: complete.earliest(frontiers),
+                    durable: durable.earliest(frontiers),
                 };
                 let now = jiff::Timestamp::now().as_millisecond();
                 (reached.advance(through, now), through.all())

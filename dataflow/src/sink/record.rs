@@ -11,12 +11,12 @@
 
 use super::WriteError;
 use super::catch_up::Place;
-use super::operator::earliest;
 use crate::Epoch;
 use crate::background::{Background, Held};
 use crate::epochs::take_before;
 use crate::ingest::answers::Read;
 use crate::ingest::identity::IdentityCheck;
+use crate::inputs::earliest;
 use crate::time::Mark;
 use sinks::{LastRead, Limit, Log, WriteIntent, Writer};
 use std::collections::BTreeMap;

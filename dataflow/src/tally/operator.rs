@@ -5,6 +5,7 @@ use super::{Judging, Names, OverLimit, Tally, Verdicts};
 use crate::Epoch;
 use crate::background::Held;
 use crate::epochs::take_before;
+use crate::inputs::earliest;
 use sinks::LetterCount;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ pub fn judge<'scope>(
                 }
             });
             if let State::Judging(bench) = &mut state
-                && let Err(over) = bench.work(frontiers[0].frontier().first().copied())
+                && let Err(over) = bench.work(earliest(frontiers))
             {
                 let held = std::mem::replace(&mut bench.held, Held::new(None));
                 state = State::Over(Some(over), held);

@@ -21,7 +21,7 @@ use sinks::Limit;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The time of day: milliseconds since the UNIX epoch, in whole seconds.
 #[derive(Clone)]
@@ -59,9 +59,15 @@ impl fmt::Debug for WallClock {
 pub struct Trust {
     /// Read when a message is ahead of all that has been believed.
     pub clock: WallClock,
-    /// How far ahead of the clock a message may be, and an event of its message, in
-    /// milliseconds.
-    pub max_ahead: i64,
+    /// How far ahead of the clock a message may be, and an event of its message.
+    pub max_ahead: Duration,
+}
+
+impl Trust {
+    /// [`Trust::max_ahead`] in milliseconds, as times are.
+    pub fn max_ahead_millis(&self) -> i64 {
+        i64::try_from(self.max_ahead.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 /// What earlier runs have recorded: which timestamps of messages they believed.
@@ -78,7 +84,9 @@ pub struct Recorded {
 /// Which timestamps of a partition are believed.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    trust: Trust,
+    clock: WallClock,
+    /// In milliseconds.
+    max_ahead: i64,
     /// Those of earlier runs, then those of this one.
     limits: Vec<Limit>,
     /// How many of them apply to the current message.
@@ -93,7 +101,8 @@ pub(super) struct Ahead {
 impl Ahead {
     pub(super) fn new(trust: Trust) -> Ahead {
         Ahead {
-            trust,
+            max_ahead: trust.max_ahead_millis(),
+            clock: trust.clock,
             limits: Vec::new(),
             applied: 0,
             told: 0,
@@ -102,8 +111,9 @@ impl Ahead {
         }
     }
 
+    /// How far an event may be ahead of its message, in milliseconds.
     pub(super) fn max_ahead(&self) -> i64 {
-        self.trust.max_ahead
+        self.max_ahead
     }
 
     /// Follows what has been recorded. `None`: by a program that recorded nothing and
@@ -163,7 +173,7 @@ impl Ahead {
         if offset < self.below {
             return false;
         }
-        let limit = self.trust.clock.now().saturating_add(self.trust.max_ahead);
+        let limit = self.clock.now().saturating_add(self.max_ahead);
         if millis > limit {
             return false;
         }
@@ -202,7 +212,7 @@ mod tests {
         let read = Arc::clone(&now);
         let trust = Trust {
             clock: WallClock::of(move || read.load(Ordering::SeqCst)),
-            max_ahead: DAY,
+            max_ahead: Duration::from_secs(86_400),
         };
         (Ahead::new(trust), now)
     }
@@ -250,7 +260,7 @@ mod tests {
         now.store(110 * DAY, Ordering::SeqCst);
         let (mut second, _) = ahead();
         second.restore(Some(first.limits().to_vec()), 4);
-        second.trust.clock = WallClock::of(|| 110 * DAY);
+        second.clock = WallClock::of(|| 110 * DAY);
         for _ in 0..2 {
             let again: Vec<_> = (0..)
                 .zip(times)

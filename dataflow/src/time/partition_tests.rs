@@ -1,5 +1,6 @@
 use super::super::WallClock;
 use super::*;
+use std::time::Duration;
 
 const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -21,7 +22,7 @@ impl One {
         };
         let trust = Trust {
             clock: WallClock::of(|| NOW),
-            max_ahead: DAY_MILLIS,
+            max_ahead: Duration::from_millis(DAY_MILLIS.cast_unsigned()),
         };
         One(PartitionTime::new(&[rule], trust))
     }
