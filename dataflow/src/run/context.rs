@@ -8,7 +8,7 @@ use crate::observe::{Screen, Telemetry, ViewInfo, logging};
 use crate::serve::Names;
 use crate::time::{Trust, WallClock};
 use crate::views::Catalog;
-use crate::views::own::ProgramViews;
+use crate::shop::ProgramViews;
 use cluster::{ClusterError, DataConnections, How};
 use sinks::Table;
 use sinks::retry::{MayPass, wait_for};
