@@ -164,15 +164,18 @@ pub struct JoinedBehind {
 }
 
 impl Why {
-    /// The answer for the window that starts at `start`, in milliseconds. `lag` knows
-    /// the offsets of a partition not yet read.
+    /// The answer for the window number `index`. `lag` knows the offsets of a partition not yet
+    /// read.
     pub fn of(
         info: &ViewInfo,
         time: &ViewTime,
-        start: i64,
+        index: i64,
         lag: impl Fn(&PartitionTime) -> Option<u64>,
     ) -> Why {
-        let end = start.saturating_add(time.window);
+        let (start, end) = (
+            time.window.start_millis(index),
+            time.window.end_millis(index),
+        );
         let end_micros = micros(end);
         let needed = time.lateness.map(|lateness| end.saturating_add(lateness));
         let own = || time.partitions.iter().filter(|p| !p.is_joined);
@@ -289,7 +292,8 @@ mod tests {
 
     fn why(time: &ViewTime, start: i64) -> Why {
         let lag = |p: &PartitionTime| (p.partition == 1).then_some(7);
-        Why::of(&testing::view(), time, start, lag)
+        let index = time.window.index_starting(start).unwrap();
+        Why::of(&testing::view(), time, index, lag)
     }
 
     fn numbers(why: &Why) -> Vec<i32> {

@@ -106,6 +106,11 @@ impl Definition {
 }
 
 impl Definition {
+    /// How many columns of its table are of the window: its start and end, or none.
+    pub fn window_columns(&self) -> usize {
+        if self.window.is_all() { 0 } else { 2 }
+    }
+
     /// All that its rows depend on, as a text: two views of one name are the same
     /// when these are. Of the functions of its code it says the version, which whoever changes
     /// them raises. `max_ahead`, in milliseconds, is how far events may be ahead
@@ -116,7 +121,8 @@ impl Definition {
             Lateness::Forever => String::new(),
             Lateness::Millis(_) => format!(", at most {} ahead", Lateness::Millis(max_ahead)),
         };
-        let columns = self.table.columns.iter().skip(2 + self.groups.len());
+        let before = self.window_columns() + self.groups.len();
+        let columns = self.table.columns.iter().skip(before);
         let outputs = columns.zip(&self.outputs);
         let outputs: Vec<_> = outputs
             .map(|(column, output)| format!("{} = {output}", column.name))
@@ -179,10 +185,11 @@ fn table<T: Topic>(
         role,
     };
     let [start, end] = view.window_fields;
-    let mut columns = vec![
-        column(start, Kind::Date, Role::WindowStart),
-        column(end, Kind::Date, Role::WindowEnd),
-    ];
+    let mut columns = Vec::new();
+    if !view.window.is_all() {
+        columns.push(column(start, Kind::Date, Role::WindowStart));
+        columns.push(column(end, Kind::Date, Role::WindowEnd));
+    }
     columns.extend(
         groups
             .iter()

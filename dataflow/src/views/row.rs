@@ -24,8 +24,10 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row 
     let index = key.slot.index();
     let window = definition.window;
     let mut values = Vec::with_capacity(definition.table.columns.len());
-    values.push(Value::Date(window.start_millis(index)));
-    values.push(Value::Date(window.end_millis(index)));
+    if !window.is_all() {
+        values.push(Value::Date(window.start_millis(index)));
+        values.push(Value::Date(window.end_millis(index)));
+    }
     let groups = key.groups(definition.groups.len());
     let id = id(definition, key, &groups);
     values.extend(groups.into_iter().map(Value::Text));
@@ -47,24 +49,32 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Row 
 /// ```
 ///
 /// A `|` or `\` within a group is escaped by a `\`, so that different groups
-/// have different ids.
+/// have different ids. Without windows the groups alone make it, or `all` where there
+/// are none.
 pub fn row_id(definition: &Definition, key: &Key) -> RowId {
     id(definition, key, &key.groups(definition.groups.len()))
 }
 
 fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
     static PRINTER: DateTimePrinter = DateTimePrinter::new();
-    let start = definition.window.start_millis(key.slot.index());
     let mut id = String::with_capacity(64);
-    // The years that a time can name are within jiff's range, but for windows
-    // that begin before the first of them: those are told by their number.
-    // Writing to a string does not fail.
-    match Timestamp::from_millisecond(start) {
-        Ok(start) => drop(PRINTER.print_timestamp(&start, &mut id)),
-        Err(_) => drop(write!(id, "{start}")),
+    let is_windowed = !definition.window.is_all();
+    if is_windowed {
+        let start = definition.window.start_millis(key.slot.index());
+        // The years that a time can name are within jiff's range, but for windows
+        // that begin before the first of them: those are told by their number.
+        // Writing to a string does not fail.
+        match Timestamp::from_millisecond(start) {
+            Ok(start) => drop(PRINTER.print_timestamp(&start, &mut id)),
+            Err(_) => drop(write!(id, "{start}")),
+        }
+    } else if groups.is_empty() {
+        id.push_str("all");
     }
-    for group in groups {
-        id.push('|');
+    for (number, group) in groups.iter().enumerate() {
+        if number > 0 || is_windowed {
+            id.push('|');
+        }
         if group.bytes().any(|byte| matches!(byte, b'|' | b'\\')) {
             id.push_str(&group.replace('\\', "\\\\").replace('|', "\\|"));
         } else {
@@ -80,15 +90,14 @@ fn id(definition: &Definition, key: &Key, groups: &[String]) -> RowId {
 /// The key of a row by its values: the other way. `view` is the number of the view.
 /// `None` for values that no row of it has.
 pub fn key(definition: &Definition, view: u16, values: &[Value]) -> Option<Key> {
-    let Some(Value::Date(start)) = values.first() else {
-        return None;
+    let index = match values.first() {
+        _ if definition.window.is_all() => 0,
+        Some(Value::Date(start)) => definition.window.index_starting(*start)?,
+        _ => return None,
     };
-    let size = definition.window.millis();
-    if start.rem_euclid(size) != 0 {
-        return None;
-    }
     let mut groups = Vec::new();
-    for value in values.get(2..2 + definition.groups.len())? {
+    let before = definition.window_columns();
+    for value in values.get(before..before + definition.groups.len())? {
         let Value::Text(text) = value else {
             return None;
         };
@@ -105,7 +114,7 @@ pub fn key(definition: &Definition, view: u16, values: &[Value]) -> Option<Key> 
     for (place, id) in group.iter_mut().zip(groups) {
         *place = id;
     }
-    let slot = Slot::new(view, start.div_euclid(size));
+    let slot = Slot::checked(view, index)?;
     Some(Key { slot, group })
 }
 

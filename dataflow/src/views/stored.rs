@@ -54,7 +54,10 @@ impl Stored {
         let until = self.final_until.get(view).copied().flatten();
         let least = definition.zip(until).map(|(definition, until)| {
             let window = definition.window;
-            least_id(window.start_millis(until.div_euclid(window.millis())))
+            let first_open = window
+                .last_before(until.saturating_mul(1_000))
+                .saturating_add(1);
+            least_id(window.start_millis(first_open))
         });
         least.unwrap_or_default()
     }
