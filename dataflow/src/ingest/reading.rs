@@ -19,6 +19,8 @@ pub(super) struct Reading {
     telemetry: Arc<Telemetry>,
     counts: Vec<Counts>,
     refusals: Vec<Refusals>,
+    /// By topic: how many more rows than views an event of it goes into.
+    overlaps: Vec<usize>,
     /// The partitions that are read.
     pub(super) partitions: Partitions,
     /// What the epoch's events contribute and has not been sent yet.
@@ -45,6 +47,7 @@ struct Counts {
 #[derive(Default)]
 struct Refusals {
     late: u64,
+    partly_late: u64,
     from_the_future: u64,
     malformed: u64,
 }
@@ -59,7 +62,12 @@ impl Reading {
     ) -> Reading {
         let counts = topics.iter().map(|_| Counts::default()).collect();
         let refusals = catalog.definitions.iter().map(|_| Refusals::default());
+        let overlaps = catalog.routes.iter().map(|route| {
+            let more = route.rules().iter().map(|rule| rule.window.overlap() - 1);
+            usize::try_from(more.sum::<i64>()).unwrap_or(0)
+        });
         Reading {
+            overlaps: overlaps.collect(),
             refusals: refusals.collect(),
             catalog,
             topics,
@@ -79,6 +87,7 @@ impl Reading {
             topics,
             counts,
             refusals,
+            overlaps,
             partitions,
             contributions,
             letters,
@@ -102,7 +111,7 @@ impl Reading {
             counts.bytes += value.len() as u64;
         }
 
-        let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
+        let mut weight = 1 + overlaps[message.topic] + value.len() / BYTES_OF_AN_EVENT;
         let mut letter = |reason, detail, view: Option<usize>, what: &str| {
             let (timestamp, detail) = dated(message.timestamp, detail);
             let letter = DeadLetter {
@@ -150,6 +159,7 @@ impl Reading {
                 Reason::FromTheFuture => refusals[view].from_the_future += 1,
                 Reason::Malformed => refusals[view].malformed += 1,
                 Reason::Late => refusals[view].late += 1,
+                Reason::PartlyLate => refusals[view].partly_late += 1,
             }
             letter(refusal.reason(), refusal.detail(time), Some(view), "");
         };
@@ -201,6 +211,7 @@ impl Reading {
             let view = usize::from(rule.view);
             let Refusals {
                 late,
+                partly_late,
                 from_the_future,
                 malformed,
             } = std::mem::take(&mut self.refusals[view]);
@@ -213,6 +224,7 @@ impl Reading {
                 Judged {
                     taken: judged - late,
                     late,
+                    partly_late,
                     from_the_future,
                     malformed,
                 },

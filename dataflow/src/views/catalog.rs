@@ -5,7 +5,7 @@ use super::definition::Definition;
 use super::plan::{Plan, TooMany};
 use super::view::{Enrich, EventTime, KAFKA_TIME, View, times};
 use crate::saving::SavedDefinition;
-use crate::time::{PartitionTime, Refusal, Rule, Watched, Watermarks};
+use crate::time::{Accepted, PartitionTime, Refusal, Rule, Watched, Watermarks};
 use events::{Malformed, Timestamp, Topic};
 use model::{Lateness, Window};
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,18 +142,24 @@ impl<T: Topic> Route for TopicRoute<T> {
         let Taken { value, partition } = message;
         let event = T::decode(value)?;
         let stamp = time.stamp(partition);
+        let mut refuse = |plan: &Plan<T>, refusal| {
+            refused(Refused {
+                view: plan.number(),
+                time: plan.time_name(),
+                refusal,
+                joined: false,
+            });
+        };
         for (place, plan) in self.plans.iter().enumerate() {
             if !time.is_for(place) {
                 continue;
             }
             match time.judge(place, plan.time(&event).map(Timestamp::as_micros)) {
-                Ok(index) => plan.apply(&event, index, stamp, into),
-                Err(refusal) => refused(Refused {
-                    view: plan.number(),
-                    time: plan.time_name(),
-                    refusal,
-                    joined: false,
-                }),
+                Ok(Accepted { windows, missed }) => {
+                    windows.for_each(|index| plan.apply(&event, index, stamp, into));
+                    missed.into_iter().for_each(|missed| refuse(plan, missed));
+                }
+                Err(refusal) => refuse(plan, refusal),
             }
         }
         if let Some(enrich) = self.enrich
@@ -269,6 +275,7 @@ impl Catalog {
             if let Some(change) = overrides.get(view.name) {
                 apply_override(&mut view, change)?;
             }
+            view.lateness = view.window.lateness(view.lateness);
             let number = u16::try_from(self.definitions.len()).unwrap_or(u16::MAX);
             self.definitions.push(Definition::of(&view));
             rules.push(Rule {
