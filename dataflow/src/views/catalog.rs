@@ -66,6 +66,12 @@ pub enum ViewError {
         /// What that joins.
         topics: String,
     },
+    /// A view that joins has windows that overlap.
+    #[error(
+        "view {0} joins, and its windows overlap: what is joined is kept once for each id, in one window; let them be \
+         as long as they are apart"
+    )]
+    OverlappingJoin(&'static str),
     /// The view does not fit a row.
     #[error(transparent)]
     TooMany(#[from] TooMany),
@@ -220,6 +226,10 @@ impl Catalog {
     pub(super) fn check_joins(&self) -> Result<(), ViewError> {
         let views = self.definitions.iter();
         let mut joining = views.filter(|view| !view.joins.is_empty());
+        let overlaps = |view: &Definition| view.window.overlap() > 1;
+        if let Some(view) = joining.clone().find(|view| overlaps(view)) {
+            return Err(ViewError::OverlappingJoin(view.name));
+        }
         match (joining.next(), joining.next()) {
             (Some(first), Some(second)) => Err(ViewError::SecondJoin {
                 first: first.name,

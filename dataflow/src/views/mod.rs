@@ -156,6 +156,28 @@ mod tests {
         for name in ["own_revenue", "revenue_analysis", "products"] {
             assert!(said.contains(name), "{said}");
         }
+        let hops = || {
+            let [size, slide] = [2, 1].map(model::Span::days);
+            let hops = model::Window::hopping(slide, size, model::Span::ZERO, None);
+            let own = View {
+                name: "own_revenue",
+                window: hops.unwrap(),
+                ..revenue_analysis::view()
+            };
+            vec![own.into()]
+        };
+        let built_in = |_: &str| false;
+        let refused = catalog_with(
+            &BTreeMap::new(),
+            ProgramViews {
+                built_in,
+                own: hops,
+            },
+        );
+        assert!(matches!(
+            refused,
+            Err(ViewError::OverlappingJoin("own_revenue"))
+        ));
         let alone = of(|name| name != "revenue_analysis");
         assert!(alone.is_ok_and(|catalog| catalog.joined(1).is_some()));
     }
