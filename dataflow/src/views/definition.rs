@@ -136,8 +136,12 @@ impl Definition {
             1 => String::new(),
             version => format!("; version {version}"),
         };
+        let zones = match self.window.time_zones() {
+            None => String::new(),
+            Some(version) => format!(" of {version}"),
+        };
         format!(
-            "{}{joins}; windows of {} by {}, lateness {}{ahead}; by {}: {}{version}",
+            "{}{joins}; windows of {}{zones} by {}, lateness {}{ahead}; by {}: {}{version}",
             self.topic,
             self.window,
             self.time,
@@ -209,9 +213,25 @@ fn table<T: Topic>(
 mod tests {
     use super::*;
     use events::Transactions;
+    use model::Span;
 
     fn sales() -> View<Transactions> {
         View::<Transactions>::new("own_sales", "Sales").sum("items", |sale| sale.quantity)
+    }
+
+    #[test]
+    fn windows_are_named_with_their_time_zone_and_its_version() {
+        let text = |window| Definition::of(&sales().windows_of(window)).describe(0);
+        let days = Window::tumbling(Span::days(7), Span::days(4), Some("Asia/Kathmandu")).unwrap();
+        let zones = days.time_zones().unwrap();
+        let of = format!("; windows of 7d offset 4d in Asia/Kathmandu of {zones} by kafka");
+        assert!(text(days).contains(&of), "{}", text(days));
+        let all = text(Window::ALL);
+        let has = |part| all.contains(part);
+        assert!(
+            has("windows of all time by") && has("items = sum 0"),
+            "{all}"
+        );
     }
 
     #[test]

@@ -183,7 +183,7 @@ fn quotient(n: i128, d: i128) -> f64 {
 mod tests {
     use super::*;
     use events::Id;
-    use model::Slot;
+    use model::{Slot, Window};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -210,6 +210,30 @@ mod tests {
         assert_ne!(id(["a|b", "c"]), id(["a", "b|c"]));
         assert_ne!(id(["a\\", "b"]), id(["a", "\\b"]));
         assert_ne!(id(["", "a"]), id(["a", ""]));
+    }
+
+    #[test]
+    fn an_id_without_windows_names_the_group() {
+        let mut definition = Definition {
+            window: Window::ALL,
+            ..sales().1
+        };
+        definition.table.columns.drain(..2);
+        let of = key(0, ["p|1", "rating"]);
+        assert_eq!(row_id(&definition, &of).id, "p\\|1|rating");
+        let became = RowChange {
+            key: of.clone(),
+            epoch: 7,
+            sums: Sums::default(),
+            is_final: false,
+            expect: sinks::Expect::Either,
+        };
+        let row = row(&definition, &became, 99);
+        assert_eq!(row.values.len(), 4);
+        let found = super::key(&definition, of.slot.view(), &row.values);
+        assert_eq!(found, Some(of.clone()));
+        definition.groups.clear();
+        assert_eq!(row_id(&definition, &of).id, "all");
     }
 
     #[test]

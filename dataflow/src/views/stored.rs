@@ -131,6 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn the_first_open_window_of_those_that_overlap_began_before_the_last_final_one_ended() {
+        let mut definitions = definitions();
+        let [slide, size] = [HOUR, 3 * HOUR].map(|millis| model::Span::micros(millis * 1_000));
+        let hops = model::Window::hopping(slide, size, model::Span::ZERO, None);
+        definitions[0].window = hops.unwrap();
+        let mut final_until = vec![None; definitions.len()];
+        final_until[0] = Some(10 * HOUR);
+        let stored = Stored::new(&definitions, final_until);
+        assert_eq!(stored.least_id(0), "1970-01-01T08:00:00");
+        assert!(stored.lacks(&key(0, 8, "x")) && !stored.lacks(&key(0, 7, "x")));
+    }
+
+    #[test]
     fn the_least_id_is_not_behind_a_fraction_of_a_second() {
         assert_eq!(least_id(HOUR), "1970-01-01T01:00:00");
         assert_eq!(least_id(HOUR + 500), "1970-01-01T01:00:00");

@@ -287,6 +287,18 @@ fn days_are_as_long_as_the_clocks_make_them() {
 
 #[test]
 fn weeks_begin_on_thursdays_and_with_an_offset_on_mondays() {
+    let days = |zone| Window::tumbling(Span::days(1), Span::ZERO, zone).unwrap();
+    let berlin = days(Some("europe/berlin"));
+    assert_eq!(berlin.time_zone(), Some("Europe/Berlin"));
+    assert!(
+        berlin
+            .time_zones()
+            .is_some_and(|version| version.starts_with("20"))
+    );
+    assert_eq!(
+        (days(None).time_zone(), days(None).time_zones()),
+        (None, None)
+    );
     let weekday = |offset, zone| {
         let window = Window::tumbling(Span::days(7), Span::days(offset), zone).unwrap();
         let start = window.start_micros(window.index_of(time("2024-11-27T12:00:00Z")));
