@@ -634,7 +634,7 @@ proptest! {
         tick in 0u64..3,
     ) {
         let tick = Duration::from_millis(tick);
-        let replay = Replay { workers, tick, turn, max_ahead: i64::MAX };
+        let replay = Replay { workers, tick, turn, max_ahead: Duration::MAX };
         let rows = maintained(&shape, &messages, replay);
         prop_assert_eq!(rows, naive(&shape, &messages), "{:?}", shape.view());
     }

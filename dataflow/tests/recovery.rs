@@ -21,6 +21,7 @@ use shop::{
 use sinks::LogIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -125,6 +126,20 @@ struct World {
 }
 
 impl World {
+    /// Nothing has been written yet; checkpoints are kept in a `directory`, if there are any.
+    fn new(catalog: Arc<Catalog>, log: Vec<Partition>, kind: Kind, directory: &Path) -> World {
+        let topics = catalog.routes.iter().map(|route| route.topic().to_owned());
+        let store = || Arc::new(Store::open(directory.to_str().unwrap()).unwrap());
+        World {
+            topics: topics.collect(),
+            log,
+            database: Arc::new(Database::new(&catalog, kind.as_one)),
+            store: kind.checkpoints.then(store),
+            catalog,
+            change: None,
+        }
+    }
+
     /// Runs until the log is read and written, or until `run` ends. `last`: it is to
     /// go on to the end whatever it says.
     fn run(&self, number: usize, run: &Run, last: bool) {
@@ -316,7 +331,6 @@ fn check(
 ) {
     let log = log(messages, partitions);
     let catalog = Arc::new(configured(rules));
-    let topics = catalog.routes.iter().map(|route| route.topic().to_owned());
     let change = change.map(|change| {
         let name = |view: usize| shop::known_name(&catalog.definitions[view].name);
         let mut before = rules.clone();
@@ -328,14 +342,10 @@ fn check(
         (at, catalog, changed.map(str::to_owned).collect())
     });
     let directory = tempfile::tempdir().unwrap();
-    let store = || Arc::new(Store::open(directory.path().to_str().unwrap()).unwrap());
+    let read = in_memory(&catalog, &log);
     let world = World {
-        topics: topics.collect(),
-        log: in_memory(&catalog, &log),
-        database: Arc::new(Database::new(&catalog, kind.as_one)),
-        store: kind.checkpoints.then(store),
-        catalog,
         change,
+        ..World::new(catalog, read, kind, directory.path())
     };
     for (number, run) in runs.iter().enumerate() {
         world.run(number, run, number + 1 == runs.len());
@@ -367,5 +377,25 @@ proptest! {
             *of_view = lateness;
         }
         check(&messages, partitions, &rules, Kind { checkpoints, as_one }, &runs, change.as_ref());
+    }
+
+    #[test]
+    fn whatever_ends_a_run_windows_of_any_kind_go_on(
+        looks in prop::collection::vec(shop::windows::any_look(), 0..200),
+        checkpoints in prop::bool::weighted(0.8),
+        as_one in prop::bool::weighted(0.3),
+        runs in prop::collection::vec(any_run(), 1..5),
+    ) {
+        let catalog = Arc::new(shop::windows::catalog());
+        let log = shop::windows::log(&catalog, &looks);
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::new(catalog, log, Kind { checkpoints, as_one }, directory.path());
+        for (number, run) in runs.iter().enumerate() {
+            world.run(number, run, number + 1 == runs.len());
+        }
+        let (rows, letters) = shop::windows::expected(&looks);
+        let (found, found_letters) = world.database.contents();
+        shop::compare(&shop::shown_rows(&world.catalog, found.iter()), &rows);
+        prop_assert_eq!(found_letters, letters);
     }
 }

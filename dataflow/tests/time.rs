@@ -11,13 +11,14 @@ use end_to_end::Rules;
 use end_to_end::oracle;
 use proptest::prelude::*;
 use shop::{Any, MAX_AHEAD, any_lateness, any_message, configured, in_memory, log};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tidemark::replay::{Outcome, Replay};
 use tidemark::time::{Frontier, NEVER, Watermarks};
+use tidemark::views::Catalog;
 use tidemark::views::key::Key;
-use tidemark::views::row::row;
+use tidemark::views::row::{key, row};
 use tidemark::views::rows::RowChange;
 
 /// What has come out.
@@ -58,6 +59,38 @@ impl Outcome for Seen {
     }
 }
 
+impl Seen {
+    /// Rows as they are in the end.
+    fn rows(&self, catalog: &Catalog) -> shop::Rows {
+        let rows = self.rows.lock().unwrap();
+        let rows = rows.values().filter(|row| row.sums != Default::default());
+        let rows: Vec<_> = rows
+            .map(|became| {
+                let number = became.key.slot.view();
+                let definition = &catalog.definitions[usize::from(number)];
+                let row = row(definition, became, 0).unwrap();
+                assert_eq!(
+                    key(definition, number, &row.values).as_ref(),
+                    Some(&became.key)
+                );
+                row
+            })
+            .collect();
+        let ids: BTreeSet<_> = rows.iter().map(|row| &row.id).collect();
+        assert_eq!(ids.len(), rows.len(), "two rows of one id");
+        shop::shown_rows(catalog, rows.iter())
+    }
+
+    /// Ids and reasons of dead letters, in order.
+    fn letters(&self) -> Vec<(String, &'static str)> {
+        let letters = self.letters.lock().unwrap();
+        let letters = letters.iter().map(|(id, reason, _)| (id.clone(), *reason));
+        let mut letters: Vec<_> = letters.collect();
+        letters.sort();
+        letters
+    }
+}
+
 fn check(messages: &[Any], partitions: i32, rules: &Rules, replay: Replay) {
     let log = log(messages, partitions);
     let catalog = Arc::new(configured(rules));
@@ -67,30 +100,15 @@ fn check(messages: &[Any], partitions: i32, rules: &Rules, replay: Replay) {
         .unwrap();
     let expected = oracle::expected(&log, "", rules);
 
-    let rows = seen.rows.lock().unwrap();
-    let rows = rows.values().filter(|row| row.sums != Default::default());
-    let rows: Vec<_> = rows
-        .map(|became| {
-            let view = usize::from(became.key.slot.view());
-            row(&catalog.definitions[view], became, 0).unwrap()
-        })
-        .collect();
-    let rows = shop::shown_rows(&catalog, rows.iter());
-    shop::compare(&rows, &shop::wanted_rows(&expected));
+    shop::compare(&seen.rows(&catalog), &shop::wanted_rows(&expected));
 
-    let mut letters = seen.letters.lock().unwrap().clone();
-    letters.sort();
-    let letters: Vec<_> = letters
-        .into_iter()
-        .map(|(id, reason, _)| (id, reason))
-        .collect();
     let wanted = expected
         .dead_letters
         .iter()
         .map(|letter| (letter.id(), letter.reason.name()));
     let mut wanted: Vec<_> = wanted.collect();
     wanted.sort();
-    assert_eq!(letters, wanted);
+    assert_eq!(seen.letters(), wanted);
 
     for frontiers in seen.watermarks.lock().unwrap().iter() {
         for (definition, frontier) in catalog.definitions.iter().zip(frontiers) {
@@ -124,5 +142,23 @@ proptest! {
         let tick = Duration::from_millis(tick);
         let max_ahead = Duration::from_millis(MAX_AHEAD.cast_unsigned());
         check(&messages, partitions, &rules, Replay { workers, tick, turn, max_ahead });
+    }
+
+    #[test]
+    fn windows_of_any_kind_hold_what_a_naive_computation_says(
+        looks in prop::collection::vec(shop::windows::any_look(), 0..250),
+        workers in 1usize..=3,
+        turn in 1usize..40,
+        tick in 0u64..3,
+    ) {
+        let catalog = Arc::new(shop::windows::catalog());
+        let log = shop::windows::log(&catalog, &looks);
+        let seen = Arc::<Seen>::default();
+        let tick = Duration::from_millis(tick);
+        let replay = Replay { workers, tick, turn, max_ahead: MAX_AHEAD };
+        replay.run(&catalog, &log, &seen).unwrap();
+        let (rows, letters) = shop::windows::expected(&looks);
+        shop::compare(&seen.rows(&catalog), &rows);
+        prop_assert_eq!(seen.letters(), Vec::from_iter(letters));
     }
 }

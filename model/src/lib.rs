@@ -20,7 +20,7 @@ pub use fail_points::fail_point;
 pub use id::Id;
 pub use slot::Slot;
 pub use stamp::Stamp;
-pub use window::{FIRST_DATE, LAST_DATE, Lateness, Window};
+pub use window::{FIRST_DATE, LAST_DATE, Lateness, Span, Window, WindowCursor, WindowError};
 
 /// The timely timestamp: a tick of ingestion. An epoch is a set of offset
 /// ranges, one for each partition; past its frontier it is complete, and only

@@ -81,13 +81,15 @@ pub struct Row {
     pub updated_at: i64,
 }
 
-/// Why an event is in no row.
+/// Why an event is in no row, or not in all that it would be in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Reason {
     /// It could not be decoded.
     Malformed,
     /// Its window had closed.
     Late,
+    /// Some of the windows that hold its time had closed; it is in rows of the others.
+    PartlyLate,
     /// Its time lies further ahead of its message than is believed.
     FromTheFuture,
     /// An expression of the view failed on it.
@@ -96,9 +98,10 @@ pub enum Reason {
 
 impl Reason {
     /// All there are.
-    pub const ALL: [Reason; 4] = [
+    pub const ALL: [Reason; 5] = [
         Reason::Malformed,
         Reason::Late,
+        Reason::PartlyLate,
         Reason::FromTheFuture,
         Reason::Failed,
     ];
@@ -108,6 +111,7 @@ impl Reason {
         match self {
             Reason::Malformed => "malformed",
             Reason::Late => "late",
+            Reason::PartlyLate => "partly_late",
             Reason::FromTheFuture => "from_the_future",
             Reason::Failed => "failed",
         }

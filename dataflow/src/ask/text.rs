@@ -203,7 +203,8 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     fn said(time: &ViewTime, start: i64, lag: Option<u64>) -> String {
-        text(&Why::of(&testing::view(), time, start, |_| lag))
+        let index = time.window.index_starting(start).unwrap();
+        text(&Why::of(&testing::view(), time, index, |_| lag))
     }
 
     /// Partitions that have seen 12:00 and 9:30.

@@ -21,6 +21,8 @@ pub(super) struct Reading {
     refusals: Vec<Refusals>,
     /// By topic: what has been read and not applied yet.
     waiting: Vec<Waiting>,
+    /// By topic: how many more rows than views an event of it goes into.
+    overlaps: Vec<usize>,
     /// The partitions that are read.
     pub(super) partitions: Partitions,
     /// What the epoch's events contribute and has not been sent yet.
@@ -86,6 +88,7 @@ struct Counts {
 #[derive(Default)]
 struct Refusals {
     late: u64,
+    partly_late: u64,
     from_the_future: u64,
     malformed: u64,
     filtered: u64,
@@ -98,6 +101,7 @@ impl Refusals {
             Reason::Late => &mut self.late,
             Reason::FromTheFuture => &mut self.from_the_future,
             Reason::Malformed => &mut self.malformed,
+            Reason::PartlyLate => &mut self.partly_late,
             Reason::Failed => &mut self.failed,
         };
         *count += 1;
@@ -118,7 +122,12 @@ impl Reading {
             rows: route.buffer(),
             messages: route.may_refuse_later().then(Vec::new),
         });
+        let overlaps = catalog.routes.iter().map(|route| {
+            let more = route.rules().iter().map(|rule| rule.window.overlap() - 1);
+            usize::try_from(more.sum::<i64>()).unwrap_or(0)
+        });
         Reading {
+            overlaps: overlaps.collect(),
             refusals: refusals.collect(),
             waiting: waiting.collect(),
             contributions: Contributions::new(&catalog),
@@ -139,6 +148,7 @@ impl Reading {
             topics,
             counts,
             refusals,
+            overlaps,
             partitions,
             letters,
             telemetry,
@@ -181,7 +191,7 @@ impl Reading {
             counts.bytes += value.len() as u64;
         }
 
-        let mut weight = 1 + value.len() / BYTES_OF_AN_EVENT;
+        let mut weight = 1 + overlaps[message.topic] + value.len() / BYTES_OF_AN_EVENT;
         let mut writing = Letters {
             catalog,
             topics,
@@ -352,6 +362,7 @@ impl Reading {
             let view = usize::from(rule.view);
             let Refusals {
                 late,
+                partly_late,
                 from_the_future,
                 malformed,
                 filtered,
@@ -366,6 +377,7 @@ impl Reading {
                 Judged {
                     taken: judged - late,
                     late,
+                    partly_late,
                     from_the_future,
                     malformed,
                     filtered,
@@ -468,6 +480,8 @@ mod tests {
     use crate::observe::Snapshot;
     use crate::tally::{Kind, Run};
     use crate::time::{Trust, WallClock};
+    use crate::views::Override;
+    use model::{Span, Window};
     use serde_json::json;
 
     const HOUR: i64 = 3_600_000;
@@ -485,7 +499,13 @@ mod tests {
 
     impl Workers {
         fn new() -> Workers {
-            let catalog = Arc::new(crate::shop::catalog(&Default::default()).unwrap());
+            Workers::with(Override::default())
+        }
+
+        /// The view `log_analysis` is changed.
+        fn with(change: Override) -> Workers {
+            let changes = [("log_analysis".to_owned(), change)].into();
+            let catalog = Arc::new(crate::shop::catalog(&changes).unwrap());
             let names = catalog.routes.iter().map(|route| route.topic().to_owned());
             let topics: Arc<[String]> = names.collect();
             let topic = topics
@@ -573,6 +593,28 @@ mod tests {
         assert_eq!((topic.tombstones, topic.malformed), (2, 2));
         let of_view = view.events + view.late + view.from_the_future;
         assert_eq!(topic.events, of_view + topic.tombstones + topic.malformed);
+    }
+
+    #[test]
+    fn what_is_late_for_some_windows_is_taken_and_has_a_letter() {
+        let [slide, size] = [HOUR, 2 * HOUR].map(|millis| Span::micros(millis * 1_000));
+        let hops = Window::hopping(slide, size, Span::ZERO, None);
+        let mut workers = Workers::with(Override {
+            window: Some(hops.unwrap()),
+            ..Override::default()
+        });
+        workers.event(0, 300 * DAY);
+        // Of its windows one ended two hours before, which is the lateness.
+        workers.event(0, 300 * DAY - 5 * HOUR / 2);
+        workers.event(0, 300 * DAY - 7 * HOUR / 2);
+        let snapshot = workers.snapshot();
+        let view = &snapshot.tables[workers.view];
+        assert_eq!((view.events, view.partly_late, view.late), (2, 1, 1));
+        let letters = workers.workers[0].letters.iter();
+        let letters: Vec<_> = letters.map(|letter| (letter.id(), letter.reason)).collect();
+        let id = |offset| format!("system_logs/0/{offset}/log_analysis");
+        let expected = [(id(2), Reason::PartlyLate), (id(3), Reason::Late)];
+        assert_eq!(letters, expected);
     }
 
     #[test]

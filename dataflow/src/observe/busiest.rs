@@ -50,15 +50,19 @@ impl Busiest {
     /// Takes note of a row as it now is.
     pub(super) fn put(&mut self, row: &Row) {
         let value = |index: Option<usize>| index.and_then(|index| row.values.get(index));
-        let (Some(Value::Date(start)), Some(measure)) = (value(self.window), value(self.measure))
-        else {
+        let start = match (self.window, value(self.window)) {
+            (None, _) => 0,
+            (_, Some(Value::Date(start))) => *start,
+            _ => return,
+        };
+        let Some(measure) = value(self.measure) else {
             return;
         };
-        if *start < self.newest {
+        if start < self.newest {
             return;
         }
-        if *start > self.newest {
-            self.newest = *start;
+        if start > self.newest {
+            self.newest = start;
             self.rows.clear();
         }
         let hash = hash(&row.id);

@@ -35,7 +35,7 @@ const LATENCY_BUCKETS: [f64; 16] = [
 /// is emptied after so many.
 const UPKEEP_EVERY: u64 = 1024;
 
-const COUNTERS: [(&str, &str); 17] = [
+const COUNTERS: [(&str, &str); 18] = [
     (
         "tidemark_events_read_total",
         "Messages read from Kafka, by topic.",
@@ -61,6 +61,11 @@ const COUNTERS: [(&str, &str); 17] = [
     (
         "tidemark_view_late_total",
         "Events that came too late for a view, by view.",
+    ),
+    (
+        "tidemark_view_partly_late_total",
+        "Events that came too late for some of a view's windows, by view. They are counted among \
+         those that it took as well.",
     ),
     (
         "tidemark_view_from_the_future_total",
@@ -248,6 +253,8 @@ impl Metrics {
             let label = || vec![Label::new("view", table.table.name.clone())];
             self.count("tidemark_view_events_total", label(), table.events);
             self.count("tidemark_view_late_total", label(), table.late);
+            let partly_late = table.partly_late;
+            self.count("tidemark_view_partly_late_total", label(), partly_late);
             self.count(
                 "tidemark_view_from_the_future_total",
                 label(),
@@ -395,6 +402,7 @@ mod tests {
             Judged {
                 taken: 1,
                 late: 2,
+                partly_late: 1,
                 from_the_future: 1,
                 ..Judged::default()
             },
@@ -424,6 +432,7 @@ mod tests {
             "tidemark_tombstones_total{topic=\"sales\"} 0",
             "tidemark_view_events_total{view=\"sales\"} 1",
             "tidemark_view_late_total{view=\"sales\"} 2",
+            "tidemark_view_partly_late_total{view=\"sales\"} 1",
             "tidemark_view_from_the_future_total{view=\"sales\"} 1",
             "tidemark_view_malformed_total{view=\"sales\"} 0",
             "tidemark_arrangement_records{arrangement=\"sums\",worker=\"3\"} 40",

@@ -103,6 +103,8 @@ pub struct TableSnapshot {
     pub events: u64,
     /// Events that came too late for it.
     pub late: u64,
+    /// Events that it took, and that came too late for some of its windows.
+    pub partly_late: u64,
     /// Events whose time lay too far ahead for it.
     pub from_the_future: u64,
     /// Events that it could place nowhere: their messages have no timestamp, or their window

@@ -37,6 +37,8 @@ pub struct Judged {
     pub taken: u64,
     /// Their windows had closed.
     pub late: u64,
+    /// Some of their windows had closed. They are among those that it took.
+    pub partly_late: u64,
     /// Their times, or their messages', are too far ahead.
     pub from_the_future: u64,
     /// It could place them nowhere.
@@ -152,6 +154,7 @@ impl Telemetry {
         let Judged {
             taken,
             late,
+            partly_late,
             from_the_future,
             malformed,
             filtered,
@@ -160,6 +163,7 @@ impl Telemetry {
         if let Some(table) = self.tables.get(view) {
             table.taken.fetch_add(taken, Relaxed);
             table.late.fetch_add(late, Relaxed);
+            table.partly_late.fetch_add(partly_late, Relaxed);
             table.from_the_future.fetch_add(from_the_future, Relaxed);
             table.malformed.fetch_add(malformed, Relaxed);
             table.filtered.fetch_add(filtered, Relaxed);

@@ -115,7 +115,7 @@ pub(crate) fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
     let passed = holding.map(|p| p.watermark).min().flatten();
     ViewTime {
         view: "sales".to_owned(),
-        window: 3_600_000,
+        window: model::Window::HOUR,
         lateness: Some(2 * 3_600_000),
         time: "kafka".to_owned(),
         watermark: passed,

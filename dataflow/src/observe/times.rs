@@ -3,7 +3,7 @@
 use crate::time::{Frontier, Holding, Mark, NEVER, Passing, Watermarks};
 use crate::views::Catalog;
 use crate::views::definition::Definition;
-use model::Lateness;
+use model::{Lateness, Window};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The event time of all views as a worker of this process knows it, and what it is
@@ -29,8 +29,8 @@ impl std::fmt::Debug for Times {
 pub struct ViewTime {
     /// Name of the view.
     pub view: String,
-    /// Length of its windows, in milliseconds.
-    pub window: i64,
+    /// Its windows.
+    pub window: Window,
     /// How long they stay open, in milliseconds; `None` is for ever.
     pub lateness: Option<i64>,
     /// What its time is called.
@@ -117,7 +117,7 @@ impl Times {
         let end_of = |through| definition.window.end_millis(through);
         ViewTime {
             view: definition.name.to_owned(),
-            window: definition.window.millis(),
+            window: definition.window,
             lateness: match definition.lateness {
                 Lateness::Millis(millis) => Some(millis),
                 Lateness::Forever => None,

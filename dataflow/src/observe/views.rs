@@ -60,6 +60,7 @@ impl ViewInfo {
         };
         let window = || of_role(Role::WindowStart);
         let mut indexes = vec![window().collect()];
+        indexes.retain(|index: &Vec<_>| !index.is_empty());
         if self.group_index {
             indexes.push(of_role(Role::Group).chain(window()).collect());
         }

@@ -164,15 +164,18 @@ pub struct JoinedBehind {
 }
 
 impl Why {
-    /// The answer for the window that starts at `start`, in milliseconds. `lag` knows
-    /// the offsets of a partition not yet read.
+    /// The answer for the window number `index`. `lag` knows the offsets of a partition not yet
+    /// read.
     pub fn of(
         info: &ViewInfo,
         time: &ViewTime,
-        start: i64,
+        index: i64,
         lag: impl Fn(&PartitionTime) -> Option<u64>,
     ) -> Why {
-        let end = start.saturating_add(time.window);
+        let (start, end) = (
+            time.window.start_millis(index),
+            time.window.end_millis(index),
+        );
         let end_micros = micros(end);
         let needed = time.lateness.map(|lateness| end.saturating_add(lateness));
         let own = || time.partitions.iter().filter(|p| !p.is_joined);
@@ -289,7 +292,8 @@ mod tests {
 
     fn why(time: &ViewTime, start: i64) -> Why {
         let lag = |p: &PartitionTime| (p.partition == 1).then_some(7);
-        Why::of(&testing::view(), time, start, lag)
+        let index = time.window.index_starting(start).unwrap();
+        Why::of(&testing::view(), time, index, lag)
     }
 
     fn numbers(why: &Why) -> Vec<i32> {
@@ -347,6 +351,22 @@ mod tests {
         let open = why(&time, 12 * HOUR);
         assert_eq!((open.state, numbers(&open)), (State::Open, vec![1, 0]));
         assert_eq!(why(&time, 13 * HOUR).state, State::NotBegun);
+    }
+
+    #[test]
+    fn windows_that_overlap_are_final_one_by_one() {
+        let mut time = three();
+        time.partitions.pop();
+        let mut time = view_time(time.partitions);
+        let [slide, size] = [HOUR, 3 * HOUR].map(|millis| model::Span::micros(millis * 1_000));
+        time.window = model::Window::hopping(slide, size, model::Span::ZERO, None).unwrap();
+        assert_eq!(why(&time, 4 * HOUR).state, State::Final);
+        let open = why(&time, 5 * HOUR);
+        assert_eq!(
+            (open.state, open.missing_ms),
+            (State::Open, Some(30 * MINUTE))
+        );
+        assert_eq!(open.end, "1970-01-01T08:00:00Z");
     }
 
     #[test]

@@ -86,7 +86,8 @@ const PATHS: &str = "\
 /pipeline               the pipeline, for people
 /pipeline/dataflow      the operators, drawn, and where the time goes
 /pipeline/dead-letters  what could not be used, and why; parameters:
-                        reason        malformed, late or from_the_future
+                        reason        malformed, late, partly_late or
+                                      from_the_future
                         topic         of this topic alone
                         offset        letters to pass over
 ";

@@ -45,8 +45,11 @@ pub(super) async fn why(
     };
     let read = app.telemetry.snapshot().partitions;
     let blocked = BlockedPartition::of(time, &read);
-    let start = match start {
-        Some(start) => aligned(start, info, time).map_err(bad)?,
+    if time.window.is_all() {
+        return Err(bad(format!("{name} has no windows")));
+    }
+    let index = match start {
+        Some(start) => starting(start, info, time).map_err(bad)?,
         None => newest(time).ok_or_else(|| not_yet(none_has_begun(info, &blocked)))?,
     };
     let lag = |p: &PartitionTime| {
@@ -54,7 +57,7 @@ pub(super) async fn why(
         let read = read.find(|read| read.topic == p.topic && read.partition == p.partition);
         read.map(|read| read.lag())
     };
-    let mut why = Why::of(info, time, start, lag);
+    let mut why = Why::of(info, time, index, lag);
     why.blocked = blocked;
     Ok(Json(why))
 }
@@ -70,30 +73,26 @@ fn none_has_begun(info: &ViewInfo, blocked: &[BlockedPartition]) -> String {
     said
 }
 
-/// Start of the newest window that has begun.
+/// The newest window that has begun.
 fn newest(time: &ViewTime) -> Option<i64> {
     let own = time.partitions.iter().filter(|p| !p.is_joined);
     let newest = own.filter_map(|p| p.event_time).max()?;
-    Some(before(newest.div_euclid(1_000), time))
+    Some(time.window.index_of(newest))
 }
 
-/// Start of the window that holds a time.
-fn before(millis: i64, time: &ViewTime) -> i64 {
-    millis.div_euclid(time.window).saturating_mul(time.window)
-}
-
-fn aligned(start: i64, info: &ViewInfo, time: &ViewTime) -> Result<i64, String> {
-    let before = before(start, time);
-    if before == start {
-        return Ok(start);
+/// The window that starts at `start`, in milliseconds.
+fn starting(start: i64, info: &ViewInfo, time: &ViewTime) -> Result<i64, String> {
+    if let Some(index) = time.window.index_starting(start) {
+        return Ok(index);
     }
-    let text = |millis: i64| shown(millis.saturating_mul(1_000));
+    let before = time.window.index_of(start.saturating_mul(1_000));
+    let start_of = |index| shown(time.window.start_micros(index));
     let ViewInfo { name, window, .. } = info;
     Err(format!(
         "window: no window of {name} starts at {}: they are {window} long, and the nearest start at \
          {} and {}",
-        text(start),
-        text(before),
-        text(before.saturating_add(time.window)),
+        shown(start.saturating_mul(1_000)),
+        start_of(before),
+        start_of(before.saturating_add(1)),
     ))
 }

@@ -1,9 +1,10 @@
 //! The event time of one partition, and what is late in it.
 //!
-//! An event is late if and only if its window's end + lateness is at or before the
-//! largest event time at earlier offsets of its own partition. That is decided
+//! An event is late for a window if and only if the window's end + lateness is at or before the
+//! largest event time at earlier offsets of the event's own partition. That is decided
 //! here, where the partition is read, from its log alone: neither the other
-//! partitions nor the workers nor the pace have a part in it.
+//! partitions nor the workers nor the pace have a part in it. Where windows overlap, an event may
+//! be late for the first of those that hold its time, and accepted for the others.
 //!
 //! **The clock of a partition** says how far its messages have come by their Kafka
 //! timestamps. One stray timestamp must not move it: it is the largest time that two
@@ -19,9 +20,10 @@
 use super::ahead::{Ahead, Recorded, Trust};
 use super::{Holding, Mark, NEVER, Passed, Refusal, ViewMark};
 use model::Stamp;
-use model::{LAST_DATE, Lateness, Window};
+use model::{LAST_DATE, Lateness, Window, WindowCursor};
 use serde::{Deserialize, Serialize};
 use sinks::Limit;
+use std::ops::Range;
 
 /// How a view judges events.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +36,15 @@ pub struct Rule {
     pub lateness: Lateness,
     /// Whether it is to be noted by which message a window was passed.
     pub notes_passing: bool,
+}
+
+/// The windows that take an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Their numbers, at least one.
+    pub windows: Range<i64>,
+    /// Why earlier ones that hold its time do not, if there are any: they had closed.
+    pub missed: Option<Refusal>,
 }
 
 /// What the Kafka timestamp of a message says, in milliseconds.
@@ -128,13 +139,20 @@ pub struct SavedViewTime<V = u16> {
 #[derive(Debug)]
 pub struct ViewTime {
     rule: Rule,
+    windows: WindowCursor,
+    /// So many windows before the last one hold a time, too.
+    others: i64,
     /// Numbers of the first and the last window that a calendar has.
     calendar: (i64, i64),
     /// The smallest event time so far; beyond all times before the first.
     earliest: i64,
     latest: i64,
     watermark: i64,
-    /// The last window that the watermark has passed.
+    /// The last window that ends at or before the watermark,
+    closed: i64,
+    /// and the end of the one after it.
+    next_end: i64,
+    /// The last window that the watermark has passed, as far as that is noted.
     through: i64,
     passed: Vec<Passed>,
     /// Whether it is rebuilt.
@@ -171,11 +189,18 @@ impl PartitionTime {
     /// its topic's views.
     pub fn new(rules: &[Rule], trust: Trust) -> PartitionTime {
         let view = |rule: &Rule| ViewTime {
-            rule: *rule,
+            rule: Rule {
+                lateness: rule.window.lateness(rule.lateness),
+                ..*rule
+            },
+            windows: WindowCursor::new(rule.window),
+            others: rule.window.overlap() - 1,
             calendar: rule.window.of_calendar(),
             earliest: i64::MAX,
             latest: NEVER,
             watermark: NEVER,
+            closed: NEVER,
+            next_end: NEVER,
             through: NEVER,
             passed: Vec::new(),
             again: false,
@@ -223,7 +248,7 @@ impl PartitionTime {
             if let Some(known) = known.find(|known| known.view == view.rule.view) {
                 view.earliest = known.earliest;
                 view.latest = known.latest;
-                view.watermark = known.watermark;
+                view.set_watermark(known.watermark);
                 view.through = known.through;
             }
         }
@@ -362,14 +387,14 @@ impl PartitionTime {
         }
     }
 
-    /// Judges an event of the current message for the view at `place`: the number
-    /// of the window it belongs to. `time` is the event's, in microseconds; `None` where the
+    /// Judges an event of the current message for the view at `place`: the windows that take
+    /// it. `time` is the event's, in microseconds; `None` where the
     /// view goes by the timestamp of the message.
     ///
     /// # Errors
     /// When it does not belong into the view (any more).
     #[inline]
-    pub fn judge(&mut self, place: usize, time: Option<i64>) -> Result<i64, Refusal> {
+    pub fn judge(&mut self, place: usize, time: Option<i64>) -> Result<Accepted, Refusal> {
         let rule = self.views[place].rule;
         let is_bounded = rule.lateness != Lateness::Forever;
         let time = match (self.sent, time) {
@@ -382,14 +407,24 @@ impl PartitionTime {
                 }
                 time
             }
-            (_, time) => self.untimed(time, is_bounded)?,
+            (_, time) => match self.untimed(time, is_bounded) {
+                // Without windows no time is needed.
+                Err(Refusal::NoTime) if rule.window.is_all() => {
+                    return Ok(Accepted {
+                        windows: 0..1,
+                        missed: None,
+                    });
+                }
+                time => time?,
+            },
         };
-        let index = rule.window.index_of(time);
         let view = &mut self.views[place];
-        if index < view.calendar.0 || index > view.calendar.1 {
+        let last = view.windows.index_of(time);
+        let first = last.saturating_sub(view.others);
+        if first < view.calendar.0 || last > view.calendar.1 {
             return Err(Refusal::OutOfCalendar { time });
         }
-        let is_late = rule.window.end_micros(index) <= view.watermark;
+        let closed = view.closed;
         view.earliest = view.earliest.min(time);
         if time > view.latest {
             // By a message without a timestamp: at the time of the one before it. So a message
@@ -397,11 +432,13 @@ impl PartitionTime {
             // lowers the last of these moments knows which others to lower.
             view.advance(time, self.offset, self.last.max(self.clock));
         }
-        if is_late {
-            Err(view.late(index))
-        } else {
-            Ok(index)
+        if closed >= first {
+            return view.late(first, last, closed);
         }
+        Ok(Accepted {
+            windows: first..last + 1,
+            missed: None,
+        })
     }
 
     /// The time, in microseconds, of an event whose message's timestamp says nothing.
@@ -452,8 +489,8 @@ impl PartitionTime {
         for view in &mut self.views {
             let floor = watermarks[usize::from(view.rule.view)];
             if floor > view.watermark {
-                view.watermark = floor;
-                view.through = view.rule.window.last_before(floor);
+                view.set_watermark(floor);
+                view.through = view.closed;
             }
         }
     }
@@ -507,26 +544,50 @@ impl ViewTime {
         if watermark <= self.watermark {
             return;
         }
-        self.watermark = watermark;
-        if self.rule.notes_passing {
-            let through = self.rule.window.last_before(watermark);
-            if through > self.through {
-                self.through = through;
-                self.passed.push(Passed {
-                    through,
-                    moment,
-                    offset,
-                });
-            }
+        self.set_watermark(watermark);
+        if self.rule.notes_passing && self.closed > self.through {
+            self.through = self.closed;
+            self.passed.push(Passed {
+                through: self.closed,
+                moment,
+                offset,
+            });
         }
     }
 
-    fn late(&self, index: i64) -> Refusal {
-        Refusal::Late {
-            start: self.rule.window.start_millis(index).saturating_mul(1_000),
-            end: self.rule.window.end_micros(index),
-            watermark: self.watermark,
+    /// Raises the watermark.
+    #[inline]
+    fn set_watermark(&mut self, watermark: i64) {
+        self.watermark = watermark;
+        // Most often it passes the end of no window.
+        if watermark >= self.next_end && watermark != NEVER {
+            let window = self.rule.window;
+            self.closed = window.last_before(watermark);
+            self.next_end = window.end_micros(self.closed.saturating_add(1));
         }
+    }
+
+    /// Of an event whose windows are those from `first` to `last`: the windows through number
+    /// `closed` had closed.
+    #[cold]
+    fn late(&self, first: i64, last: i64, closed: i64) -> Result<Accepted, Refusal> {
+        let (window, watermark) = (self.rule.window, self.watermark);
+        if closed >= last {
+            return Err(Refusal::Late {
+                start: window.start_micros(last),
+                end: window.end_micros(last),
+                watermark,
+            });
+        }
+        Ok(Accepted {
+            windows: closed + 1..last + 1,
+            missed: Some(Refusal::PartlyLate {
+                window,
+                closed: (first, closed),
+                last,
+                watermark,
+            }),
+        })
     }
 }
 

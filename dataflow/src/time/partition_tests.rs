@@ -1,5 +1,6 @@
 use super::super::WallClock;
 use super::*;
+use model::Span;
 use std::time::Duration;
 
 const MINUTE: i64 = 60_000_000;
@@ -52,7 +53,10 @@ impl One {
 
     fn at(&mut self, time: Option<i64>) -> Result<i64, bool> {
         match self.0.judge(0, time) {
-            Ok(index) => Ok(index - NOW / HOUR_MILLIS),
+            Ok(Accepted { windows, missed }) => {
+                assert_eq!((windows.end - windows.start, missed), (1, None));
+                Ok(windows.start - NOW / HOUR_MILLIS)
+            }
             Err(refusal) => Err(matches!(refusal, Refusal::Late { .. })),
         }
     }
@@ -319,4 +323,127 @@ fn what_is_read_again_is_stamped_as_it_was() {
     assert_eq!(three.mark().kafka, NOW + 102, "for those who do not");
     three.message(5, 104);
     assert_eq!(three.stamp(), (Some(103), Some(104)));
+}
+
+/// A partition of a view with these windows, after a message of now.
+fn of(window: Window, lateness: Lateness) -> PartitionTime {
+    let rule = Rule {
+        view: 0,
+        window,
+        lateness,
+        notes_passing: true,
+    };
+    let trust = Trust {
+        clock: WallClock::of(|| NOW),
+        max_ahead: Duration::from_millis(DAY_MILLIS.cast_unsigned()),
+    };
+    let mut time = PartitionTime::new(&[rule], trust);
+    time.message(0, NOW);
+    time
+}
+
+fn hopping(slide: i64, size: i64) -> Window {
+    let [slide, size] = [slide, size].map(Span::micros);
+    Window::hopping(slide, size, Span::ZERO, None).unwrap()
+}
+
+#[test]
+fn event_is_late_for_those_of_its_windows_whose_ends_are_passed() {
+    let slide = 15 * MINUTE;
+    let window = hopping(slide, HOUR);
+    let mut time = of(window, lateness(1));
+    let now = NOW * 1_000;
+    let number = now / slide;
+    let mut judge = |after: i64| match time.judge(0, Some(now + after)) {
+        Ok(Accepted { windows, missed }) => {
+            let windows = windows.start - number..windows.end - number;
+            let missed = missed.map(|missed| match missed {
+                Refusal::PartlyLate { closed, last, .. } => {
+                    assert_eq!(closed.1 + 1, number + windows.start);
+                    assert_eq!(last + 1, number + windows.end);
+                    closed.0 - number..closed.1 + 1 - number
+                }
+                missed => panic!("{missed:?}"),
+            });
+            Some((windows, missed))
+        }
+        Err(Refusal::Late { end, .. }) => {
+            assert_eq!(end, now + (after.div_euclid(slide) + 4) * slide);
+            None
+        }
+        Err(refusal) => panic!("{refusal:?}"),
+    };
+    // From 09:30 to 10:30, and from each quarter until 10:15.
+    assert_eq!(judge(10 * HOUR + 20 * MINUTE), Some((38..42, None)));
+    // The watermark is 09:20. Of the windows of 08:50 the first ended at 09:00, the second at 09:15.
+    assert_eq!(judge(8 * HOUR + 50 * MINUTE), Some((34..36, Some(32..34))));
+    // A microsecond before the end of the next, and exactly at it.
+    assert_eq!(judge(10 * HOUR + 30 * MINUTE - 1), Some((38..42, None)));
+    assert_eq!(judge(8 * HOUR + 50 * MINUTE), Some((34..36, Some(32..34))));
+    assert_eq!(judge(10 * HOUR + 30 * MINUTE), Some((39..43, None)));
+    assert_eq!(judge(8 * HOUR + 50 * MINUTE), Some((35..36, Some(32..35))));
+    // At the start of a window it counts in that, and at the end of one no longer in that.
+    assert_eq!(judge(8 * HOUR + 45 * MINUTE), Some((35..36, Some(32..35))));
+    assert_eq!(judge(8 * HOUR + 45 * MINUTE - 1), None);
+    assert_eq!(judge(10 * HOUR + 45 * MINUTE - 1), Some((39..43, None)));
+    assert_eq!(judge(8 * HOUR + 45 * MINUTE), Some((35..36, Some(32..35))));
+    assert_eq!(judge(10 * HOUR + 45 * MINUTE), Some((40..44, None)));
+    assert_eq!(judge(8 * HOUR + 45 * MINUTE), None);
+    let passed = &time.mark(0, 0, 0, 1, Holding::Yes).views[0].passed;
+    let through = passed.iter().map(|passed| passed.through - number);
+    assert_eq!(through.collect::<Vec<_>>(), [33, 34, 35]);
+}
+
+#[test]
+fn event_is_late_for_a_local_day_when_that_is_over() {
+    let berlin = Window::tumbling(Span::days(1), Span::ZERO, Some("Europe/Berlin")).unwrap();
+    let mut time = of(berlin, lateness(1));
+    let start = berlin.start_micros(berlin.index_of(NOW * 1_000));
+    let today = berlin.index_of(NOW * 1_000);
+    let judge = |time: &mut PartitionTime, at| {
+        let accepted = time.judge(0, Some(at));
+        accepted.map(|accepted| accepted.windows.start - today).ok()
+    };
+    assert_eq!(judge(&mut time, start + HOUR - 1), Some(0));
+    assert_eq!(judge(&mut time, start - 1), Some(-1));
+    assert_eq!(judge(&mut time, start + HOUR), Some(0));
+    assert_eq!(judge(&mut time, start - 1), None);
+    assert_eq!(judge(&mut time, start), Some(0));
+}
+
+#[test]
+fn nothing_is_late_from_the_future_or_without_time_where_there_are_no_windows() {
+    let mut time = of(Window::ALL, lateness(1));
+    let accepted = Ok(Accepted {
+        windows: 0..1,
+        missed: None,
+    });
+    for at in [NOW * 1_000, NOW * 3_000, 0, i64::MAX, i64::MIN] {
+        assert_eq!(time.judge(0, Some(at)), accepted);
+    }
+    time.message(1, NOW + 400 * DAY_MILLIS);
+    assert_eq!(time.judge(0, None), accepted);
+    let mut time = of(Window::ALL, lateness(1));
+    time.message(1, 0);
+    assert_eq!(time.judge(0, None), accepted);
+    let mark = time.mark(0, 0, 0, 2, Holding::Yes);
+    assert_eq!(mark.views[0].watermark, NEVER);
+}
+
+#[test]
+fn what_a_checkpoint_kept_closes_the_same_windows() {
+    let window = hopping(15 * MINUTE, HOUR);
+    let now = NOW * 1_000;
+    let mut time = of(window, lateness(1));
+    time.judge(0, Some(now + 10 * HOUR)).unwrap();
+    let mut restored = of(window, lateness(1));
+    restored.restore(&time.save());
+    for after in (0..12).map(|quarter| 7 * HOUR + quarter * 15 * MINUTE) {
+        let (one, other) = (
+            time.judge(0, Some(now + after)),
+            restored.judge(0, Some(now + after)),
+        );
+        assert_eq!(one, other);
+    }
+    assert_eq!(restored.save().views, time.save().views);
 }

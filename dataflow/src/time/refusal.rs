@@ -1,6 +1,7 @@
 //! Why an event is not taken into a view.
 
 use jiff::{SignedDuration, Timestamp};
+use model::Window;
 use sinks::Reason;
 
 /// Why an event is not taken into a view. Times are in microseconds since the
@@ -14,6 +15,17 @@ pub enum Refusal {
         /// End of the window.
         end: i64,
         /// The watermark that had passed it.
+        watermark: i64,
+    },
+    /// Some of its windows had closed, and others had not: those take it.
+    PartlyLate {
+        /// The windows.
+        window: Window,
+        /// The numbers of the first and the last that had closed.
+        closed: (i64, i64),
+        /// The number of the last that holds its time.
+        last: i64,
+        /// The watermark that had passed the former.
         watermark: i64,
     },
     /// Its message's timestamp lies further ahead of the clock than is believed.
@@ -47,6 +59,7 @@ impl Refusal {
     pub fn reason(self) -> Reason {
         match self {
             Refusal::Late { .. } => Reason::Late,
+            Refusal::PartlyLate { .. } => Reason::PartlyLate,
             Refusal::FromTheFuture { .. }
             | Refusal::Ahead { .. }
             | Refusal::AheadOfClock { .. } => Reason::FromTheFuture,
@@ -67,6 +80,18 @@ impl Refusal {
                 shown(end),
                 span(watermark.saturating_sub(end)),
                 shown(watermark),
+            ),
+            Refusal::PartlyLate {
+                window,
+                closed,
+                last,
+                watermark,
+            } => format!(
+                "the {} had closed {} before: the watermark was {}; the event counts in the {}",
+                windows(window, closed),
+                span(watermark.saturating_sub(window.end_micros(closed.1))),
+                shown(watermark),
+                windows(window, (closed.1.saturating_add(1), last)),
             ),
             Refusal::Ahead { kafka } => format!(
                 "its message's timestamp {} is further ahead of the clock than --max-ahead allows",
@@ -91,6 +116,30 @@ impl Refusal {
                 shown(kafka),
             ),
         }
+    }
+}
+
+/// So many windows are named one by one.
+const NAMED: i64 = 4;
+
+/// The windows of these numbers as people read them.
+fn windows(window: Window, (first, last): (i64, i64)) -> String {
+    let named = |index: i64| {
+        let [start, end] = [window.start_micros(index), window.end_micros(index)];
+        format!("{} to {}", shown(start), shown(end))
+    };
+    let count = last.saturating_sub(first).saturating_add(1);
+    match count {
+        1 => format!("window {}", named(first)),
+        2..=NAMED => {
+            let all: Vec<_> = (first..last).map(named).collect();
+            format!("windows {} and {}", all.join(", "), named(last))
+        }
+        _ => format!(
+            "{count} windows from {} until {}",
+            named(first),
+            named(last)
+        ),
     }
 }
 
@@ -138,6 +187,40 @@ mod tests {
             watermark: MINUTE,
         };
         assert!(exactly.detail("kafka").contains("had closed 0s before"));
+    }
+
+    #[test]
+    fn a_letter_names_the_windows_that_an_event_is_missing_in() {
+        let slide = model::Span::micros(15 * MINUTE);
+        let missing = |size, closed| {
+            let size = model::Span::micros(size * MINUTE);
+            let window = Window::hopping(slide, size, model::Span::ZERO, None).unwrap();
+            let last = window.index_of(2 * 60 * MINUTE);
+            let first = last - window.overlap() + 1;
+            let refusal = Refusal::PartlyLate {
+                window,
+                closed: (first, first + closed - 1),
+                last,
+                watermark: window.end_micros(first + closed - 1) + MINUTE,
+            };
+            assert_eq!(refusal.reason(), Reason::PartlyLate);
+            refusal.detail("kafka")
+        };
+        assert_eq!(
+            missing(30, 1),
+            "the window 1970-01-01T01:45:00Z to 1970-01-01T02:15:00Z had closed 1m before: the \
+             watermark was 1970-01-01T02:16:00Z; the event counts in the window \
+             1970-01-01T02:00:00Z to 1970-01-01T02:30:00Z"
+        );
+        assert_eq!(
+            missing(45, 2),
+            "the windows 1970-01-01T01:30:00Z to 1970-01-01T02:15:00Z and 1970-01-01T01:45:00Z to \
+             1970-01-01T02:30:00Z had closed 1m before: the watermark was 1970-01-01T02:31:00Z; the \
+             event counts in the window 1970-01-01T02:00:00Z to 1970-01-01T02:45:00Z"
+        );
+        let many = "the 7 windows from 1970-01-01T00:15:00Z to 1970-01-01T02:15:00Z until \
+                    1970-01-01T01:45:00Z to 1970-01-01T03:45:00Z had closed 1m before";
+        assert!(missing(120, 7).starts_with(many), "{}", missing(120, 7));
     }
 
     #[test]

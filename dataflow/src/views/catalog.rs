@@ -9,9 +9,10 @@ use super::planner::{NoColumn, Place, Planned, plan};
 use super::source::Source;
 use super::view::{EventTime, KAFKA_TIME, View};
 use crate::saving::SavedDefinition;
-use crate::time::{PartitionTime, Refusal, Rule, Watched, Watermarks};
+use crate::time::{Accepted, PartitionTime, Refusal, Rule, Watched, Watermarks};
 use events::Malformed;
 use model::{DataType, Datum, Lateness, Slot, Stamp, Window};
+use sinks::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,12 @@ pub enum ViewError {
         /// The topic.
         topic: String,
     },
+    /// A view of a table has windows that overlap.
+    #[error(
+        "view {0} counts the newest event of each key, and its windows overlap: an event of a table is in one window; \
+         let them be as long as they are apart"
+    )]
+    OverlappingTable(String),
 }
 
 /// A view that did not take an event.
@@ -115,7 +122,8 @@ pub struct Buffer {
     taken: Vec<Vec<(usize, Slot)>>,
     /// The same of views that look the topic up.
     versions: Vec<Vec<usize>>,
-    /// Of views with a condition: the rows it does not take unless the condition leaves them out.
+    /// By place of the view: rows that it does not take, or not into all windows, unless they are left
+    /// out for another reason that comes first.
     refused: Vec<(usize, usize, Refusal)>,
 }
 
@@ -204,7 +212,15 @@ impl Route {
             }
             let at = plan.time.map(|column| batch.columns[column].long(row));
             match time.judge(place, at) {
-                Ok(index) => taken[place].push((row, Slot::new(plan.number, index))),
+                Ok(Accepted { windows, missed }) => {
+                    let slots = windows.map(|index| (row, Slot::new(plan.number, index)));
+                    taken[place].extend(slots);
+                    match missed {
+                        Some(missed) if plan.may_refuse() => later.push((place, row, missed)),
+                        Some(missed) => refused(plan.refused(missed)),
+                        None => {}
+                    }
+                }
                 Err(refusal) if plan.filter.is_some() => later.push((place, row, refusal)),
                 Err(refusal) => refused(plan.refused(refusal)),
             }
@@ -278,25 +294,30 @@ impl Route {
         } = buffer;
         let stamp = |row: usize| stamps[row];
         for (place, (plan, rows)) in self.plans.iter().zip(taken).enumerate() {
+            let number = plan.number;
+            // A row is there once for each of its windows, and counts once.
+            let mut last = None;
+            let mut is_first = |row: usize| last.replace(row) != Some(row);
+            let mut out = BTreeSet::new();
             if let Some(filter) = &plan.filter {
                 let passes = filter.evaluate(batch);
-                let number = plan.number;
-                rows.retain(|(row, _)| match failure(&passes, *row) {
-                    Some(why) => {
-                        verdict(number, *row, Verdict::Failed(why));
-                        false
+                rows.retain(|(row, _)| {
+                    let outcome = match failure(&passes, *row) {
+                        Some(why) => Verdict::Failed(why),
+                        None if passes.is_true(*row) => return true,
+                        None => Verdict::Filtered,
+                    };
+                    if is_first(*row) {
+                        verdict(number, *row, outcome);
+                        out.insert(*row);
                     }
-                    None if passes.is_true(*row) => true,
-                    None => {
-                        verdict(number, *row, Verdict::Filtered);
-                        false
-                    }
+                    false
                 });
                 for (_, row, refusal) in refused.iter().filter(|(of, ..)| *of == place) {
-                    let fails = failure(&passes, *row).is_some();
-                    match fails || passes.is_true(*row) {
-                        true => verdict(number, *row, Verdict::Refused(plan.refused(*refusal))),
-                        false => verdict(number, *row, Verdict::Filtered),
+                    let passes = failure(&passes, *row).is_some() || passes.is_true(*row);
+                    if !passes && refusal.reason() != Reason::PartlyLate {
+                        verdict(number, *row, Verdict::Filtered);
+                        out.insert(*row);
                     }
                 }
             }
@@ -306,10 +327,20 @@ impl Route {
                 left: None,
                 failures_are_null: false,
             };
-            let mut failed =
-                |row: usize, why: &str| verdict(plan.number, row, Verdict::Failed(why));
+            let mut last = None;
+            let mut failed = |row: usize, why: &str| {
+                if last.replace(row) != Some(row) {
+                    verdict(number, row, Verdict::Failed(why));
+                    out.insert(row);
+                }
+            };
             plan.apply(&input, stamp, &mut failed, &mut |out| into.add(out));
             rows.clear();
+            for (_, row, refusal) in refused.iter().filter(|(of, ..)| *of == place) {
+                if !out.contains(row) {
+                    verdict(number, *row, Verdict::Refused(plan.refused(*refusal)));
+                }
+            }
         }
         for (rows, (plan, _)) in versions.iter_mut().zip(&self.versions) {
             plan.apply(batch, rows, stamp, &mut |out| into.add(out));
@@ -362,6 +393,10 @@ impl Catalog {
         for view in &mut views {
             if let Some(change) = overrides.get(&view.name) {
                 apply_override(view, change)?;
+            }
+            view.lateness = view.window.lateness(view.lateness);
+            if view.key.is_some() && view.window.overlap() > 1 {
+                return Err(ViewError::OverlappingTable(view.name.clone()));
             }
         }
         let mut catalog = Catalog::default();

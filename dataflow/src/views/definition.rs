@@ -97,6 +97,11 @@ impl Definition {
         definition
     }
 
+    /// How many columns of its table are of the window: its start and end, or none.
+    pub fn window_columns(&self) -> usize {
+        if self.window.is_all() { 0 } else { 2 }
+    }
+
     /// All that its rows depend on, as a text: two views of one name are the same
     /// when these are. Of functions it says the version, which whoever changes
     /// them raises. `max_ahead`, in milliseconds, is how far events may be ahead
@@ -112,8 +117,12 @@ impl Definition {
             1 => String::new(),
             version => format!("; version {version}"),
         };
+        let zones = match self.window.time_zones() {
+            None => String::new(),
+            Some(version) => format!(" of {version}"),
+        };
         format!(
-            "{}; windows of {} by {}, lateness {}{ahead}; {}{version}",
+            "{}; windows of {}{zones} by {}, lateness {}{ahead}; {}{version}",
             self.topic, self.window, self.time, self.lateness, self.meaning,
         )
     }
@@ -185,10 +194,11 @@ impl Definition {
             role,
         };
         let [start, end] = &view.window_fields;
-        let mut columns = vec![
-            column(start, Kind::Date, Role::WindowStart),
-            column(end, Kind::Date, Role::WindowEnd),
-        ];
+        let mut columns = Vec::new();
+        if !view.window.is_all() {
+            columns.push(column(start, Kind::Date, Role::WindowStart));
+            columns.push(column(end, Kind::Date, Role::WindowEnd));
+        }
         let (groups, fields) = self.types();
         let groups = self.groups.iter().zip(groups);
         columns.extend(groups.map(|(name, of)| column(name, kind(of), Role::Group)));
@@ -315,11 +325,29 @@ fn named(name: &str, of: &str) -> String {
 mod tests {
     use super::*;
     use crate::shop;
+    use model::Span;
+
+    fn sales() -> View {
+        View::new(&shop::transactions(), "own_sales", "Sales").sum("items", "quantity")
+    }
+
+    #[test]
+    fn windows_are_named_with_their_time_zone_and_its_version() {
+        let text = |window| Definition::of(&sales().windows_of(window), Arc::default()).describe(0);
+        let days = Window::tumbling(Span::days(7), Span::days(4), Some("Asia/Kathmandu")).unwrap();
+        let zones = days.time_zones().unwrap();
+        let of = format!("; windows of 7d offset 4d in Asia/Kathmandu of {zones} by kafka");
+        assert!(text(days).contains(&of), "{}", text(days));
+        let all = text(Window::ALL);
+        let has = |part| all.contains(part);
+        assert!(
+            has("windows of all time by") && has("items = sum(quantity)"),
+            "{all}"
+        );
+    }
 
     #[test]
     fn another_version_of_the_code_is_another_view() {
-        let sales =
-            || View::new(&shop::transactions(), "own_sales", "Sales").sum("items", "quantity");
         let text = |view: &View| Definition::of(view, Arc::default()).describe(0);
         let first = text(&sales());
         assert!(!first.contains("version"), "{first}");

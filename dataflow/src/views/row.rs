@@ -25,8 +25,10 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Opti
     let fields = definition.fields(&groups, sums)?;
     let (group_types, field_types) = definition.types();
     let mut values = Vec::with_capacity(definition.table.columns.len());
-    values.push(Value::Date(window.start_millis(index)));
-    values.push(Value::Date(window.end_millis(index)));
+    if !window.is_all() {
+        values.push(Value::Date(window.start_millis(index)));
+        values.push(Value::Date(window.end_millis(index)));
+    }
     values.extend(
         groups
             .iter()
@@ -55,24 +57,32 @@ pub fn row(definition: &Definition, became: &RowChange, updated_at: i64) -> Opti
 /// 2024-11-02T13:00:00Z|7b0c…|rating
 /// ```
 ///
-/// Different groups have different ids: see [`Datum::push_to_id`].
+/// Different groups have different ids: see [`Datum::push_to_id`]. Without windows the groups alone
+/// make it, or `all` where there are none.
 pub fn row_id(definition: &Definition, key: &Key) -> RowId {
     id(definition, key, &key.values(definition.groups.len()))
 }
 
 fn id(definition: &Definition, key: &Key, groups: &[Datum]) -> RowId {
     static PRINTER: DateTimePrinter = DateTimePrinter::new();
-    let start = definition.window.start_millis(key.slot.index());
     let mut id = String::with_capacity(64);
-    // The years that a time can name are within jiff's range, but for windows
-    // that begin before the first of them: those are told by their number.
-    // Writing to a string does not fail.
-    match Timestamp::from_millisecond(start) {
-        Ok(start) => drop(PRINTER.print_timestamp(&start, &mut id)),
-        Err(_) => drop(write!(id, "{start}")),
+    let is_windowed = !definition.window.is_all();
+    if is_windowed {
+        let start = definition.window.start_millis(key.slot.index());
+        // The years that a time can name are within jiff's range, but for windows
+        // that begin before the first of them: those are told by their number.
+        // Writing to a string does not fail.
+        match Timestamp::from_millisecond(start) {
+            Ok(start) => drop(PRINTER.print_timestamp(&start, &mut id)),
+            Err(_) => drop(write!(id, "{start}")),
+        }
+    } else if groups.is_empty() {
+        id.push_str("all");
     }
-    for group in groups {
-        id.push('|');
+    for (number, group) in groups.iter().enumerate() {
+        if number > 0 || is_windowed {
+            id.push('|');
+        }
         group.push_to_id(&mut id);
     }
     RowId {
@@ -84,21 +94,20 @@ fn id(definition: &Definition, key: &Key, groups: &[Datum]) -> RowId {
 /// The key of a row by its values: the other way. `view` is the number of the view.
 /// `None` for values that no row of it has.
 pub fn key(definition: &Definition, view: u16, values: &[Value]) -> Option<Key> {
-    let Some(Value::Date(start)) = values.first() else {
-        return None;
+    let index = match values.first() {
+        _ if definition.window.is_all() => 0,
+        Some(Value::Date(start)) => definition.window.index_starting(*start)?,
+        _ => return None,
     };
-    let size = definition.window.millis();
-    if start.rem_euclid(size) != 0 {
-        return None;
-    }
-    let groups = values.get(2..2 + definition.groups.len())?;
+    let before = definition.window_columns();
+    let groups = values.get(before..before + definition.groups.len())?;
     let types = definition.types().0.iter();
     let groups: Option<Vec<_>> = groups
         .iter()
         .zip(types)
         .map(|(value, of)| datum(value, of))
         .collect();
-    let slot = Slot::new(view, start.div_euclid(size));
+    let slot = Slot::checked(view, index)?;
     Some(Key::new(slot, &groups?))
 }
 
@@ -158,6 +167,7 @@ fn datum(value: &Value, of: &DataType) -> Option<Datum> {
 mod tests {
     use super::*;
     use crate::views::sums::Sums;
+    use model::Window;
     use std::collections::BTreeMap;
 
     fn sales() -> (u16, Definition) {
@@ -183,6 +193,28 @@ mod tests {
         assert_ne!(id(["a|b", "c"]), id(["a", "b|c"]));
         assert_ne!(id(["a\\", "b"]), id(["a", "\\b"]));
         assert_ne!(id(["", "a"]), id(["a", ""]));
+    }
+
+    #[test]
+    fn an_id_without_windows_names_the_group() {
+        let mut definition = sales().1;
+        definition.window = Window::ALL;
+        definition.table.columns.drain(..2);
+        let of = key(0, ["p|1", "rating"]);
+        assert_eq!(row_id(&definition, &of).id, "p\\|1|rating".into());
+        let became = RowChange {
+            key: of.clone(),
+            epoch: 7,
+            sums: Sums::default(),
+            is_final: false,
+            expect: sinks::Expect::Either,
+        };
+        let row = row(&definition, &became, 99).unwrap();
+        assert_eq!(row.values.len(), 4);
+        let found = super::key(&definition, of.slot.view(), &row.values);
+        assert_eq!(found, Some(of.clone()));
+        definition.groups.clear();
+        assert_eq!(row_id(&definition, &of).id, "all".into());
     }
 
     #[test]

@@ -55,7 +55,10 @@ impl Stored {
         let until = self.final_until.get(view).copied().flatten();
         let least = definition.zip(until).map(|(definition, until)| {
             let window = definition.window;
-            least_id(window.start_millis(until.div_euclid(window.millis())))
+            let first_open = window
+                .last_before(until.saturating_mul(1_000))
+                .saturating_add(1);
+            least_id(window.start_millis(first_open))
         });
         least.unwrap_or_default()
     }
@@ -122,6 +125,19 @@ mod tests {
         let lacks = |index, group| stored.lacks(&key(view, index, group));
         assert!(!lacks(10, "INFO") && lacks(10, "ERROR") && lacks(11, "INFO"));
         assert!(!lacks(9, "INFO"), "it is final, and may have been deleted");
+    }
+
+    #[test]
+    fn the_first_open_window_of_those_that_overlap_began_before_the_last_final_one_ended() {
+        let mut definitions = definitions();
+        let [slide, size] = [HOUR, 3 * HOUR].map(|millis| model::Span::micros(millis * 1_000));
+        let hops = model::Window::hopping(slide, size, model::Span::ZERO, None);
+        definitions[0].window = hops.unwrap();
+        let mut final_until = vec![None; definitions.len()];
+        final_until[0] = Some(10 * HOUR);
+        let stored = Stored::new(&definitions, final_until);
+        assert_eq!(stored.least_id(0), "1970-01-01T08:00:00");
+        assert!(stored.lacks(&key(0, 8, "x")) && !stored.lacks(&key(0, 7, "x")));
     }
 
     #[test]

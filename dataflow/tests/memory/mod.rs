@@ -54,7 +54,7 @@ impl Database {
     pub(crate) fn new(catalog: &Catalog, as_one: bool) -> Database {
         let growing = catalog.definitions.iter().map(|view| {
             // The first aggregate counts events, except an average.
-            let first = 2 + view.groups.len();
+            let first = view.window_columns() + view.groups.len();
             let counts = view.joins.is_empty() && view.name != "product_analysis";
             counts.then_some(first)
         });

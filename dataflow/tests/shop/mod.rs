@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod windows;
+
 use end_to_end::Rules;
 use end_to_end::kafka::{Log, Message};
 use end_to_end::oracle::{self, Expected, Field};

@@ -152,8 +152,8 @@ fn read(query: Option<&str>, known: &[&str]) -> Result<LetterQuery, Refusal> {
             _ if value.is_empty() => {}
             "reason" => {
                 let reason = Reason::of(&value);
-                let reason = reason
-                    .ok_or_else(|| wrong("reason", "it is malformed, late or from_the_future"))?;
+                let known = "it is malformed, late, partly_late or from_the_future";
+                let reason = reason.ok_or_else(|| wrong("reason", known))?;
                 asked.reason = Some(reason);
             }
             "topic" => asked.topic = Some(value.into_owned()),

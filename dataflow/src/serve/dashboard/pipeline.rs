@@ -166,6 +166,7 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                 th scope="col" class="number" { "Rows in them" }
                 th scope="col" class="number" { "Events taken" }
                 th scope="col" class="number" { "Late" }
+                th scope="col" class="number" { "Partly late" }
                 th scope="col" class="number" { "Rows written" }
                 th scope="col" { "Held by" }
                 th scope="col" { "Newest window" }
@@ -181,9 +182,12 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
                     td class="number" { (open.map_or("–".to_owned(), |open| count(open.rows))) }
                     td class="number" { (count(table.events)) }
                     td class="number" { (count(table.late + table.from_the_future + table.malformed)) }
+                    td class="number" { (count(table.partly_late)) }
                     td class="number" { (count(table.puts)) }
                     td { (time.map_or_else(String::new, holders)) }
-                    td { a href={ "/pipeline/why/" (info.name) "/latest" } { "why is it open?" } }
+                    td { @if time.is_none_or(|time| !time.window.is_all()) {
+                        a href={ "/pipeline/why/" (info.name) "/latest" } { "why is it open?" }
+                    } }
                 }
             } }
         }
