@@ -367,7 +367,9 @@ fn partition(id: &Json) -> i32 {
 fn log(messages: &[Message]) -> Vec<Partition> {
     let mut partitions: BTreeMap<(usize, i32), Vec<Kept>> = BTreeMap::new();
     for topic in 0..3 {
-        (0..2).for_each(|number| drop(partitions.entry((topic, number)).or_default()));
+        (0..2).for_each(|number| {
+            partitions.entry((topic, number)).or_default();
+        });
     }
     for (number, message) in (0..).zip(messages) {
         let (topic, id, value) = match message {

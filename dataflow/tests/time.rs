@@ -155,7 +155,7 @@ proptest! {
         let log = shop::windows::log(&catalog, &looks);
         let seen = Arc::<Seen>::default();
         let tick = Duration::from_millis(tick);
-        let replay = Replay { workers, tick, turn, max_ahead: MAX_AHEAD };
+        let replay = Replay { workers, tick, turn, max_ahead: Duration::from_millis(MAX_AHEAD.cast_unsigned()) };
         replay.run(&catalog, &log, &seen).unwrap();
         let (rows, letters) = shop::windows::expected(&looks);
         shop::compare(&seen.rows(&catalog), &rows);

@@ -13,7 +13,7 @@ use super::stateful::ValuesBatch;
 use super::sums::Sums;
 use super::windows::closing_values;
 use differential_dataflow::difference::{Abelian, IsZero, Semigroup};
-use differential_dataflow::trace::cursor::{Cursor, cursor_list};
+use differential_dataflow::trace::cursor::{Cursor, Navigable, cursor_list};
 use model::Datum;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -63,24 +63,19 @@ type Extremes = ValuesBatch<Key, Extreme, isize>;
 /// Changes of the first values of each row. `lanes`: of all views, by number.
 pub(super) fn extremes(lanes: Vec<Arc<Lanes>>) -> impl Logic<Extremes, SumsChange, ExtremeChange> {
     move |round, give, retract| {
-        let (mut new, new_storage) = cursor_list(round.new.to_vec());
-        let (mut before, before_storage) = cursor_list(round.before.to_vec());
-        let (mut all, all_storage) = cursor_list(round.all());
-        while let Some(key) = new.get_key(&new_storage) {
+        let (mut new, storage) = cursor_list(round.new.to_vec());
+        let mut before = Values::of(round.before.iter());
+        let mut all = Values::of(round.before.iter().chain(round.new));
+        while let Some(key) = new.get_key(&storage) {
             if round.closed.has(key.slot) {
-                new.step_key(&new_storage);
+                new.step_key(&storage);
                 continue;
             }
-            before.seek_key(&before_storage, key);
-            all.seek_key(&all_storage, key);
-            let was_there = before.get_key(&before_storage) == Some(key);
+            before.seek_key(key);
+            all.seek_key(key);
             let view = &lanes[usize::from(key.slot.view())].extremes;
             for (number, lanes) in (0..).zip(view) {
-                let was = match was_there {
-                    true => first(&mut before, &before_storage, number),
-                    false => None,
-                };
-                let is = first(&mut all, &all_storage, number);
+                let (was, is) = (before.first(number), all.first(number));
                 if was != is {
                     let mut sums = of(lanes, is.as_ref());
                     let mut gone = of(lanes, was.as_ref());
@@ -94,16 +89,15 @@ pub(super) fn extremes(lanes: Vec<Arc<Lanes>>) -> impl Logic<Extremes, SumsChang
                 if lanes.is_kept_all || round.closes(key.slot) {
                     continue;
                 }
-                seek(&mut all, &all_storage, number);
-                while let Some((value, weight)) = at(&mut all, &all_storage, number) {
+                all.seek(number);
+                while let Some((value, weight)) = all.next(number) {
                     let stays = isize::from(Some(&value) == is.as_ref());
                     if weight > stays {
                         retract(((key.clone(), value), round.epoch + 1, stays - weight));
                     }
-                    all.step_val(&all_storage);
                 }
             }
-            new.step_key(&new_storage);
+            new.step_key(&storage);
         }
         closing_values(round, |key, value, weight: isize| {
             retract(((key.clone(), value.clone()), round.epoch + 1, -weight));
@@ -120,45 +114,75 @@ fn of(lanes: &ExtremeLanes, value: Option<&Extreme>) -> Sums {
     sums
 }
 
-/// Goes to the first value of a number that a cursor's key has.
-fn seek<C>(cursor: &mut C, storage: &C::Storage, number: u16)
-where
-    C: for<'a> Cursor<Val<'a> = &'a Extreme, DiffGat<'a> = &'a isize>,
-{
-    // NULL comes before all others, and whatever ascends before what descends.
-    let least = Extreme {
-        number,
-        is_descending: false,
-        by: Datum::null(),
-        with: Datum::null(),
-    };
-    cursor.rewind_vals(storage);
-    cursor.seek_val(storage, &least);
+/// The values of a key in several batches, in order. A cursor for each batch: one over all of them
+/// moves the values of batches that are at another key, or at none.
+struct Values<'a> {
+    cursors: Vec<(&'a Extremes, <Extremes as Navigable>::Cursor)>,
+    /// Which of them have the key.
+    at_key: Vec<usize>,
 }
 
-/// The value of a number that a cursor has come to, and how often it is there.
-fn at<C>(cursor: &mut C, storage: &C::Storage, number: u16) -> Option<(Extreme, isize)>
-where
-    C: for<'a> Cursor<Val<'a> = &'a Extreme, DiffGat<'a> = &'a isize>,
-{
-    let value = cursor.get_val(storage)?;
-    let value = Some(value).filter(|value| value.number == number)?.clone();
-    let mut sum = 0;
-    cursor.map_times(storage, |_, weight| sum += weight);
-    Some((value, sum))
-}
-
-/// The first value of a number that is there, of those that a cursor's key has.
-fn first<C>(cursor: &mut C, storage: &C::Storage, number: u16) -> Option<Extreme>
-where
-    C: for<'a> Cursor<Val<'a> = &'a Extreme, DiffGat<'a> = &'a isize>,
-{
-    seek(cursor, storage, number);
-    while let Some((value, weight)) = at(cursor, storage, number) {
-        if weight > 0 {
-            return Some(value);
+impl<'a> Values<'a> {
+    fn of(batches: impl Iterator<Item = &'a Extremes>) -> Values<'a> {
+        Values {
+            cursors: batches.map(|batch| (batch, batch.cursor())).collect(),
+            at_key: Vec::new(),
         }
-        cursor.step_val(storage);
     }
-    None
+
+    /// Goes to a key that is not before the last one.
+    fn seek_key(&mut self, key: &Key) {
+        self.at_key.clear();
+        for (place, (batch, cursor)) in self.cursors.iter_mut().enumerate() {
+            cursor.seek_key(batch, key);
+            if cursor.get_key(batch) == Some(key) {
+                self.at_key.push(place);
+            }
+        }
+    }
+
+    /// Goes to the first value of a number.
+    fn seek(&mut self, number: u16) {
+        // NULL comes before all others, and whatever ascends before what descends.
+        let least = Extreme {
+            number,
+            is_descending: false,
+            by: Datum::null(),
+            with: Datum::null(),
+        };
+        for place in &self.at_key {
+            let (batch, cursor) = &mut self.cursors[*place];
+            cursor.rewind_vals(batch);
+            cursor.seek_val(batch, &least);
+        }
+    }
+
+    /// The next value of a number, and how often it is there.
+    fn next(&mut self, number: u16) -> Option<(Extreme, isize)> {
+        let values = self.at_key.iter().filter_map(|place| {
+            let (batch, cursor) = &self.cursors[*place];
+            cursor.get_val(batch).filter(|value| value.number == number)
+        });
+        let least = values.min()?.clone();
+        let mut weight = 0;
+        for place in &self.at_key {
+            let (batch, cursor) = &mut self.cursors[*place];
+            if cursor.get_val(batch) == Some(&least) {
+                cursor.map_times(batch, |_, times| weight += times);
+                cursor.step_val(batch);
+            }
+        }
+        Some((least, weight))
+    }
+
+    /// The first value of a number that is there.
+    fn first(&mut self, number: u16) -> Option<Extreme> {
+        self.seek(number);
+        while let Some((value, weight)) = self.next(number) {
+            if weight > 0 {
+                return Some(value);
+            }
+        }
+        None
+    }
 }

@@ -169,7 +169,7 @@ pub(crate) fn expected(looks: &[Look]) -> (Rows, Letters) {
             let is_final = window.is_some_and(|(_, end)| end <= watermark);
             shown(&names, fields.into_iter(), is_final)
         });
-        rows.insert(view, of_view.collect());
+        rows.insert(view.to_owned(), of_view.collect());
     }
     (rows, letters)
 }
