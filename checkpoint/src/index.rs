@@ -16,7 +16,7 @@ use super::file::{BlockEntry, FileEntry};
 use super::records::{Section, SectionId};
 
 /// The format that this program writes, and the only one it reads.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Bytes of the header.
 pub(super) const HEADER: u64 = 12;
 /// Bytes of an entry of the index.

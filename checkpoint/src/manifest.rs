@@ -1,7 +1,7 @@
 //! A manifest: the one object that makes files a checkpoint.
 //!
 //! ```text
-//!   {"format":2,"checksum":"1c291ca3","manifest":{…}}
+//!   {"format":3,"checksum":"1c291ca3","manifest":{…}}
 //! ```
 //!
 //! It is JSON on one line, so that a person can read it. The checksum is that of the
@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
 /// The format that this program writes, and the only one it reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A checkpoint: what the state was as of an epoch, and the files that add up to it. `S` is what
 /// is known beside the files.
@@ -154,7 +154,7 @@ mod tests {
         let bytes = manifest.write().unwrap();
         assert_eq!(Manifest::<Value>::read("m", 7, &bytes).unwrap(), manifest);
         let text = String::from_utf8(bytes.clone()).unwrap();
-        assert!(text.starts_with("{\"format\":2,\"checksum\":\""), "{text}");
+        assert!(text.starts_with("{\"format\":3,\"checksum\":\""), "{text}");
         let other = Manifest::<Value>::read("m", 8, &bytes)
             .unwrap_err()
             .to_string();
@@ -163,10 +163,10 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_said_to_be_one() {
-        let error = Manifest::<Value>::read("m", 7, b"{\"format\":3,\"else\":[]}").unwrap_err();
+        let error = Manifest::<Value>::read("m", 7, b"{\"format\":4,\"else\":[]}").unwrap_err();
         let said = error.to_string();
         assert!(
-            said.starts_with("m has format 3, and this program reads format 2"),
+            said.starts_with("m has format 4, and this program reads format 3"),
             "{said}"
         );
         assert!(!error.is_temporary());

@@ -82,11 +82,11 @@ fn one_that_cannot_be_read_ends_with_1_and_is_never_taken_for_none() {
         ("", "is damaged: it is no manifest"),
         (
             "{\"format\":9}",
-            "has format 9, and this program reads format 2: run the version",
+            "has format 9, and this program reads format 3: run the version",
         ),
         (
             "{\"format\":1}",
-            "has format 1, and this program reads format 2: it was written by an earlier version",
+            "has format 1, and this program reads format 3: it was written by an earlier version",
         ),
     ] {
         let directory = tempfile::tempdir().expect("a directory");
