@@ -45,6 +45,7 @@ pub mod source;
 mod stateful;
 pub mod stored;
 pub mod sums;
+pub mod terms;
 mod unique;
 pub mod view;
 mod windows;

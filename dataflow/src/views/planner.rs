@@ -8,12 +8,10 @@
 
 use super::expression::Expr;
 use super::lanes::{Aggregated, DistinctLanes, ExtremeLanes, Form, Lanes, Number, is_integer};
-use super::plan::{
-    DistinctTerm, ExtremeTerm, Feed, Kind, LeftLane, LookupPlan, Next, OutKind, Rows, Table,
-    TablePlan, Term, VersionPlan, What,
-};
+use super::plan::{Feed, Kind, LookupPlan, Next, OutKind, Table, TablePlan, VersionPlan};
 use super::source::{MISSING, Schema};
 use super::sums::COUNT;
+use super::terms::{DistinctTerm, ExtremeTerm, LeftLane, Rows, Term, What};
 use super::view::{Aggregate, Function, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

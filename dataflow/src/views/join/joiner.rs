@@ -1,9 +1,10 @@
 //! What look-ups find goes on in batches.
 
 use super::super::column::Batch;
-use super::super::plan::{Input, Kind, Next, Out};
+use super::super::plan::{Kind, LookupPlan, Next, Out};
 use super::super::source::Schema;
 use super::super::sums::Sums;
+use super::super::terms::Input;
 use super::entries::{Entry, Found, unpacked};
 use crate::Epoch;
 use model::{Datum, Slot};
@@ -77,7 +78,7 @@ impl Waiting {
 
 /// Puts together what is looked up, with what is found.
 pub(super) struct Joiner<'a> {
-    pub(super) plan: &'a super::super::plan::LookupPlan,
+    pub(super) plan: &'a LookupPlan,
     pub(super) waiting: &'a mut [Waiting],
     pub(super) epoch: Epoch,
 }
