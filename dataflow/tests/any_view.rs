@@ -360,7 +360,7 @@ fn message() -> impl Strategy<Value = Message> {
 
 /// The partition of a key: that of all its messages.
 fn partition(id: &Json) -> i32 {
-    i32::from(id.to_string().len() % 2 == 0)
+    i32::from(id.to_string().len().is_multiple_of(2))
 }
 
 /// The log of messages, each sent twenty minutes after the one before.

@@ -97,7 +97,7 @@ impl Source for Silent {
         let since = *self.since.get_or_insert_with(Instant::now);
         let dropped = held(&self.telemetry)
             .iter()
-            .all(|(name, records)| *records <= limit(&name));
+            .all(|(name, records)| *records <= limit(name));
         Ok(match dropped || since.elapsed() > PATIENCE {
             true => Turn::Finished,
             false => Turn::Idle,

@@ -84,11 +84,9 @@ impl Datum {
 
     /// A floating point number. All that are no number are the same.
     pub fn double(value: f64) -> Datum {
-        let value = match value {
-            value if value == 0.0 => 0.0,
-            value if value.is_nan() => f64::NAN,
-            value => value,
-        };
+        let value = if value.is_nan() { f64::NAN } else { value };
+        // -0.0 and 0.0 make 0.0.
+        let value = value + 0.0;
         Datum(Id::number(DOUBLE, value.to_bits(), 0))
     }
 

@@ -79,7 +79,7 @@ pub struct Saving {
 pub(crate) fn tap<'scope, Tr, K, V, R>(
     arranged: &Arranged<'scope, Tr>,
     retracted: StreamVec<'scope, Epoch, ((K, V), Epoch, R)>,
-    part: Part<K>,
+    part: &Part<K>,
     saving: &Saving,
 ) -> StreamVec<'scope, Epoch, Run>
 where

@@ -105,14 +105,14 @@ pub fn maintain<'scope>(
         let mut all = joined_members.next().unwrap_or_default();
         all.push(read);
         let unique = unique(lanes.clone(), number);
-        here.push(states.keep_values(parts::members(number), all, unique));
+        here.push(states.keep_values(&parts::members(number), all, unique));
     }
     if let Some(read) = values {
         let all = joined_values.into_iter().chain([read]).collect();
-        here.push(states.keep_values(parts::extremes(), all, extremes(lanes)));
+        here.push(states.keep_values(&parts::extremes(), all, extremes(lanes)));
     }
     let sources = Sources { anywhere, here };
-    let made = states.keep_keys(parts::rows(), sources, rows(in_doubt, stored));
+    let made = states.keep_keys(&parts::rows(), sources, rows(in_doubt, stored));
     Maintained {
         rows: made,
         runs: states.runs(),

@@ -86,7 +86,7 @@ impl<'scope> States<'scope> {
     /// Keeps values by key, each on the worker of its key, and makes of them what `each` gives.
     pub(super) fn keep_values<K, V, R, D>(
         &mut self,
-        part: Part<K>,
+        part: &Part<K>,
         updates: Vec<StreamVec<'scope, Epoch, Update<K, V, R>>>,
         each: impl Logic<ValuesBatch<K, V, R>, D, Update<K, V, R>>,
     ) -> StreamVec<'scope, Epoch, D>
@@ -106,7 +106,7 @@ impl<'scope> States<'scope> {
     /// Keeps how much there is of each key, on its worker.
     pub(super) fn keep_keys<K, R, D>(
         &mut self,
-        part: Part<K>,
+        part: &Part<K>,
         sources: Sources<'scope, Update<K, (), R>>,
         each: impl Logic<KeysBatch<K, R>, D, Update<K, (), R>>,
     ) -> StreamVec<'scope, Epoch, D>
@@ -120,7 +120,7 @@ impl<'scope> States<'scope> {
 
     fn keep<K, V, R, Tr, D>(
         &mut self,
-        part: Part<K>,
+        part: &Part<K>,
         sources: Sources<'scope, Update<K, V, R>>,
         arrange: impl FnOnce(&str, Sources<'scope, Update<K, V, R>>) -> Arranged<'scope, Tr>,
         each: impl Logic<Tr::Batch, D, Update<K, V, R>>,
@@ -143,11 +143,11 @@ impl<'scope> States<'scope> {
             mut here,
         } = sources;
         if let Some(loaded) = &self.loaded {
-            anywhere.push(loaded.decode(&part, decode::<K, V, R>));
+            anywhere.push(loaded.decode(part, decode::<K, V, R>));
         }
         let (dropped, again) = self.scope.feedback(1);
         here.push(again);
-        let name = self.name(&part);
+        let name = self.name(part);
         let arranged = arrange(&name, Sources { anywhere, here });
         let tapped = arranged.clone();
         let (advanced, setting) = (self.advanced.clone(), self.setting.clone());

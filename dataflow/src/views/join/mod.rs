@@ -72,7 +72,7 @@ pub(super) fn join<'scope>(
     let mut changes = Changes::default();
     for (plan, versions) in catalog.tables.iter().zip(to_join.tables) {
         let (part, forever) = (parts::table(plan.view), catalog.is_forever(plan.view));
-        let made = states.keep_values(part, vec![versions], newest(forever, Arc::clone(plan)));
+        let made = states.keep_values(&part, vec![versions], newest(forever, Arc::clone(plan)));
         route(
             made,
             plan.next.channel(),
@@ -87,7 +87,7 @@ pub(super) fn join<'scope>(
         let part = parts::lookup(plan.view, plan.stage);
         let forever = catalog.is_forever(plan.view);
         let read = std::mem::take(&mut entries[plan.channel]);
-        let made = states.keep_values(part, read, enrich(forever, Arc::clone(plan)));
+        let made = states.keep_values(&part, read, enrich(forever, Arc::clone(plan)));
         let next = plan.kinds.first().and_then(|kind| kind.next.channel());
         route(made, next, catalog, plan.view, &mut entries, &mut changes);
     }
