@@ -180,7 +180,7 @@ fn the_format_stays_as_it_is() {
     let bytes = [
         // The header.
         &b"TIDEMARK"[..],
-        &[2, 0, 0, 0],
+        &[3, 0, 0, 0],
         // The length of the key, the key, two sums.
         &[3],
         b"key",

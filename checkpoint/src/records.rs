@@ -130,8 +130,11 @@ fn take<'a>(from: &mut &'a [u8], sums: u8) -> Option<RawRecord<'a>> {
 pub(super) fn add(sums: u8, mut one: &[u8], mut other: &[u8], into: &mut Vec<u8>) -> Option<()> {
     if sums == SPARSE {
         let sum = added(take_sparse(&mut one)?, take_sparse(&mut other)?);
+        if !one.is_empty() || !other.is_empty() {
+            return None;
+        }
         put_sparse(&sum, into);
-        return (one.is_empty() && other.is_empty()).then_some(());
+        return Some(());
     }
     let start = into.len();
     while !one.is_empty() || !other.is_empty() {
@@ -276,6 +279,41 @@ mod tests {
             if let Some(cut) = bytes.len().checked_sub(1) {
                 let cut: Vec<_> = super::records(&bytes[..cut], section(count)).collect();
                 prop_assert!(cut.last().is_none_or(Result::is_err) || cut.len() < records.len());
+            }
+        }
+
+        #[test]
+        fn sparse_sums_add_up_and_cancel_out(
+            one in proptest::collection::btree_map(any::<u16>(), any::<i128>(), 0..6),
+            other in proptest::collection::btree_map(0u16..9, -3i128..3, 0..6),
+        ) {
+            let form = |sums: &BTreeMap<u16, i128>, sign: i128| {
+                let sums = sums.iter().filter(|(_, sum)| **sum != 0);
+                let sums: Vec<_> = sums.map(|(place, sum)| (*place, sum.wrapping_mul(sign))).collect();
+                let mut bytes = Vec::new();
+                put_sparse(&sums, &mut bytes);
+                bytes
+            };
+            let (mut sum, mut back) = (Vec::new(), Vec::new());
+            add(SPARSE, &form(&one, 1), &form(&other, 1), &mut sum).unwrap();
+            add(SPARSE, &sum, &form(&other, -1), &mut back).unwrap();
+            prop_assert_eq!(&back, &form(&one, 1));
+            let mut bytes = Vec::new();
+            put(&mut bytes, |into| into.push(7), |into| into.extend_from_slice(&sum));
+            put(&mut bytes, |into| into.push(8), |into| put_sparse(&[], into));
+            let found: Result<Vec<_>, _> = super::records(&bytes, section(SPARSE)).collect();
+            let found = found.unwrap();
+            prop_assert_eq!(found[0].sums, &sum);
+            prop_assert!(found.len() == 2 && found[1].is_zero());
+        }
+
+        #[test]
+        fn foreign_sparse_bytes_are_records_or_an_error(bytes in vec(any::<u8>(), 0..200)) {
+            let found: Vec<_> = super::records(&bytes, section(SPARSE)).collect();
+            prop_assert!(found.iter().rev().skip(1).all(Result::is_ok));
+            if let Some(Ok(one)) = found.first() {
+                let mut into = vec![7];
+                prop_assert!(add(SPARSE, one.sums, one.sums, &mut into).is_some() || into == [7]);
             }
         }
 

@@ -142,7 +142,7 @@ fn a_damaged_manifest_is_never_passed_over() {
         error,
         CheckpointError::Version {
             found: 9,
-            reads: 2,
+            reads: 3,
             ..
         }
     ));

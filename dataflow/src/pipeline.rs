@@ -15,7 +15,7 @@ use crate::ingest::clock::{Clock, Ticks};
 use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
-use crate::ingest::source::{Source, SourceError};
+use crate::ingest::source::{MakeSource, SourceError};
 use crate::observe::Telemetry;
 use crate::observe::Times;
 use crate::recovery::names::CatalogNames;
@@ -44,19 +44,18 @@ use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Operator, Probe, probe};
 use timely::dataflow::{Scope, StreamVec};
-use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
 type Stream<'scope, T> = StreamVec<'scope, Epoch, T>;
 
 /// What the dataflow of a worker is made of.
-pub struct Parts<S> {
+pub struct Parts {
     /// All views.
     pub catalog: Arc<Catalog>,
     /// Full names of the topics, by number.
     pub topics: Arc<[String]>,
     /// Makes the worker's source, which wakes the dataflow by what it is given.
-    pub source: S,
+    pub source: MakeSource,
     /// The worker's ways into the database.
     pub writers: Writers,
     /// Confirms that the log is still the one that was read.
@@ -124,10 +123,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Builds the dataflow on a worker; all workers must build the same.
-    pub fn build<S>(worker: &mut Worker, parts: Parts<S>) -> Pipeline
-    where
-        S: FnOnce(SyncActivator) -> Box<dyn Source>,
-    {
+    pub fn build(worker: &mut Worker, parts: Parts) -> Pipeline {
         let stop = Stop::build(worker);
         let telemetry = Arc::clone(&parts.telemetry);
         let written = probe::Handle::new();
@@ -177,14 +173,11 @@ impl Pipeline {
 
 /// The dataflow of the picture above, step by step. Returns a stream without data: what its
 /// frontier has passed is published. `written` follows rows that may change again.
-fn dataflow<'scope, S>(
+fn dataflow<'scope>(
     ticks: Ticks<'scope>,
-    parts: Parts<S>,
+    parts: Parts,
     written: &probe::Handle<Epoch>,
-) -> Stream<'scope, ()>
-where
-    S: FnOnce(SyncActivator) -> Box<dyn Source>,
-{
+) -> Stream<'scope, ()> {
     let scope = ticks.scope();
     let start = parts.start;
     let cadence = parts.checkpointing.as_ref().map(|how| how.cadence);
@@ -309,7 +302,7 @@ impl<'scope> Steps<'scope> {
         &self,
         ticks: Ticks<'scope>,
         event_time: Stream<'scope, Advanced>,
-        source: impl FnOnce(SyncActivator) -> Box<dyn Source>,
+        source: MakeSource,
         max_in_flight: u64,
         trust: Trust,
     ) -> Ingested<'scope> {

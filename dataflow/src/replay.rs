@@ -50,6 +50,9 @@ pub trait Outcome: Send + Sync + 'static {
     fn watermarks(&self, _known: &Watermarks) {}
 }
 
+/// Makes the source of each worker, given its number and how many there are.
+type MakeSources = Box<dyn Fn(usize, usize) -> Box<dyn Source> + Send + Sync>;
+
 impl Replay {
     /// Runs `log` through all views of `catalog`.
     ///
@@ -81,11 +84,23 @@ impl Replay {
         telemetry: &Arc<Telemetry>,
         outcome: &Arc<impl Outcome>,
     ) -> Result<(), String> {
-        let (catalog, telemetry, outcome) = (
+        let outcome: Arc<dyn Outcome> = Arc::<_>::clone(outcome);
+        self.run_boxed(
             Arc::clone(catalog),
+            Box::new(source),
             Arc::clone(telemetry),
-            Arc::clone(outcome),
-        );
+            outcome,
+        )
+    }
+
+    /// The same, compiled once for all sources and outcomes.
+    fn run_boxed(
+        self,
+        catalog: Arc<Catalog>,
+        source: MakeSources,
+        telemetry: Arc<Telemetry>,
+        outcome: Arc<dyn Outcome>,
+    ) -> Result<(), String> {
         let mut config = timely::Config::process(self.workers);
         compaction::when_idle(&mut config.worker);
         let guards = timely::execute(config, move |worker| {
@@ -115,7 +130,7 @@ impl Replay {
                 let (heard, again) = scope.feedback(1);
                 // Memory does not fail.
                 let failed = |error: SourceError| tracing::error!("{error}");
-                let ingested = ingest(ticks, again, setup, |_| source, failed);
+                let ingested = ingest(ticks, again, setup, Box::new(|_| source), failed);
                 let (rows, letters) = (Arc::clone(&outcome), Arc::clone(&outcome));
                 let advanced =
                     watermarks(ingested.marks.broadcast(), Arc::clone(&known), Epoch::MIN);

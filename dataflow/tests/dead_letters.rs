@@ -204,7 +204,7 @@ impl World {
             let parts = Parts {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
-                source: |_| -> Box<dyn Source> { Box::new(source) },
+                source: Box::new(|_| Box::new(source)),
                 writers: ways.writers(),
                 identity: Arc::new(Unchanging),
                 telemetry: Arc::clone(&telemetry),

@@ -28,7 +28,6 @@ use std::time::{Duration, Instant};
 use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::memory::{MemorySource, Partition};
-use tidemark::ingest::source::Source;
 use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::recovery::Sources;
@@ -245,7 +244,7 @@ impl World {
             let parts = Parts {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
-                source: |_| -> Box<dyn Source> { Box::new(source) },
+                source: Box::new(|_| Box::new(source)),
                 writers: ways.writers(),
                 identity: Arc::new(Unchanging),
                 telemetry: Arc::clone(&telemetry),

@@ -25,7 +25,7 @@ use super::flight::Flight;
 use super::outputs::{Open, Outputs};
 use super::partitions::{Partitions, Restored};
 use super::reading::Reading;
-use super::source::{Source, SourceError, Taken, Turn};
+use super::source::{MakeSource, SourceError, Taken, Turn};
 use crate::Epoch;
 use crate::observe::Telemetry;
 use crate::recovery::rebuild::ReplayPlan;
@@ -44,7 +44,6 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
 use timely::progress::frontier::MutableAntichain;
-use timely::scheduling::SyncActivator;
 
 /// Messages read in one turn of the operator, so that others get theirs.
 const BUDGET: usize = 8_192;
@@ -104,7 +103,7 @@ pub fn ingest<'scope>(
     ticks: Ticks<'scope>,
     advanced: StreamVec<'scope, Epoch, Advanced>,
     setup: Setup,
-    source: impl FnOnce(SyncActivator) -> Box<dyn Source>,
+    source: MakeSource,
     failed: impl Fn(SourceError) + 'static,
 ) -> Ingested<'scope> {
     let scope = ticks.scope();

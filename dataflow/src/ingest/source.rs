@@ -4,6 +4,7 @@ use super::answers::Fingerprint;
 use super::identity::IdentityError;
 use sinks::LastRead;
 use std::fmt;
+use timely::scheduling::SyncActivator;
 
 /// One message, borrowed from wherever it lies.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +63,10 @@ pub struct Position {
     /// That of the topic that is read under this name; 0 where it has none.
     pub fingerprint: Fingerprint,
 }
+
+/// Makes a worker's source, given a way to wake the operator that reads it. A box, so that the dataflow
+/// is compiled once for all sources there are.
+pub type MakeSource = Box<dyn FnOnce(SyncActivator) -> Box<dyn Source>>;
 
 /// A worker's share of the log, read in turns.
 ///

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each step takes what the one before it has produced; a step that does not lead to the next one
-//! says by a [`Halt`] why.
+//! says by a `Halt` why.
 
 mod context;
 mod database;

@@ -14,7 +14,7 @@ use crate::ingest::in_process::{InProcessConfig, InProcessLog, InProcessSource};
 use crate::ingest::kafka::{KafkaSource, KafkaSourceConfig};
 use crate::ingest::last_read::{Partition, look_up};
 use crate::ingest::problem::DiscoveryError;
-use crate::ingest::source::{Source as LogSource, SourceError};
+use crate::ingest::source::{MakeSource, Source as LogSource, SourceError};
 use crate::ingest::transactions;
 use crate::ingest::watch::Watching;
 use crate::observe::Telemetry;
@@ -28,7 +28,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use timely::scheduling::SyncActivator;
 
 /// The log that a run reads.
 pub(super) enum Origin {
@@ -288,11 +287,7 @@ impl Reads {
     ///
     /// # Errors
     /// When the client does not take its configuration.
-    pub(super) fn source(
-        &self,
-        worker: usize,
-        peers: usize,
-    ) -> Result<impl FnOnce(SyncActivator) -> Box<dyn LogSource> + use<>, SourceError> {
+    pub(super) fn source(&self, worker: usize, peers: usize) -> Result<MakeSource, SourceError> {
         let source = match self {
             Reads::Kafka(share) => {
                 let share = KafkaSourceConfig {
@@ -306,12 +301,12 @@ impl Reads {
                 Asleep::InProcess(InProcessSource::new(config.clone(), worker, peers))
             }
         };
-        Ok(move |wake| -> Box<dyn LogSource> {
+        Ok(Box::new(move |wake| -> Box<dyn LogSource> {
             match source {
                 Asleep::Kafka(source) => Box::new(source.waking(wake)),
                 Asleep::InProcess(source) => Box::new(source.waking(wake)),
             }
-        })
+        }))
     }
 }
 

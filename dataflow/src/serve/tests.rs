@@ -423,7 +423,7 @@ fn dead_letters_are_shown_with_their_messages() {
         "{page}"
     );
     assert!(!page.contains("transactions 0 @ 0"), "{page}");
-    let (status, page) = fixture.get("/pipeline/dead-letters?offset=4");
+    let (status, page) = fixture.get("/pipeline/dead-letters?offset=5");
     assert!(
         status == StatusCode::OK && page.contains("There are no more"),
         "{page}"
