@@ -84,7 +84,7 @@ impl Replay {
         telemetry: &Arc<Telemetry>,
         outcome: &Arc<impl Outcome>,
     ) -> Result<(), String> {
-        let outcome: Arc<dyn Outcome> = Arc::<_>::clone(outcome);
+        let outcome = Arc::clone(outcome);
         self.run_boxed(
             Arc::clone(catalog),
             Box::new(source),
