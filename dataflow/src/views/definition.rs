@@ -43,8 +43,9 @@ pub struct Definition {
     pub lanes: Arc<Lanes>,
     /// Its shape in the database.
     pub table: Table,
-    group_types: Vec<DataType>,
-    aggregate_types: Vec<DataType>,
+    /// Of its groups, then of its aggregates.
+    result_types: Arc<[DataType]>,
+    field_types: Vec<DataType>,
     /// Computed of groups and aggregates; the aggregates where there is nothing.
     fields: Vec<(String, Expr)>,
     having: Option<Expr>,
@@ -64,10 +65,22 @@ impl Definition {
                     .collect()
             }
         };
+        let groups = view
+            .groups
+            .iter()
+            .map(|(_, group)| group.data_type().clone());
         let aggregates = view.aggregates.iter();
-        let aggregate_types: Vec<_> = aggregates
+        let aggregates: Vec<_> = aggregates
             .map(|aggregate| aggregate.function.data_type())
             .collect();
+        let result_types = groups.chain(aggregates.iter().cloned()).collect();
+        let field_types = match view.fields.is_empty() {
+            true => aggregates,
+            false => {
+                let fields = view.fields.iter();
+                fields.map(|(_, field)| field.data_type().clone()).collect()
+            }
+        };
         let mut definition = Definition {
             name: view.name.clone(),
             about: view.about.clone(),
@@ -83,12 +96,8 @@ impl Definition {
             lookups: view.lookups.len(),
             lanes,
             table: Table::default(),
-            group_types: view
-                .groups
-                .iter()
-                .map(|(_, group)| group.data_type().clone())
-                .collect(),
-            aggregate_types,
+            result_types,
+            field_types,
             fields: view.fields.clone(),
             having: view.having.clone(),
             meaning: meaning(view),
@@ -134,12 +143,7 @@ impl Definition {
         if self.fields.is_empty() && self.having.is_none() {
             return Some(results);
         }
-        let types = self
-            .group_types
-            .iter()
-            .chain(&self.aggregate_types)
-            .cloned();
-        let mut batch = Batch::new(types.collect());
+        let mut batch = Batch::new(Arc::clone(&self.result_types));
         for (column, value) in groups.iter().chain(&results).enumerate() {
             batch.push(column, value);
         }
@@ -174,16 +178,8 @@ impl Definition {
     }
 
     /// The types of the columns it groups by, and of its fields.
-    pub(super) fn types(&self) -> (&[DataType], Vec<&DataType>) {
-        let fields = match self.fields.is_empty() {
-            true => self.aggregate_types.iter().collect(),
-            false => self
-                .fields
-                .iter()
-                .map(|(_, field)| field.data_type())
-                .collect(),
-        };
-        (&self.group_types, fields)
+    pub(super) fn types(&self) -> (&[DataType], &[DataType]) {
+        (&self.result_types[..self.groups.len()], &self.field_types)
     }
 
     /// The view's columns: its window, its groups, its fields.

@@ -7,6 +7,7 @@
 use checkpoint::{Codec, OfView, byte};
 use model::{Datum, Slot, Stamp};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A version of a key of a table.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -100,15 +101,14 @@ impl Entry {
 }
 
 /// The values of an entry's `columns`, of which there are `count`.
-pub(super) fn unpacked(columns: &[Datum; PLACES], count: usize) -> Vec<Datum> {
-    let mut values = Vec::with_capacity(count);
+pub(super) fn unpacked(columns: &[Datum; PLACES], count: usize) -> Cow<'_, [Datum]> {
     if count <= PLACES {
-        values.extend_from_slice(&columns[..count]);
-    } else {
-        columns[0].unpack(&mut values);
-        values.extend_from_slice(&columns[1..]);
+        return Cow::Borrowed(&columns[..count]);
     }
-    values
+    let mut values = Vec::with_capacity(count);
+    columns[0].unpack(&mut values);
+    values.extend_from_slice(&columns[1..]);
+    Cow::Owned(values)
 }
 
 checkpoint::codec_of_fields!(Version {

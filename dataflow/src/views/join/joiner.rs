@@ -113,7 +113,7 @@ impl Joiner<'_> {
         } = &self.plan.kinds[place];
         let null = Datum::null();
         let values = unpacked(columns, numbers.len());
-        let own = numbers.iter().copied().zip(&values);
+        let own = numbers.iter().copied().zip(values.iter());
         let key = self.plan.key.map(|column| (column, key));
         let versions = self.plan.version.iter().copied().enumerate();
         let versions = versions.map(|(place, column)| {
