@@ -52,6 +52,20 @@ pub enum Scalar<'a> {
     Packed(&'a str),
 }
 
+impl Scalar<'_> {
+    /// An integer or a decimal in units of 10^-`scale`, which its own decimals do not exceed; 0 where
+    /// it is neither.
+    pub fn in_units(self, scale: u8) -> i128 {
+        let (unscaled, own) = match self {
+            Scalar::Long(value) => (i128::from(value), 0),
+            Scalar::Decimal { unscaled, scale } => (unscaled, scale),
+            _ => return 0,
+        };
+        let factor = 10i128.checked_pow(u32::from(scale.saturating_sub(own)));
+        factor.map_or(0, |factor| unscaled.wrapping_mul(factor))
+    }
+}
+
 const NULL: u8 = 0;
 const BOOLEAN: u8 = 1;
 const LONG: u8 = 2;

@@ -165,33 +165,6 @@ impl Reading {
         counting.message(message.topic, message.partition, message.offset, is_again);
         let counts = &mut counts[message.topic];
         counts.events += u64::from(!is_again);
-        let Some(value) = message.value else {
-            let route = &catalog.routes[message.topic];
-            let is_read = route.delete(message.key, message.partition, time, contributions);
-            if is_read || is_again {
-                counts.tombstones += u64::from(!is_again);
-                return Taken::Accepted { cost: 1 };
-            }
-            counts.malformed += 1;
-            let mut writing = Letters {
-                catalog,
-                topics,
-                letters,
-                counting,
-                epoch,
-                weight: 1,
-            };
-            let detail = "it has no value, and its key is not one of the table's";
-            writing.write(message, Reason::Malformed, detail.to_owned(), None, detail);
-            return Taken::Accepted {
-                cost: writing.weight,
-            };
-        };
-        if !is_again {
-            counts.bytes += value.len() as u64;
-        }
-
-        let mut weight = 1 + overlaps[message.topic] + value.len() / BYTES_OF_AN_EVENT;
         let mut writing = Letters {
             catalog,
             topics,
@@ -200,6 +173,25 @@ impl Reading {
             epoch,
             weight: 0,
         };
+        let Some(value) = message.value else {
+            let route = &catalog.routes[message.topic];
+            let is_read = route.delete(message.key, message.partition, time, contributions);
+            if is_read || is_again {
+                counts.tombstones += u64::from(!is_again);
+                return Taken::Accepted { cost: 1 };
+            }
+            counts.malformed += 1;
+            let detail = "it has no value, and its key is not one of the table's";
+            writing.write(message, Reason::Malformed, detail.to_owned(), None, detail);
+            return Taken::Accepted {
+                cost: 1 + writing.weight,
+            };
+        };
+        if !is_again {
+            counts.bytes += value.len() as u64;
+        }
+
+        let mut weight = 1 + overlaps[message.topic] + value.len() / BYTES_OF_AN_EVENT;
         if let Sent::Unit(number, unit) = sent {
             if !is_again {
                 counts.malformed += 1;

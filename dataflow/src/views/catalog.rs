@@ -259,20 +259,14 @@ impl Route {
         let stamp = time.stamp(partition);
         let mut is_read = true;
         let plans = self.plans.iter().enumerate();
-        for (_, plan) in plans.filter(|(place, _)| time.is_for(*place)) {
-            match plan.deletes().map(|of| key_of(key, of)) {
-                Some(Some(key)) => plan.delete(key, stamp, &mut |out| into.add(out)),
-                unreadable => is_read &= unreadable.is_none(),
-            }
-        }
-        for (plan, _) in self
-            .versions
-            .iter()
-            .filter(|(plan, _)| time.is_for_joined(plan.view))
-        {
-            match plan.deletes().map(|of| key_of(key, of)) {
-                Some(Some(key)) => plan.delete(key, stamp, &mut |out| into.add(out)),
-                unreadable => is_read &= unreadable.is_none(),
+        let plans = plans.filter(|(place, _)| time.is_for(*place));
+        let versions = self.versions.iter().map(|(plan, _)| plan);
+        let versions = versions.filter(|plan| time.is_for_joined(plan.view));
+        let deletions = plans.filter_map(|(_, plan)| plan.deletion());
+        for deletion in deletions.chain(versions.filter_map(VersionPlan::deletion)) {
+            match key_of(key, deletion.key) {
+                Some(key) => into.add(deletion.out(key, stamp)),
+                None => is_read = false,
             }
         }
         is_read
@@ -297,8 +291,6 @@ impl Route {
         for (place, (plan, rows)) in self.plans.iter().zip(taken).enumerate() {
             let number = plan.number;
             // A row is there once for each of its windows, and counts once.
-            let mut last = None;
-            let mut is_first = |row: usize| last.replace(row) != Some(row);
             let mut out = BTreeSet::new();
             if let Some(filter) = &plan.filter {
                 let passes = filter.evaluate(batch);
@@ -308,9 +300,8 @@ impl Route {
                         None if passes.is_true(*row) => return true,
                         None => Verdict::Filtered,
                     };
-                    if is_first(*row) {
+                    if out.insert(*row) {
                         verdict(number, *row, outcome);
-                        out.insert(*row);
                     }
                     false
                 });
@@ -328,11 +319,9 @@ impl Route {
                 left: None,
                 failures_are_null: false,
             };
-            let mut last = None;
             let mut failed = |row: usize, why: &str| {
-                if last.replace(row) != Some(row) {
+                if out.insert(row) {
                     verdict(number, row, Verdict::Failed(why));
-                    out.insert(row);
                 }
             };
             plan.apply(&input, stamp, &mut failed, &mut |out| into.add(out));

@@ -139,7 +139,10 @@ impl Column {
                 Scalar::Long(value) | Scalar::Timestamp(value) | Scalar::Date(value) => value,
                 _ => 0,
             }),
-            Values::Wides(values) => values.push(unscaled(scalar, data_type)),
+            Values::Wides(values) => values.push(scalar.in_units(match data_type {
+                DataType::Decimal { scale, .. } => *scale,
+                _ => 0,
+            })),
             Values::Doubles(values) => values.push(match scalar {
                 Scalar::Double(value) => value,
                 _ => 0.0,
@@ -221,21 +224,5 @@ impl Column {
             (Values::Doubles(values), _) => Datum::double(values[row]),
             (Values::Booleans(values), _) => Datum::boolean(values[row]),
         }
-    }
-}
-
-/// A decimal in units of a type's scale, which is not less than its own.
-fn unscaled(scalar: Scalar<'_>, data_type: &DataType) -> i128 {
-    let wanted = match data_type {
-        DataType::Decimal { scale, .. } => *scale,
-        _ => 0,
-    };
-    match scalar {
-        Scalar::Decimal { unscaled, scale } => {
-            let factor = 10i128.checked_pow(u32::from(wanted.saturating_sub(scale)));
-            factor.map_or(0, |factor| unscaled.wrapping_mul(factor))
-        }
-        Scalar::Long(value) => i128::from(value).wrapping_mul(10i128.pow(u32::from(wanted))),
-        _ => 0,
     }
 }

@@ -135,13 +135,10 @@ impl Number {
 
     /// A value as an integer in its units; 0 where it is none.
     pub fn integer(self, value: Scalar<'_>) -> i128 {
-        match (self, value) {
-            (Number::Long, Scalar::Long(value)) => value.into(),
-            (Number::Decimal(wanted), Scalar::Decimal { unscaled, scale }) => {
-                let factor = 10i128.checked_pow(u32::from(wanted.saturating_sub(scale)));
-                factor.map_or(0, |factor| unscaled.wrapping_mul(factor))
-            }
-            _ => 0,
+        match self {
+            Number::Long => value.in_units(0),
+            Number::Decimal(scale) => value.in_units(scale),
+            Number::Double => 0,
         }
     }
 

@@ -100,23 +100,15 @@ pub enum Out {
 }
 
 impl Plan {
-    /// The type of the keys that messages without a value delete, if they do.
-    pub(super) fn deletes(&self) -> Option<&DataType> {
+    /// What a message without a value deletes, if it deletes anything.
+    pub(super) fn deletion(&self) -> Option<Deletion<'_>> {
         match &self.feed {
-            Feed::Table(table) if table.deletes => Some(table.key.data_type()),
-            _ => None,
-        }
-    }
-
-    /// A key is deleted.
-    pub(super) fn delete(&self, key: Datum, stamp: Stamp, give: &mut impl FnMut(Out)) {
-        if let Feed::Table(table) = &self.feed {
-            let version = Version {
-                stamp,
-                slot: None,
-                columns: Box::default(),
-            };
-            give(Out::Table(table.channel, key, version));
+            Feed::Table(table) => table.deletes.then(|| Deletion {
+                key: table.key.data_type(),
+                channel: table.channel,
+                is_of_table: true,
+            }),
+            Feed::Rows(_) | Feed::Left { .. } => None,
         }
     }
 
@@ -349,6 +341,28 @@ pub(super) struct TablePlan {
     pub(super) next: Next,
 }
 
+/// What a message without a value deletes: a key of this type, of a table or of what is looked up.
+pub(super) struct Deletion<'a> {
+    pub(super) key: &'a DataType,
+    channel: usize,
+    is_of_table: bool,
+}
+
+impl Deletion<'_> {
+    /// That this key is deleted.
+    pub(super) fn out(&self, key: Datum, stamp: Stamp) -> Out {
+        if !self.is_of_table {
+            return Out::Left(self.channel, key, Entry::deletion(stamp), Sums::one());
+        }
+        let version = Version {
+            stamp,
+            slot: None,
+            columns: Box::default(),
+        };
+        Out::Table(self.channel, key, version)
+    }
+}
+
 /// What a view looks up in a topic.
 #[derive(Debug)]
 pub struct VersionPlan {
@@ -365,19 +379,13 @@ pub struct VersionPlan {
 }
 
 impl VersionPlan {
-    /// The type of the keys that messages without a value delete, if they do.
-    pub(super) fn deletes(&self) -> Option<&DataType> {
-        self.deletes.then(|| self.key.data_type())
-    }
-
-    /// A key is deleted.
-    pub(super) fn delete(&self, key: Datum, stamp: Stamp, give: &mut impl FnMut(Out)) {
-        give(Out::Left(
-            self.channel,
-            key,
-            Entry::deletion(stamp),
-            Sums::one(),
-        ));
+    /// What a message without a value deletes, if it deletes anything.
+    pub(super) fn deletion(&self) -> Option<Deletion<'_>> {
+        self.deletes.then(|| Deletion {
+            key: self.key.data_type(),
+            channel: self.channel,
+            is_of_table: false,
+        })
     }
 
     /// The columns that it reads.

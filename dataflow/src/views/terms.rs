@@ -5,9 +5,8 @@ use super::column::{Batch, Column, Values};
 use super::expression::{Expr, failure};
 use super::extremes::Extreme;
 use super::key::Key;
-use super::lanes::Number;
 use super::sums::{COUNT, Sums};
-use model::{Datum, Scalar, Slot, exact};
+use model::{Datum, Slot, exact};
 use std::borrow::Cow;
 
 /// Rows of a batch, each with the window that it is in.
@@ -277,11 +276,7 @@ impl<'a> Evaluated<'a> {
     /// Adds `factor` times its value to a lane; to those of doubles, from that one on.
     #[inline]
     fn add_to(&self, sums: &mut Sums, lane: u16, factor: i128, row: usize) {
-        if self
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !filter.is_true(row))
-        {
+        if !passes(self.filter.as_deref(), row) {
             return;
         }
         match &self.what {
@@ -346,12 +341,15 @@ impl LeftEvaluated<'_> {
     }
 }
 
+/// Whether a filter, if there is one, lets a row pass.
+#[inline]
+fn passes(filter: Option<&Column>, row: usize) -> bool {
+    filter.is_none_or(|filter| filter.is_true(row))
+}
+
 /// What [`LeftEvaluated::left_datum`] has made of an amount.
 pub(super) fn amount(datum: &Datum) -> i128 {
-    match datum.get() {
-        Scalar::Long(_) => Number::Long.integer(datum.get()),
-        _ => Number::Decimal(0).integer(datum.get()),
-    }
+    datum.get().in_units(0)
 }
 
 /// What an aggregate is of that is not added up.
@@ -388,11 +386,7 @@ impl<'a> Argument<'a> {
     /// Its value in a row that counts.
     #[inline]
     fn value(&self, of: &Expr, row: usize) -> Option<Datum> {
-        let is_filtered = self
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !filter.is_true(row));
-        let counts = !is_filtered && !self.of.is_null(row);
+        let counts = passes(self.filter.as_deref(), row) && !self.of.is_null(row);
         counts.then(|| self.of.datum(of.data_type(), row))
     }
 
