@@ -236,6 +236,7 @@ impl Source for Stream {
                 timestamp: START,
                 key: None,
                 value: Some(value.as_bytes()),
+                backfill: false,
             });
             if taken == Taken::Later {
                 (self.changed, self.waits_for, self.started) = (changed, waits_for, started);
@@ -248,7 +249,7 @@ impl Source for Stream {
 
     fn pause(&mut self, _paused: bool) {}
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         for (topic, made) in self.topics.iter().zip(self.made) {
             each(Position {
                 topic: *topic,
@@ -257,6 +258,7 @@ impl Source for Stream {
                 idle: false,
                 last_read: None,
                 fingerprint: 0,
+                backfill: false,
             });
         }
     }

@@ -353,6 +353,7 @@ impl Source for Stream {
                 timestamp: time.cast_signed(),
                 key: None,
                 value: Some(&self.value),
+                backfill: false,
             });
             if taken == Taken::Later {
                 return Ok(Turn::Idle);
@@ -372,7 +373,7 @@ impl Source for Stream {
 
     fn pause(&mut self, _paused: bool) {}
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         for (topic, _, partition) in &self.share.partitions {
             each(Position {
                 topic: *topic,
@@ -381,6 +382,7 @@ impl Source for Stream {
                 idle: false,
                 last_read: None,
                 fingerprint: 0,
+                backfill: false,
             });
         }
     }

@@ -315,7 +315,7 @@ impl<'scope> Steps<'scope> {
             telemetry: Arc::clone(&self.telemetry),
             restored: self.start.restored(),
             partitions: Arc::clone(&self.start.partitions),
-            again: Arc::clone(&self.start.again),
+            backfill: Arc::clone(&self.start.backfill),
             recorded: Arc::clone(&self.start.recorded),
             cadence: self.saving.as_ref().map(|saving| saving.cadence),
             committed: Arc::new(self.start.targets.clone()),

@@ -122,7 +122,7 @@ impl Replay {
                     telemetry: Arc::clone(&telemetry),
                     restored: Epoch::MIN,
                     partitions: Arc::default(),
-                    again: Arc::default(),
+                    backfill: Arc::default(),
                     recorded: Arc::default(),
                     cadence: None,
                     committed: Arc::default(),

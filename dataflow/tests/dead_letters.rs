@@ -87,7 +87,7 @@ impl Source for Slow {
         self.0.pause(paused);
     }
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         self.0.positions(each);
     }
 }

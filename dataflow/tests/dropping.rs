@@ -108,7 +108,7 @@ impl Source for Silent {
         self.source.pause(paused);
     }
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         self.source.positions(each);
     }
 }

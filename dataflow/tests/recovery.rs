@@ -27,7 +27,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
+use tidemark::ingest::lanes::Lanes;
 use tidemark::ingest::memory::{MemorySource, Partition};
+use tidemark::ingest::source::Source;
 use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::recovery::Sources;
@@ -232,8 +234,14 @@ impl World {
             let (index, peers) = (worker.index(), worker.peers());
             let mine = partitions.iter();
             let mine = mine.filter(|part| owner(part.topic, part.partition, peers) == index);
-            let source = MemorySource::new(mine.cloned().collect(), run.turn);
-            let source = source.from(&start.positions());
+            let mine: Vec<Partition> = mine.cloned().collect();
+            let source = MemorySource::new(mine.clone(), run.turn);
+            let source: Box<dyn Source> = Box::new(source.from(&start.positions()));
+            let backfill = &start.backfill.places;
+            let second = mine.into_iter();
+            let second = second.filter(|part| backfill.contains_key(&(part.topic, part.partition)));
+            let second = MemorySource::new(second.collect(), run.turn).for_backfill();
+            let source = Box::new(Lanes::new(source, Box::new(second)));
             let failing = Arc::clone(&over);
             // From run to run it becomes time for what was ahead of the clock.
             let clock = shop::CLOCK + i64::try_from(number).unwrap() * 3 * shop::MAX_AHEAD;
@@ -244,7 +252,7 @@ impl World {
             let parts = Parts {
                 catalog: Arc::clone(&catalog),
                 topics: Arc::clone(&topics),
-                source: Box::new(|_| Box::new(source)),
+                source: Box::new(|_| source),
                 writers: ways.writers(),
                 identity: Arc::new(Unchanging),
                 telemetry: Arc::clone(&telemetry),

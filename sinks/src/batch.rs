@@ -2,7 +2,7 @@
 
 use crate::{Limits, Log};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The changes of one or more whole epochs, consolidated: at most one write for
 /// each row.
@@ -181,6 +181,9 @@ pub struct Progress {
     /// View → how far its event time has come; views without a watermark yet are
     /// not there.
     pub views: BTreeMap<String, ViewProgress>,
+    /// Views that are being built: they have not read all messages below `offsets` yet, and are not
+    /// among `views`.
+    pub rebuilding: BTreeSet<String>,
     /// By which timestamps were believed, where rows and progress are written
     /// [as one](crate::Storage::writes_as_one); else [`WriteIntent`](crate::WriteIntent) has it.
     pub limits: Option<Limits>,

@@ -311,6 +311,7 @@ fn a_file_of_an_earlier_version_gets_the_columns_that_it_lacks() {
         epoch: 7,
         offsets: offsets(),
         views: views(),
+        rebuilding: ["stock".to_owned()].into(),
         updated_at: START,
         limits: None,
         log: log(),
@@ -361,6 +362,7 @@ fn pages_and_progress_come_back() {
         epoch: 7,
         offsets: offsets(),
         views: views(),
+        rebuilding: ["stock".to_owned()].into(),
         updated_at: START,
         limits: Some(BTreeMap::from([(
             "shop.orders.v1".into(),

@@ -385,6 +385,7 @@ fn progress_comes_back() {
         epoch: 7,
         offsets: offsets(),
         views: views(),
+        rebuilding: ["stock".to_owned()].into(),
         updated_at: START,
         log: log(),
     };

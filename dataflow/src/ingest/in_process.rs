@@ -317,6 +317,7 @@ impl Partition {
                 timestamp: entry.timestamp,
                 key: entry.key.map(|_| key),
                 value: Some(&rest[..value_length]),
+                backfill: false,
             });
             let Taken::Accepted { cost: weight } = taken else {
                 break;
@@ -377,7 +378,7 @@ impl Source for InProcessSource {
         }
     }
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         let InProcessConfig {
             log,
             idle_timeout,
@@ -408,6 +409,7 @@ impl Source for InProcessSource {
                 idle: is_silent && !self.paused,
                 last_read: None,
                 fingerprint: 0,
+                backfill: false,
             });
         }
     }

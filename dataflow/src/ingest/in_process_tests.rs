@@ -138,7 +138,10 @@ fn a_message_that_may_not_be_taken_up_yet_comes_again() {
     });
     assert_eq!((turn, offered), (Ok(Turn::Idle), vec![0, 1, 2, 3]));
     let mut positions = Vec::new();
-    source.positions(&mut |position| positions.push((position.next, position.idle)));
+    source.positions(&mut |position| {
+        positions.push((position.next, position.idle));
+        true
+    });
     positions.sort_unstable();
     // Those that are empty are idle at once, with a time-out of nothing.
     let idle = (0, true);
@@ -149,7 +152,10 @@ fn a_message_that_may_not_be_taken_up_yet_comes_again() {
     let all = read_all(&mut source);
     assert_eq!(all.into_values().flatten().count(), 1);
     source.pause(true);
-    source.positions(&mut |position| assert!(!position.idle, "its silence is ours"));
+    source.positions(&mut |position| {
+        assert!(!position.idle, "its silence is ours");
+        true
+    });
 }
 
 #[test]

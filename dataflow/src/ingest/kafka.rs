@@ -73,6 +73,8 @@ pub struct KafkaSourceConfig {
     pub positions: Arc<BTreeMap<(usize, i32), i64>>,
     /// The last message that was read of them.
     pub last_read: Arc<BTreeMap<(usize, i32), LastRead>>,
+    /// Where these partitions are read a second time, for a backfill: then no others are.
+    pub backfill: Option<Arc<BTreeSet<(usize, i32)>>>,
     /// What is known of the topics.
     pub inquiry: Arc<Inquiry>,
     /// How long a partition is silent before it is idle.
@@ -84,7 +86,22 @@ pub struct KafkaSourceConfig {
 impl KafkaSourceConfig {
     /// Whether this worker is the one that reads a partition.
     fn has(&self, found: &Found) -> bool {
-        owner(found.topic, found.partition, self.peers) == self.worker
+        let backfill = self.backfill.as_ref();
+        let is_read = backfill.is_none_or(|of| of.contains(&(found.topic, found.partition)));
+        is_read && owner(found.topic, found.partition, self.peers) == self.worker
+    }
+
+    /// The same, read a second time for the backfill of `places`. None where this worker has none
+    /// of them.
+    pub fn backfill(&self, places: BTreeSet<(usize, i32)>) -> Option<KafkaSourceConfig> {
+        let is_mine = |(topic, partition)| owner(topic, partition, self.peers) == self.worker;
+        let mine: BTreeSet<_> = places.into_iter().filter(|place| is_mine(*place)).collect();
+        (!mine.is_empty()).then(|| KafkaSourceConfig {
+            positions: Arc::default(),
+            last_read: Arc::default(),
+            backfill: Some(Arc::new(mine)),
+            ..self.clone()
+        })
     }
 }
 
@@ -187,6 +204,16 @@ impl KafkaSource {
             }
         }
         Ok(())
+    }
+
+    /// Reads nothing more of partitions whose backfill has caught up.
+    fn drop_finished(&mut self) -> Result<(), SourceError> {
+        let before = self.partitions.len();
+        self.partitions.retain(|partition| !partition.is_finished);
+        match self.partitions.len() < before {
+            true => self.assign(),
+            false => Ok(()),
+        }
     }
 
     fn list(&self) -> Result<TopicPartitionList, SourceError> {
@@ -316,6 +343,7 @@ impl Source for KafkaSource {
                 let mut partition = Partition::new(&found);
                 let place = (found.topic, found.partition);
                 partition.fingerprint = self.share.inquiry.fingerprint(found.topic);
+                partition.is_backfill = self.share.backfill.is_some();
                 if let Some(next) = self.share.positions.get(&place) {
                     partition.go_on(*next);
                     partition.last_read = self.share.last_read.get(&place).copied();
@@ -337,6 +365,7 @@ impl Source for KafkaSource {
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError> {
         self.serve_client(each)?;
+        self.drop_finished()?;
 
         let mut more = false;
         let count = self.partitions.len();
@@ -362,8 +391,15 @@ impl Source for KafkaSource {
         self.first = (self.first + 1) % count.max(1);
         self.look_for_stalls()?;
 
+        if self.share.backfill.is_some() {
+            self.drop_finished()?;
+            if self.partitions.is_empty() {
+                return Ok(Turn::Finished);
+            }
+        }
         let done = |p: &Partition| p.waiting.is_empty() && (p.reached_end || p.next >= p.found_end);
-        if self.share.until_caught_up && self.partitions.iter().all(done) {
+        let ends = self.share.until_caught_up && self.share.backfill.is_none();
+        if ends && self.partitions.iter().all(done) {
             return Ok(Turn::Finished);
         }
         Ok(if more { Turn::More } else { Turn::Idle })
@@ -380,7 +416,7 @@ impl Source for KafkaSource {
         }
     }
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
         let KafkaSourceConfig {
             topics,
             telemetry,
@@ -391,14 +427,28 @@ impl Source for KafkaSource {
             ..
         } = &self.share;
         let context = self.consumer.context();
-        for partition in &self.partitions {
+        for partition in &mut self.partitions {
             let Partition {
                 topic,
                 partition: number,
                 next,
+                is_backfill,
                 ..
             } = *partition;
             let name = &topics[topic];
+            if is_backfill {
+                let more = each(Position {
+                    topic,
+                    partition: number,
+                    next,
+                    idle: false,
+                    last_read: partition.last_read,
+                    fingerprint: partition.fingerprint,
+                    backfill: true,
+                });
+                partition.is_finished |= !more;
+                continue;
+            }
             if partition.started {
                 discovery.is_read(topic);
             }
@@ -418,6 +468,7 @@ impl Source for KafkaSource {
                 idle: may_be_idle && partition.is_idle(name, *idle_timeout, context),
                 last_read: partition.last_read,
                 fingerprint: partition.fingerprint,
+                backfill: false,
             });
         }
     }

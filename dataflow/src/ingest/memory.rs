@@ -31,6 +31,7 @@ pub struct Partition {
 pub struct MemorySource {
     /// With the next offset of each.
     partitions: Vec<(Partition, usize)>,
+    is_backfill: bool,
     found: bool,
     /// Whose turn it is.
     first: usize,
@@ -53,9 +54,19 @@ impl MemorySource {
     pub fn new(partitions: Vec<Partition>, turn: usize) -> MemorySource {
         MemorySource {
             partitions: partitions.into_iter().map(|part| (part, 0)).collect(),
+            is_backfill: false,
             found: false,
             first: 0,
             turn: turn.max(1),
+        }
+    }
+
+    /// Reads them for a backfill.
+    #[must_use]
+    pub fn for_backfill(self) -> MemorySource {
+        MemorySource {
+            is_backfill: true,
+            ..self
         }
     }
 }
@@ -75,12 +86,11 @@ impl Source for MemorySource {
         mut budget: usize,
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError> {
-        let count = self.partitions.len();
-        let mut silent = 0;
+        let (mut count, mut silent) = (self.partitions.len(), 0);
         while budget > 0 && silent < count {
             let (part, next) = &mut self.partitions[self.first];
             let turn = self.turn.min(budget);
-            let mut read = 0;
+            let (mut read, mut is_finished) = (0, false);
             while read < turn
                 && let Some(kept) = part.messages.get(*next)
             {
@@ -91,8 +101,10 @@ impl Source for MemorySource {
                     timestamp: kept.timestamp,
                     key: kept.key.as_deref(),
                     value: kept.value.as_deref(),
+                    backfill: self.is_backfill,
                 });
                 let Taken::Accepted { cost: weight } = taken else {
+                    is_finished = taken == Taken::Finished;
                     break;
                 };
                 read += weight;
@@ -100,9 +112,17 @@ impl Source for MemorySource {
             }
             silent = if read == 0 { silent + 1 } else { 0 };
             budget = budget.saturating_sub(read);
-            self.first = (self.first + 1) % count;
+            if is_finished {
+                self.partitions.remove(self.first);
+                (count, silent) = (self.partitions.len(), 0);
+            } else {
+                self.first += 1;
+            }
+            self.first = if self.first < count { self.first } else { 0 };
         }
-        let done = |(part, next): &(Partition, usize)| *next >= part.messages.len();
+        // A backfill is finished where it is told so.
+        let done =
+            |(part, next): &(Partition, usize)| *next >= part.messages.len() && !self.is_backfill;
         Ok(if self.partitions.iter().all(done) {
             Turn::Finished
         } else if silent < count {
@@ -115,8 +135,8 @@ impl Source for MemorySource {
 
     fn pause(&mut self, _paused: bool) {}
 
-    fn positions(&mut self, each: &mut dyn FnMut(Position)) {
-        for (part, next) in &self.partitions {
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
+        self.partitions.retain(|(part, next)| {
             each(Position {
                 topic: part.topic,
                 partition: part.partition,
@@ -124,7 +144,8 @@ impl Source for MemorySource {
                 idle: false,
                 last_read: None,
                 fingerprint: 0,
-            });
-        }
+                backfill: self.is_backfill,
+            })
+        });
     }
 }

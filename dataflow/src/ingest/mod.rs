@@ -27,6 +27,7 @@ pub mod identity;
 pub mod in_process;
 pub mod inquiry;
 pub mod kafka;
+pub mod lanes;
 pub mod last_read;
 pub mod memory;
 pub mod missing;

@@ -28,7 +28,7 @@ use super::reading::Reading;
 use super::source::{MakeSource, SourceError, Taken, Turn};
 use crate::Epoch;
 use crate::observe::Telemetry;
-use crate::recovery::rebuild::ReplayPlan;
+use crate::recovery::rebuild::BackfillPlan;
 use crate::saving::Cadence;
 use crate::saving::SavedPartition;
 use crate::tally::{Counting, Tally};
@@ -84,8 +84,8 @@ pub struct Setup {
     pub restored: Epoch,
     /// Where partitions stood then.
     pub partitions: Arc<[SavedPartition]>,
-    /// What is read again for views that are rebuilt.
-    pub again: Arc<ReplayPlan>,
+    /// What is read a second time, for views that know nothing of it.
+    pub backfill: Arc<BackfillPlan>,
     /// Which timestamps earlier runs have believed.
     pub recorded: Arc<Recorded>,
     /// When checkpoints are due, if there are any.
@@ -129,7 +129,7 @@ pub fn ingest<'scope>(
             telemetry,
             restored,
             partitions,
-            again,
+            backfill,
             recorded,
             cadence,
             committed,
@@ -137,7 +137,7 @@ pub fn ingest<'scope>(
         let mut watermarks = vec![NEVER; catalog.definitions.len()];
         let stood = Restored {
             partitions,
-            again,
+            backfill,
             recorded,
         };
         let partitions = Partitions::new(Arc::clone(&catalog), worker, trust, stood);

@@ -23,6 +23,10 @@ pub(super) struct Partition {
     pub(super) partition: i32,
     /// Next offset to read.
     pub(super) next: i64,
+    /// Whether it is read for a backfill, and
+    pub(super) is_backfill: bool,
+    /// whether that has caught up: nothing more is read of it.
+    pub(super) is_finished: bool,
     /// Whether anything has been read of it: before, its first offset is
     /// wherever its log begins.
     pub(super) started: bool,
@@ -92,6 +96,8 @@ impl Partition {
             topic: found.topic,
             partition: found.partition,
             next: found.low,
+            is_backfill: false,
+            is_finished: false,
             started: false,
             found_end: found.high,
             found_log_end: found.end,
@@ -143,12 +149,12 @@ impl Partition {
         };
         let mut fault: Option<Fault> = None;
         let ends = |fault: &Option<Fault>| fault.as_ref().is_some_and(|f| f.verdict().ends());
-        while read < budget && self.waiting.is_empty() && fault.is_none() {
+        while read < budget && self.waiting.is_empty() && fault.is_none() && !self.is_finished {
             let count = queue.take(budget - read, |next| match next {
-                _ if ends(&fault) => {}
+                _ if self.is_finished || ends(&fault) => {}
                 Next::Message(message) => match self.take(&message, each) {
                     Ok(Taken::Accepted { cost: weight }) => read += weight,
-                    Ok(Taken::Later) => {}
+                    Ok(Taken::Later | Taken::Finished) => {}
                     Err(backwards) => fault = Some(backwards),
                 },
                 Next::End(offset) => {
@@ -251,6 +257,7 @@ impl Partition {
                     self.waiting.push_front(message);
                     break;
                 }
+                Taken::Finished => self.waiting.clear(),
             }
         }
         self.pass_to(self.passed);
@@ -281,7 +288,9 @@ impl Partition {
             timestamp,
             key,
             value,
+            backfill: self.is_backfill,
         });
+        self.is_finished |= taken == Taken::Finished;
         if let Taken::Accepted { .. } = taken {
             self.next = offset + 1;
             self.started = true;

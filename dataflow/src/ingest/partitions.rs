@@ -14,13 +14,23 @@
 //!
 //! By then the watermark may have passed windows that the partition itself has not:
 //! they stay closed, and its events for them are late.
+//!
+//! Views that know nothing of a partition of which others have read a part are *backfilled*: for
+//! them it is read a second time, from its beginning on, while it is read on for the others. It has
+//! an event time of its own there. Once the second has read what the first has, it ends, and what
+//! it knows of its views goes over to the first:
+//!
+//! ```text
+//!   read for the others    ──────────────480──────────▶ 912 ──▶ for all of them
+//!   read for a backfill    0 ──────────────────────────▶ 912 ┘
+//! ```
 
 use super::answers::Fingerprint;
-use super::source::Position;
+use super::source::{Message, Position, Taken};
 use crate::Epoch;
-use crate::recovery::rebuild::ReplayPlan;
+use crate::recovery::rebuild::BackfillPlan;
 use crate::saving::SavedPartition;
-use crate::time::{Holding, Mark, PartitionTime, Recorded, Trust};
+use crate::time::{Audience, Backfill, Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;
 use sinks::LastRead;
 use std::collections::BTreeMap;
@@ -30,8 +40,8 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct Restored {
     pub(super) partitions: Arc<[SavedPartition]>,
-    /// What is read again for views that are rebuilt.
-    pub(super) again: Arc<ReplayPlan>,
+    /// What is read a second time, for views that know nothing of it.
+    pub(super) backfill: Arc<BackfillPlan>,
     /// Which timestamps were believed.
     pub(super) recorded: Arc<Recorded>,
 }
@@ -44,12 +54,22 @@ pub(super) struct Partitions {
     restored: Restored,
     /// By topic, then by partition.
     known: Vec<BTreeMap<i32, Partition>>,
+    /// Those of them that are read a second time.
+    backfills: Vec<BTreeMap<i32, Partition>>,
 }
 
 struct Partition {
     time: PartitionTime,
     standing: Standing,
     next: i64,
+    /// All messages below this offset have been taken up.
+    taken: i64,
+    /// The views that are backfilled from it, and nothing else is read for.
+    views: Vec<u16>,
+    /// Whether their backfill has caught up since this was last told.
+    has_caught_up: bool,
+    /// The least time of a message of their backfill in the epoch in which it has caught up.
+    least: i64,
     last_read: Option<LastRead>,
     fingerprint: Fingerprint,
     /// Whether there is something new to tell of it.
@@ -76,6 +96,7 @@ impl Partitions {
     ) -> Partitions {
         Partitions {
             known: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
+            backfills: catalog.routes.iter().map(|_| BTreeMap::new()).collect(),
             catalog,
             worker,
             trust,
@@ -85,41 +106,54 @@ impl Partitions {
 
     /// A partition has been found: it is announced in this epoch.
     pub(super) fn announce(&mut self, topic: usize, partition: i32, epoch: Epoch) {
+        if self.known[topic].contains_key(&partition) {
+            return;
+        }
+        let place = (topic, partition);
         let rules = self.catalog.routes[topic].rules();
-        self.known[topic].entry(partition).or_insert_with(|| {
+        let Restored {
+            partitions,
+            backfill,
+            recorded,
+        } = &self.restored;
+        let mut saved = partitions.iter();
+        let saved = saved.find(|saved| (saved.topic, saved.partition) == place);
+        let next = saved.map_or(0, |saved| saved.next);
+        let new = |next, views: &[u16]| {
             let mut time = PartitionTime::new(rules, self.trust.clone());
-            let Restored {
-                partitions,
-                again,
-                recorded,
-            } = &self.restored;
-            let mut saved = partitions.iter();
-            let saved = saved.find(|saved| (saved.topic, saved.partition) == (topic, partition));
-            let mut next = 0;
-            if let Some(saved) = saved {
-                time.restore(&saved.time);
-                next = saved.next;
-            }
-            time.follow(recorded, (topic, partition), next);
-            if let Some(until) = again.until.get(&(topic, partition)) {
-                time.read_again(*until, &again.views, again.joined);
-                next = 0;
-            }
+            time.follow(recorded, place, next);
             Partition {
                 time,
                 standing: Standing::Announced(epoch),
                 next,
+                taken: next,
+                views: views.to_vec(),
+                has_caught_up: false,
+                least: i64::MAX,
                 last_read: None,
                 fingerprint: 0,
                 changed: true,
             }
-        });
+        };
+        let views = backfill.places.get(&place).map_or(&[][..], Vec::as_slice);
+        let mut current = new(next, views);
+        if let Some(saved) = saved {
+            current.time.restore(&saved.time);
+        }
+        if !views.is_empty() {
+            current.time.read_for(Audience::AllBut(views.to_vec()));
+            let mut second = new(0, views);
+            second.time.read_for(Audience::Only(views.to_vec()));
+            self.backfills[topic].insert(partition, second);
+        }
+        self.known[topic].insert(partition, current);
     }
 
     /// Every worker has heard what was told before the epoch `frontier`;
     /// `watermarks` are those of the views.
     pub(super) fn confirm(&mut self, frontier: Option<Epoch>, watermarks: &[i64]) {
-        for partition in self.known.iter_mut().flat_map(BTreeMap::values_mut) {
+        let all = self.known.iter_mut().chain(&mut self.backfills);
+        for partition in all.flat_map(BTreeMap::values_mut) {
             if let Standing::Announced(epoch) = partition.standing
                 && frontier.is_none_or(|frontier| epoch < frontier)
             {
@@ -129,42 +163,100 @@ impl Partitions {
         }
     }
 
-    /// The event time of a partition that a message has come of, if it may be read
-    /// now. Else it may be later.
+    /// The event time of the partition of a message, if it may be read now.
+    ///
+    /// # Errors
+    /// When it may be read later, or is read elsewhere.
     #[inline]
     pub(super) fn read(
         &mut self,
-        topic: usize,
-        partition: i32,
+        message: &Message<'_>,
         epoch: Epoch,
-    ) -> Option<&mut PartitionTime> {
-        let known = self.known[topic].get_mut(&partition)?;
+    ) -> Result<&mut PartitionTime, Taken> {
+        if message.backfill {
+            return self.read_second(message);
+        }
+        let known = self.known[message.topic].get_mut(&message.partition);
+        let known = known.ok_or(Taken::Later)?;
         match known.standing {
-            Standing::Reading => Some(&mut known.time),
-            Standing::Announced(_) => None,
+            Standing::Reading => {
+                known.taken = message.offset + 1;
+                Ok(&mut known.time)
+            }
+            Standing::Announced(_) => Err(Taken::Later),
             Standing::Idle => {
                 known.standing = Standing::Announced(epoch);
                 known.changed = true;
-                None
+                Err(Taken::Later)
             }
         }
     }
 
-    /// Whether a view is rebuilt.
-    pub(super) fn is_rebuilt(&self, view: u16) -> bool {
-        self.restored.again.views.contains(&view)
+    /// The same of a message that is read for a backfill.
+    fn read_second(&mut self, message: &Message<'_>) -> Result<&mut PartitionTime, Taken> {
+        let Message {
+            topic,
+            partition,
+            offset,
+            ..
+        } = *message;
+        let is_known = self.known[topic].contains_key(&partition);
+        let second = self.backfills[topic].get(&partition);
+        let second = second.ok_or(if is_known {
+            Taken::Finished
+        } else {
+            Taken::Later
+        })?;
+        if matches!(second.standing, Standing::Announced(_)) {
+            return Err(Taken::Later);
+        }
+        if self.ends_by(topic, partition, offset) {
+            return Err(Taken::Finished);
+        }
+        let current = self.known[topic].get(&partition).ok_or(Taken::Later)?;
+        let second = self.backfills[topic].get_mut(&partition);
+        let second = second.ok_or(Taken::Finished)?;
+        second.time.believe_like(&current.time);
+        Ok(&mut second.time)
+    }
+
+    /// Whether the backfill of a partition has read all below the offset `next`, and with it all
+    /// that has been read for the other views: then it ends.
+    fn ends_by(&mut self, topic: usize, partition: i32, next: i64) -> bool {
+        let Some(current) = self.known[topic].get_mut(&partition) else {
+            return false;
+        };
+        // Between what was taken up last and where the log goes on there are no messages.
+        if next < current.taken {
+            return false;
+        }
+        if let Some(mut second) = self.backfills[topic].remove(&partition) {
+            current.least = second.time.take_least();
+            current.time.take_over(second.time);
+            current.has_caught_up = true;
+            current.changed = true;
+        }
+        true
+    }
+
+    /// Whether a view has been backfilled in this run, or is.
+    pub(super) fn is_backfilled(&self, view: u16) -> bool {
+        self.restored.backfill.views.contains(&view)
     }
 
     /// The smallest and the largest event time that this worker has seen of a
     /// topic, in the view at `place` among the topic's; none before the first.
     pub(super) fn spread(&self, topic: usize, place: usize) -> Option<(i64, i64)> {
-        let all = self.known[topic].values();
+        let all = self.known[topic]
+            .values()
+            .chain(self.backfills[topic].values());
         let seen = all.filter_map(|known| known.time.spread(place));
         seen.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
-    /// How far a partition is read, and whether it is idle.
-    pub(super) fn reached(&mut self, position: &Position) {
+    /// How far a partition is read, and whether it is idle. Returns whether more is to be read of it
+    /// there.
+    pub(super) fn reached(&mut self, position: &Position) -> bool {
         let Position {
             topic,
             partition,
@@ -172,9 +264,13 @@ impl Partitions {
             idle,
             last_read,
             fingerprint,
+            backfill,
         } = *position;
+        if backfill {
+            return self.reached_second(topic, partition, next);
+        }
         let Some(known) = self.known[topic].get_mut(&partition) else {
-            return;
+            return true;
         };
         known.last_read = last_read;
         known.fingerprint = fingerprint;
@@ -186,6 +282,18 @@ impl Partitions {
             known.standing = Standing::Idle;
             known.changed = true;
         }
+        true
+    }
+
+    fn reached_second(&mut self, topic: usize, partition: i32, next: i64) -> bool {
+        let Some(second) = self.backfills[topic].get_mut(&partition) else {
+            return false;
+        };
+        if second.next != next {
+            second.next = next;
+            second.changed = true;
+        }
+        matches!(second.standing, Standing::Announced(_)) || !self.ends_by(topic, partition, next)
     }
 
     /// Where partitions stand at the end of an epoch, for a checkpoint.
@@ -204,29 +312,58 @@ impl Partitions {
 
     /// What there is to tell at the end of an epoch. At the end of everything
     /// (`ended`), all of it.
-    pub(super) fn marks(&mut self, ended: bool) -> impl Iterator<Item = Mark> + '_ {
-        let worker = self.worker;
-        let all = self.known.iter_mut().enumerate();
-        let all = all.flat_map(|(topic, partitions)| {
-            partitions
-                .iter_mut()
-                .map(move |(number, known)| (topic, *number, known))
-        });
-        all.filter_map(move |(topic, number, known)| {
-            if !std::mem::take(&mut known.changed) && !ended {
-                return None;
+    pub(super) fn marks(&mut self, ended: bool) -> impl Iterator<Item = Mark> + use<> {
+        let mut marks = Vec::new();
+        let all = self.known.iter_mut().zip(&mut self.backfills).enumerate();
+        for (topic, (partitions, backfills)) in all {
+            for (number, known) in partitions {
+                let second = backfills.get_mut(number);
+                let is_changed = std::mem::take(&mut known.changed);
+                let is_second_changed = second.as_ref().is_some_and(|second| second.changed);
+                if is_changed || is_second_changed || ended {
+                    marks.push(known.mark(topic, *number, self.worker, second, ended));
+                }
             }
-            let holding = match known.standing {
-                _ if ended => Holding::Ended,
-                Standing::Idle => Holding::Idle,
-                Standing::Announced(_) | Standing::Reading => Holding::Yes,
-            };
-            let next = known.next;
-            Some(Mark {
-                last_read: known.last_read,
-                fingerprint: known.fingerprint,
-                ..known.time.mark(topic, number, worker, next, holding)
-            })
-        })
+        }
+        marks.into_iter()
+    }
+}
+
+impl Partition {
+    /// What there is to tell of it, and of where it is read a second time.
+    fn mark(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        worker: usize,
+        second: Option<&mut Partition>,
+        ended: bool,
+    ) -> Mark {
+        let holding = match self.standing {
+            _ if ended => Holding::Ended,
+            Standing::Idle => Holding::Idle,
+            Standing::Announced(_) | Standing::Reading => Holding::Yes,
+        };
+        // Of the views whose backfill has caught up: before that, and since.
+        let least = self.least.min(self.time.least());
+        let mut mark = Mark {
+            last_read: self.last_read,
+            fingerprint: self.fingerprint,
+            ..self.time.mark(topic, partition, worker, self.next, holding)
+        };
+        if std::mem::take(&mut self.has_caught_up) {
+            mark.backfill = Some(Backfill {
+                views: std::mem::take(&mut self.views),
+                least,
+                at: None,
+            });
+        } else if let Some(second) = second {
+            second.changed = false;
+            let views = self.views.clone();
+            let (backfill, marks) = second.time.backfill_mark(second.next, views);
+            mark.views.extend(marks);
+            mark.backfill = Some(backfill);
+        }
+        mark
     }
 }

@@ -47,6 +47,7 @@ struct Kept {
     timestamp: i64,
     key: Option<Vec<u8>>,
     value: Vec<u8>,
+    backfill: bool,
 }
 
 impl Kept {
@@ -57,6 +58,7 @@ impl Kept {
             timestamp: message.timestamp,
             key: message.key.map(<[u8]>::to_vec),
             value: message.value.unwrap_or_default().to_vec(),
+            backfill: message.backfill,
         }
     }
 
@@ -68,6 +70,7 @@ impl Kept {
             timestamp: self.timestamp,
             key: self.key.as_deref(),
             value: Some(&self.value),
+            backfill: self.backfill,
         }
     }
 }
@@ -79,9 +82,10 @@ struct Counts {
     bytes: u64,
     tombstones: u64,
     malformed: u64,
-    /// Well-formed ones that are read again, for some views only; the others count
-    /// none of them.
-    again: u64,
+    /// Well-formed ones that are read for a backfill: only its views count them.
+    backfilled: u64,
+    /// Well-formed ones for all views but those that are backfilled.
+    partial: u64,
 }
 
 /// What a view has not taken since it was last reported.
@@ -157,14 +161,20 @@ impl Reading {
             contributions,
             ..
         } = self;
-        let Some(time) = partitions.read(message.topic, message.partition, epoch) else {
-            return Taken::Later;
+        let time = match partitions.read(message, epoch) {
+            Ok(time) => time,
+            Err(not_now) => return not_now,
         };
         let sent = time.message(message.offset, message.timestamp);
-        let is_again = time.is_again();
-        counting.message(message.topic, message.partition, message.offset, is_again);
+        let is_backfill = message.backfill;
+        counting.message(
+            message.topic,
+            message.partition,
+            message.offset,
+            is_backfill,
+        );
         let counts = &mut counts[message.topic];
-        counts.events += u64::from(!is_again);
+        counts.events += u64::from(!is_backfill);
         let mut writing = Letters {
             catalog,
             topics,
@@ -176,8 +186,8 @@ impl Reading {
         let Some(value) = message.value else {
             let route = &catalog.routes[message.topic];
             let is_read = route.delete(message.key, message.partition, time, contributions);
-            if is_read || is_again {
-                counts.tombstones += u64::from(!is_again);
+            if is_read || is_backfill {
+                counts.tombstones += u64::from(!is_backfill);
                 return Taken::Accepted { cost: 1 };
             }
             counts.malformed += 1;
@@ -187,13 +197,13 @@ impl Reading {
                 cost: 1 + writing.weight,
             };
         };
-        if !is_again {
+        if !is_backfill {
             counts.bytes += value.len() as u64;
         }
 
         let mut weight = 1 + overlaps[message.topic] + value.len() / BYTES_OF_AN_EVENT;
         if let Sent::Unit(number, unit) = sent {
-            if !is_again {
+            if !is_backfill {
                 counts.malformed += 1;
                 let what = format!("its Kafka timestamp looks like {unit}");
                 writing.write(
@@ -236,13 +246,14 @@ impl Reading {
         let route = &catalog.routes[message.topic];
         match route.read(value, message.partition, time, rows, &mut refused) {
             Ok(()) => {
-                counts.again += u64::from(is_again);
+                counts.backfilled += u64::from(is_backfill);
+                counts.partial += u64::from(!is_backfill && time.is_partial());
                 if let Some(messages) = messages {
                     messages.push(Kept::of(message));
                 }
             }
             // There is a letter of it.
-            Err(_) if is_again => {}
+            Err(_) if is_backfill => {}
             Err(malformed) => {
                 counts.malformed += 1;
                 let what = malformed.kind();
@@ -328,7 +339,8 @@ impl Reading {
                 bytes,
                 tombstones,
                 malformed,
-                again,
+                backfilled,
+                partial,
             } = std::mem::take(&mut self.counts[topic]);
             if events > 0 {
                 self.telemetry.events_read(topic, events, bytes);
@@ -340,16 +352,17 @@ impl Reading {
                 self.telemetry.malformed(topic, malformed);
             }
             let well_formed = events - tombstones - malformed;
-            if well_formed + again > 0 {
-                self.report_views(topic, well_formed, again);
+            if well_formed + backfilled > 0 {
+                let of_backfills = well_formed - partial + backfilled;
+                self.report_views(topic, well_formed, of_backfills);
             }
         }
     }
 
     /// What the views of a topic made of its events. Each judged all of them, so
-    /// that those it took are what is left and need no counting. A view that is rebuilt
-    /// has also judged those that were read `again`.
-    fn report_views(&mut self, topic: usize, events: u64, again: u64) {
+    /// that those it took are what is left and need no counting: `events`, or where it is
+    /// backfilled, `of_backfills`.
+    fn report_views(&mut self, topic: usize, events: u64, of_backfills: u64) {
         for (place, rule) in self.catalog.routes[topic].rules().iter().enumerate() {
             let view = usize::from(rule.view);
             let Refusals {
@@ -360,8 +373,10 @@ impl Reading {
                 filtered,
                 failed,
             } = std::mem::take(&mut self.refusals[view]);
-            let rebuilt = self.partitions.is_rebuilt(rule.view);
-            let all = events + if rebuilt { again } else { 0 };
+            let all = match self.partitions.is_backfilled(rule.view) {
+                true => of_backfills,
+                false => events,
+            };
             let judged = all - from_the_future - malformed - filtered - failed;
             let telemetry = &self.telemetry;
             telemetry.judged(
@@ -546,6 +561,7 @@ mod tests {
                 timestamp: 300 * DAY,
                 key: None,
                 value,
+                backfill: false,
             };
             let taken = self.workers[worker].take(&message, 1);
             assert!(matches!(taken, Taken::Accepted { .. }));

@@ -21,6 +21,8 @@ pub struct Message<'a> {
     pub key: Option<&'a [u8]>,
     /// Value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
+    /// Whether it is read for a backfill.
+    pub backfill: bool,
 }
 
 /// What was made of a message.
@@ -33,6 +35,9 @@ pub enum Taken {
     },
     /// Its partition may not be read yet: the message is to be offered again.
     Later,
+    /// It is read elsewhere, and so are all that come behind it: the backfill of its partition has
+    /// caught up, and nothing more of it is to be read here.
+    Finished,
 }
 
 /// What a source has left after a turn.
@@ -62,6 +67,8 @@ pub struct Position {
     pub last_read: Option<LastRead>,
     /// That of the topic that is read under this name; 0 where it has none.
     pub fingerprint: Fingerprint,
+    /// Whether it is that of a backfill.
+    pub backfill: bool,
 }
 
 /// Makes a worker's source, given a way to wake the operator that reads it. A box, so that the dataflow
@@ -99,8 +106,9 @@ pub trait Source {
     /// the client stays alive.
     fn pause(&mut self, paused: bool);
 
-    /// Calls `each` with the position of every partition.
-    fn positions(&mut self, each: &mut dyn FnMut(Position));
+    /// Calls `each` with the position of every partition. It returns whether more is to be read of
+    /// the partition: of one whose backfill has caught up, nothing is.
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool);
 }
 
 /// The log cannot be read any further.

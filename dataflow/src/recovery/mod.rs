@@ -24,7 +24,7 @@ pub use taking::Taken;
 use crate::ingest::discovery::Found;
 use crate::ingest::identity::Readers;
 use crate::recovery::names::CatalogNames;
-use crate::recovery::rebuild::ReplayPlan;
+use crate::recovery::rebuild::BackfillPlan;
 use crate::recovery::start::{Start, sections};
 use crate::saving::Loading;
 use crate::saving::Manifest;
@@ -170,7 +170,7 @@ impl Sources<'_> {
             start.partitions = partitions
                 .filter_map(|saved| names.number_partition(saved))
                 .collect();
-            start.again = Arc::new(ReplayPlan::of(state, self.catalog, &names, &self.found));
+            start.backfill = Arc::new(BackfillPlan::of(state, self.catalog, &names, &self.found));
             start.watermarks = names.number_watermarks(state.watermarks.clone());
             start.last_read = Arc::new(last_read(&start.watermarks));
             self.in_doubt(through, &mut start)?;

@@ -7,20 +7,20 @@
 //!
 //! ```text
 //!   checkpoint at C ─▶ the same, without the sections of what is rebuilt
-//!   log   ├── read again, for those alone ──┼── read as ever, for all ──▶
-//!         its beginning             the checkpoint's offset
+//!   log   ├── for what is rebuilt ───────────────────────────▶ ┐
+//!         its beginning                                        ├── for all ──▶
+//!                        the checkpoint's offset ├─ others ──▶ ┘
 //! ```
 //!
-//! What the database holds of a rebuilt view is deleted at first. It gets its rows when
-//! all that the others know is read again; no checkpoint is committed before, so that a
-//! run that dies in between begins to rebuild again.
+//! What the database holds of a rebuilt view is deleted at first, and its rows are written as they
+//! come. Checkpoints are committed meanwhile, and name it as one that is being rebuilt; a run that
+//! dies before it has caught up begins to rebuild it once more.
 
 use crate::ingest::discovery::Found;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::{PlanError, Sources};
 use crate::saving::{SavedDefinition, SavedPartition, State};
 use crate::sink::Place;
-use crate::time::NEVER;
 use crate::views::Catalog;
 use sinks::{Batch, RowId, SinkError, Writer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,17 +40,14 @@ pub struct Asked<'a> {
     pub with_rows: &'a BTreeSet<String>,
 }
 
-/// `state` as that of the views of `catalog`; none where it is already. Topics are read again for
-/// a new view, and the state of a removed one is dropped.
-/// `now` are their definitions, `asked` the views that may be rebuilt; `checkpoint` is what people
-/// call it.
+/// `state` as that of the views whose definitions are `now`; none where it is already. A new view is
+/// built from nothing, and the state of a removed one is dropped. `asked` are the views that may be
+/// rebuilt; `checkpoint` is what people call it.
 ///
 /// # Errors
 /// When a view has changed that is not among them, or is new and has rows already.
 pub fn change(
     state: &State,
-    catalog: &Catalog,
-    names: &CatalogNames,
     now: &[SavedDefinition],
     asked: Asked<'_>,
     checkpoint: &str,
@@ -60,8 +57,11 @@ pub fn change(
         whatever_they_are: forced,
         with_rows,
     } = asked;
+    // What was built of a view when the last run ended is not used: it begins once more.
     let is_kept = |view: &SavedDefinition| {
-        state.views.get(&view.name) == Some(&view.definition) && !forced.contains(&view.name)
+        state.views.get(&view.name) == Some(&view.definition)
+            && !forced.contains(&view.name)
+            && !state.rebuilding.contains(&view.name)
     };
     for view in now.iter().filter(|view| !asked.contains(&view.name)) {
         let was = state.views.get(&view.name);
@@ -98,29 +98,6 @@ pub fn change(
         changed.add_view(view);
         changed.rebuilding.insert(view.name.clone());
     }
-    let topics = Topics::of(catalog, &numbers(&changed, names));
-    let is_in = |topics: &BTreeSet<usize>, name: &str| {
-        names
-            .topic_number(name)
-            .is_some_and(|number| topics.contains(&number))
-    };
-    for saved in &mut changed.partitions {
-        if is_in(&topics.joined, &saved.topic) {
-            // What the view joins is stamped as it was when it was read first.
-            saved.time.kafka = NEVER;
-            saved.time.last = None;
-            saved.time.untimed = false;
-        }
-    }
-    for mark in &mut changed.watermarks.marks {
-        if is_in(&topics.all, &mark.topic) {
-            mark.next = 0;
-        }
-        if is_in(&topics.joined, &mark.topic) {
-            mark.kafka = NEVER;
-            mark.untimed = false;
-        }
-    }
     Ok(Some(changed))
 }
 
@@ -147,65 +124,40 @@ pub fn check_names<'a>(
     }
 }
 
-/// The topics, by number, that rebuilding some views reads again.
-struct Topics {
-    /// All of them.
-    all: BTreeSet<usize>,
-    /// Those of the view that joins, if it is rebuilt.
-    joined: BTreeSet<usize>,
-}
-
-impl Topics {
-    fn of(catalog: &Catalog, rebuilding: &[u16]) -> Topics {
-        let (mut all, mut joined) = (BTreeSet::new(), BTreeSet::new());
-        for view in rebuilding {
-            let Some(view) = catalog.definitions.get(usize::from(*view)) else {
-                continue;
-            };
-            let topics = std::iter::once(&view.topic).chain(&view.joins);
-            let topics: Vec<usize> = topics
-                .filter_map(|name| catalog.topic_number(name))
-                .collect();
-            if !view.joins.is_empty() {
-                joined.extend(&topics);
-            }
-            all.extend(topics);
-        }
-        Topics { all, joined }
-    }
-}
-
-/// What is read again, and for which views.
+/// What is read a second time, from its beginning on, for views that know nothing of it yet. For
+/// the others it goes on meanwhile.
 #[derive(Clone, Debug, Default)]
-pub struct ReplayPlan {
-    /// The numbers of the views.
+pub struct BackfillPlan {
+    /// The numbers of the views that are built.
     pub views: Vec<u16>,
-    /// Whether the view that joins is one of them.
-    pub joined: bool,
-    /// Of these partitions, what is below this offset.
-    pub until: BTreeMap<Place, i64>,
+    /// Of the partitions that others have read a part of: which of the views read them.
+    pub places: BTreeMap<Place, Vec<u16>>,
 }
 
-impl ReplayPlan {
-    /// What a run that goes on from `state` reads again, of what Kafka has.
+impl BackfillPlan {
+    /// Of a run that goes on from `state`, with what Kafka has.
     pub fn of(
         state: &State,
         catalog: &Catalog,
         names: &CatalogNames,
         found: &[Found],
-    ) -> ReplayPlan {
+    ) -> BackfillPlan {
         let views = numbers(state, names);
-        let topics = Topics::of(catalog, &views);
-        let mut until = BTreeMap::new();
+        let mut places = BTreeMap::new();
         for saved in &state.partitions {
             let Some(topic) = names.topic_number(&saved.topic) else {
                 continue;
             };
+            let readers = views
+                .iter()
+                .copied()
+                .filter(|view| reads(catalog, *view, topic));
+            let readers: Vec<u16> = readers.collect();
             let place = (topic, saved.partition);
             let mut found = found.iter();
             let found = found.find(|found| (found.topic, found.partition) == place);
             // Where what comes next has expired, that is said when it is read.
-            if topics.all.contains(&topic)
+            if !readers.is_empty()
                 && let Some(low) = found.map(|found| found.low)
                 && low <= saved.next
             {
@@ -218,15 +170,20 @@ impl ReplayPlan {
                          any more, so that what is rebuilt knows nothing of that"
                     );
                 }
-                until.insert(place, saved.next);
+                places.insert(place, readers);
             }
         }
-        ReplayPlan {
-            views,
-            joined: !topics.joined.is_empty(),
-            until,
-        }
+        BackfillPlan { views, places }
     }
+}
+
+/// Whether a view reads a topic, be it that it joins it.
+fn reads(catalog: &Catalog, view: u16, topic: usize) -> bool {
+    let Some(view) = catalog.definitions.get(usize::from(view)) else {
+        return false;
+    };
+    let mut topics = std::iter::once(&view.topic).chain(&view.joins);
+    topics.any(|name| catalog.topic_number(name) == Some(topic))
 }
 
 /// How the database's definition of a view begins from when its first row is deleted until the
@@ -415,7 +372,7 @@ mod tests {
             with_rows: &set(with_rows),
         };
         let now = catalog.saved(0);
-        let changed = change(state, catalog, &names(catalog), &now, asked, "a test")?;
+        let changed = change(state, &now, asked, "a test")?;
         Ok(changed.map(|mut changed| {
             sections(&mut changed, catalog);
             changed
@@ -511,21 +468,5 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(unknown.contains("logs: there is no such view"), "{unknown}");
-    }
-
-    #[test]
-    fn what_is_joined_is_stamped_again() {
-        let before = state(
-            &["sales_analysis"],
-            &["transactions", "products", "product_views"],
-        );
-        let more = catalog(&["sales_analysis", "revenue_analysis"], 1);
-        let after = changed(&before, &more, &[], &[]).unwrap().unwrap();
-        let clocks: Vec<_> = after
-            .partitions
-            .iter()
-            .map(|saved| saved.time.kafka)
-            .collect();
-        assert_eq!(clocks, [NEVER, NEVER, 5]);
     }
 }

@@ -11,7 +11,7 @@
 //! at `C`. So is an open row that is missing there: each was written by `C`. Without a checkpoint, `C` is the beginning of the log.
 
 use crate::Epoch;
-use crate::recovery::rebuild::ReplayPlan;
+use crate::recovery::rebuild::BackfillPlan;
 use crate::saving::Loading;
 use crate::saving::Manifest;
 use crate::saving::tap::Saving;
@@ -42,8 +42,8 @@ pub struct Start {
     pub sections: Arc<Sections>,
     /// Where partitions stand.
     pub partitions: Arc<[SavedPartition]>,
-    /// What is read again for views that are rebuilt.
-    pub again: Arc<ReplayPlan>,
+    /// What is read a second time, for views that know nothing of it.
+    pub backfill: Arc<BackfillPlan>,
     /// The last message that was read of partitions, by the checkpoint.
     pub last_read: Arc<BTreeMap<Place, LastRead>>,
     /// How far event time has come.
@@ -80,7 +80,7 @@ impl Start {
             finals_written: 0,
             sections: Arc::default(),
             partitions: Arc::default(),
-            again: Arc::default(),
+            backfill: Arc::default(),
             last_read: Arc::default(),
             watermarks: SavedWatermarks::default(),
             targets: BTreeMap::new(),
@@ -104,12 +104,10 @@ impl Start {
         self.first.saturating_sub(1)
     }
 
-    /// The next offset of each partition that has been read, and is not read again
-    /// from its beginning.
+    /// The next offset of each partition that has been read.
     pub fn positions(&self) -> Arc<BTreeMap<Place, i64>> {
         let saved = self.partitions.iter();
         let positions = saved.map(|saved| ((saved.topic, saved.partition), saved.next));
-        let positions = positions.filter(|(place, _)| !self.again.until.contains_key(place));
         Arc::new(positions.collect())
     }
 
@@ -127,14 +125,6 @@ impl Start {
         }
     }
 
-    /// The last message that was read of each partition that is not read again from its
-    /// beginning.
-    pub fn last_read(&self) -> Arc<BTreeMap<Place, LastRead>> {
-        let mut known = (*self.last_read).clone();
-        known.retain(|place, _| !self.again.until.contains_key(place));
-        Arc::new(known)
-    }
-
     /// What is saved of the run, in checkpoints at this `cadence`.
     pub fn saving(&self, cadence: Cadence) -> Saving {
         Saving {
@@ -148,6 +138,9 @@ impl Start {
     pub fn known(&self, catalog: &Catalog) -> Watermarks {
         let mut known = catalog.watermarks();
         known.restore(&self.watermarks);
+        for (place, views) in &self.backfill.places {
+            known.backfill(*place, views.clone());
+        }
         known
     }
 

@@ -143,15 +143,7 @@ impl Sources<'_> {
             whatever_they_are: &forced.collect(),
             with_rows: &with_rows,
         };
-        let names = self.names();
-        let mut changed = change(
-            &state,
-            self.catalog,
-            &names,
-            &self.definitions,
-            asked,
-            &checkpoint,
-        )?;
+        let mut changed = change(&state, &self.definitions, asked, &checkpoint)?;
         self.check_outdated(outdated, reset, &rebuilding)?;
         // A part that the state of views has got since has a section, too.
         for state in [&mut state].into_iter().chain(&mut changed) {

@@ -12,6 +12,7 @@ use crate::ingest::gate::Gate;
 use crate::ingest::identity::{IdentityCheck, IdentityError};
 use crate::ingest::in_process::{InProcessConfig, InProcessLog, InProcessSource};
 use crate::ingest::kafka::{KafkaSource, KafkaSourceConfig};
+use crate::ingest::lanes::Lanes;
 use crate::ingest::last_read::{Partition, look_up};
 use crate::ingest::problem::DiscoveryError;
 use crate::ingest::source::{MakeSource, Source as LogSource, SourceError};
@@ -20,6 +21,7 @@ use crate::ingest::watch::Watching;
 use crate::observe::Telemetry;
 use crate::pipeline::PipelineError;
 use crate::recovery::Messages;
+use crate::recovery::rebuild::BackfillPlan;
 use crate::recovery::start::Start;
 use client::PropertyError;
 use events::{Products, Topic as _};
@@ -54,7 +56,11 @@ pub(super) struct Absent {
 /// What a worker reads, but for the worker's own place.
 #[derive(Clone)]
 pub(super) enum Reads {
-    Kafka(KafkaSourceConfig),
+    Kafka {
+        config: KafkaSourceConfig,
+        /// What is read a second time.
+        backfill: Arc<BackfillPlan>,
+    },
     InProcess(InProcessConfig),
 }
 
@@ -176,21 +182,25 @@ impl Origin {
     pub(super) fn reads(&self, run: &Context<'_>, start: &Start) -> Reads {
         let settings = run.settings;
         match self {
-            Origin::Kafka(kafka) => Reads::Kafka(KafkaSourceConfig {
-                connection: kafka.connection.clone(),
-                topics: Arc::clone(&run.topics),
-                discovery: Arc::clone(&kafka.discovery),
-                worker: 0,
-                peers: 1,
-                epoch: settings.epoch,
-                until_caught_up: settings.until_caught_up,
-                on_expired: setup::on_expired(settings),
-                idle_timeout: settings.idle_timeout,
-                positions: start.positions(),
-                last_read: start.last_read(),
-                inquiry: Arc::clone(kafka.prober.inquiry()),
-                telemetry: Arc::clone(&run.telemetry),
-            }),
+            Origin::Kafka(kafka) => Reads::Kafka {
+                backfill: Arc::clone(&start.backfill),
+                config: KafkaSourceConfig {
+                    connection: kafka.connection.clone(),
+                    topics: Arc::clone(&run.topics),
+                    discovery: Arc::clone(&kafka.discovery),
+                    worker: 0,
+                    peers: 1,
+                    epoch: settings.epoch,
+                    until_caught_up: settings.until_caught_up,
+                    on_expired: setup::on_expired(settings),
+                    idle_timeout: settings.idle_timeout,
+                    positions: start.positions(),
+                    last_read: Arc::clone(&start.last_read),
+                    backfill: None,
+                    inquiry: Arc::clone(kafka.prober.inquiry()),
+                    telemetry: Arc::clone(&run.telemetry),
+                },
+            },
             Origin::Shop(shop) => Reads::InProcess(InProcessConfig {
                 log: Arc::clone(shop.log()),
                 idle_timeout: settings.idle_timeout,
@@ -289,13 +299,15 @@ impl Reads {
     /// When the client does not take its configuration.
     pub(super) fn source(&self, worker: usize, peers: usize) -> Result<MakeSource, SourceError> {
         let source = match self {
-            Reads::Kafka(share) => {
-                let share = KafkaSourceConfig {
+            Reads::Kafka { config, backfill } => {
+                let config = KafkaSourceConfig {
                     worker,
                     peers,
-                    ..share.clone()
+                    ..config.clone()
                 };
-                Asleep::Kafka(Box::new(KafkaSource::new(share)?))
+                let second = config.backfill(backfill.places.keys().copied().collect());
+                let second = second.map(KafkaSource::new).transpose()?;
+                Asleep::Kafka(Box::new(KafkaSource::new(config)?), second.map(Box::new))
             }
             Reads::InProcess(config) => {
                 Asleep::InProcess(InProcessSource::new(config.clone(), worker, peers))
@@ -303,7 +315,11 @@ impl Reads {
         };
         Ok(Box::new(move |wake| -> Box<dyn LogSource> {
             match source {
-                Asleep::Kafka(source) => Box::new(source.waking(wake)),
+                Asleep::Kafka(source, None) => Box::new(source.waking(wake)),
+                Asleep::Kafka(source, Some(backfill)) => {
+                    let source = Box::new(source.waking(wake.clone()));
+                    Box::new(Lanes::new(source, Box::new(backfill.waking(wake))))
+                }
                 Asleep::InProcess(source) => Box::new(source.waking(wake)),
             }
         }))
@@ -312,6 +328,7 @@ impl Reads {
 
 /// A source that does not wake the dataflow yet.
 enum Asleep {
-    Kafka(Box<KafkaSource>),
+    /// The log as it goes on, and what is read of it for backfills.
+    Kafka(Box<KafkaSource>, Option<Box<KafkaSource>>),
     InProcess(InProcessSource),
 }

@@ -280,14 +280,19 @@ impl Checkpoints {
                 partitions: self.names.name_partitions(self.standing.values().cloned()),
                 watermarks: self.names.name_watermarks(self.known.save()),
                 finals_written: self.through,
-                // Whatever was, is rebuilt: nothing is committed before.
-                rebuilding: BTreeSet::new(),
+                rebuilding: self.rebuilding(),
                 finals: self.finals_through(due),
                 log: self.identity.identity(),
                 ..self.last.state.clone()
             },
             files: self.files.clone(),
         }
+    }
+
+    /// The views that have not caught up with the others.
+    fn rebuilding(&self) -> BTreeSet<String> {
+        let views = self.known.backfilled().into_iter();
+        views.filter_map(|view| self.names.view(view)).collect()
     }
 
     /// The views of which rows have become final by the end of an epoch.

@@ -80,6 +80,7 @@ mod tests {
             views: Vec::new(),
             last_read: None,
             fingerprint: 0,
+            backfill: None,
         }
     }
 

@@ -406,6 +406,7 @@ mod tests {
             views: Vec::new(),
             last_read: None,
             fingerprint: 0,
+            backfill: None,
         };
         let deleted = RowChange {
             expect: Expect::Deleted,

@@ -20,7 +20,7 @@ use crate::time::{Frontier, Mark, NEVER, Watermarks};
 use crate::views::Catalog;
 use model::{FIRST_DATE, LAST_DATE};
 use sinks::{Limit, Progress, ViewProgress, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline;
@@ -127,8 +127,15 @@ impl Reached {
         for marks in take_before(&mut self.times, through.all()).into_values() {
             self.known.update(marks, |_| {});
         }
-        for (definition, reached) in self.catalog.definitions.iter().zip(self.known.frontiers()) {
+        let backfilled = self.known.backfilled();
+        let definitions = (0..).zip(&self.catalog.definitions);
+        let mut rebuilding = BTreeSet::new();
+        for ((number, definition), reached) in definitions.zip(self.known.frontiers()) {
             let Frontier { watermark, through } = reached;
+            if backfilled.contains(&number) {
+                rebuilding.insert(definition.name.clone());
+                continue;
+            }
             if through == NEVER {
                 continue;
             }
@@ -145,6 +152,10 @@ impl Reached {
                 views.insert(definition.name.to_owned(), view);
                 self.changed = true;
             }
+        }
+        if self.now.rebuilding != rebuilding {
+            self.now.rebuilding = rebuilding;
+            self.changed = true;
         }
         // Before the first epoch partitions are announced, and nothing is read.
         let begun = self.now.epoch >= self.first;

@@ -223,6 +223,7 @@ mod tests {
             limits: Vec::new(),
             views: Vec::new(),
             fingerprint: 7,
+            backfill: None,
             last_read: Some(LastRead {
                 offset: next - 1,
                 timestamp: 0,

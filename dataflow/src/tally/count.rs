@@ -62,9 +62,9 @@ impl Counting {
         }
     }
 
-    /// A message is read. `is_again`: it was before, and is read for some views only.
+    /// A message is read. `is_backfill`: it was before, and is read for a backfill.
     #[inline]
-    pub fn message(&mut self, topic: usize, partition: i32, offset: i64, is_again: bool) {
+    pub fn message(&mut self, topic: usize, partition: i32, offset: i64, is_backfill: bool) {
         let place = match self.last {
             Some((last, place))
                 if last == topic && self.topics[topic].parts[place].partition == partition =>
@@ -75,9 +75,9 @@ impl Counting {
         };
         self.last = Some((topic, place));
         let part = &mut self.topics[topic].parts[place];
-        self.counts = !is_again && offset >= part.committed;
+        self.counts = !is_backfill && offset >= part.committed;
         self.tally.counted += u64::from(self.counts);
-        if !is_again {
+        if !is_backfill {
             part.good();
         }
     }
@@ -286,10 +286,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_committed_or_is_read_again_does_not_count_towards_a_limit() {
+    fn what_was_committed_or_is_backfilled_does_not_count_towards_a_limit() {
         let mut counting = counting();
-        for (offset, is_again) in [(4, false), (5, false), (6, true)] {
-            counting.message(0, 1, offset, is_again);
+        for (offset, is_backfill) in [(4, false), (5, false), (6, true)] {
+            counting.message(0, 1, offset, is_backfill);
             counting.letter(&letter(1, offset, Reason::Late, b"{}"), Some(3), "");
         }
         let tally = counting.take().unwrap();

@@ -138,13 +138,19 @@ impl Ahead {
             ],
             None => Vec::new(),
         };
-        self.start_again();
-    }
-
-    /// From here on, messages are read from an earlier offset on.
-    pub(super) fn start_again(&mut self) {
         self.applied = 0;
         self.limit = NEVER;
+    }
+
+    /// Believes what `judged` has, which has read all messages that come here before.
+    #[inline]
+    pub(super) fn follow(&mut self, judged: &Ahead) {
+        self.below = i64::MAX;
+        if self.limits.len() < judged.limits.len() {
+            let new = &judged.limits[self.limits.len()..];
+            self.limits.extend_from_slice(new);
+            self.told = self.limits.len();
+        }
     }
 
     /// The current message is at `offset`.
@@ -261,17 +267,28 @@ mod tests {
         let (mut second, _) = ahead();
         second.restore(Some(first.limits().to_vec()), 4);
         second.clock = WallClock::of(|| 110 * DAY);
-        for _ in 0..2 {
-            let again: Vec<_> = (0..)
-                .zip(times)
-                .map(|(offset, time)| believes(&mut second, offset, time))
-                .collect();
-            assert_eq!(again, judged);
-            second.start_again();
-        }
+        let again: Vec<_> = (0..)
+            .zip(times)
+            .map(|(offset, time)| believes(&mut second, offset, time))
+            .collect();
+        assert_eq!(again, judged);
         second.seek(4);
         assert!(second.believes(4, 110 * DAY));
         assert_eq!(second.take_new().len(), 1);
+    }
+
+    #[test]
+    fn a_follower_believes_what_was_believed_before_it_and_never_reads_the_clock() {
+        let (mut first, now) = ahead();
+        let (mut follower, _) = ahead();
+        follower.clock = WallClock::of(|| unreachable!("the clock has no say"));
+        for (offset, time) in (0..).zip([100 * DAY, 103 * DAY, 101 * DAY, 104 * DAY]) {
+            now.fetch_add(DAY, Ordering::SeqCst);
+            let judged = believes(&mut first, offset, time);
+            follower.follow(&first);
+            assert_eq!(believes(&mut follower, offset, time), judged, "{offset}");
+        }
+        assert_eq!(follower.take_new(), []);
     }
 
     #[test]

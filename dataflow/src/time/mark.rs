@@ -43,6 +43,31 @@ pub struct Mark<T = usize, V = u16> {
     /// That of the topic that is read under its name; 0 where it has none.
     #[serde(default)]
     pub fingerprint: u32,
+    /// Where it is read a second time, for views that are backfilled.
+    pub backfill: Option<Backfill<V>>,
+}
+
+/// A partition that is read a second time, from its beginning on, for views that know nothing of
+/// it yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill<V = u16> {
+    /// These views.
+    pub views: Vec<V>,
+    /// The least time of a message since the last mark, as [`Mark::least`] is for the other views.
+    pub least: i64,
+    /// Where it stands; none once it has caught up, which is said once.
+    pub at: Option<BackfillAt>,
+}
+
+/// Where the backfill of a partition stands: as the fields of the same names of [`Mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillAt {
+    /// The next offset to read.
+    pub next: i64,
+    /// The partition's clock, in milliseconds.
+    pub kafka: i64,
+    /// Whether it has messages, and none of them has a timestamp.
+    pub untimed: bool,
 }
 
 /// How far a partition has come in the event time of one view, in microseconds.
@@ -69,6 +94,53 @@ impl<V> ViewMark<V> {
             passed: Vec::new(),
         }
     }
+}
+
+impl Mark {
+    /// The backfill of a view, if it is being backfilled from this partition.
+    pub fn backfill_of(&self, view: u16) -> Option<BackfillAt> {
+        let backfill = self.backfill.as_ref()?;
+        backfill.at.filter(|_| backfill.views.contains(&view))
+    }
+
+    /// The same mark as it is of a view: where the view is backfilled, as far as that has come.
+    pub(super) fn of(&self, view: u16) -> OfView {
+        match self.backfill_of(view) {
+            // More is to come, up to where the others have read.
+            Some(BackfillAt {
+                next,
+                kafka,
+                untimed,
+            }) => OfView {
+                next,
+                kafka,
+                untimed,
+                holding: Holding::Yes,
+            },
+            None => OfView {
+                next: self.next,
+                kafka: self.kafka,
+                untimed: self.untimed,
+                holding: self.holding,
+            },
+        }
+    }
+
+    /// The least time of a message since the last mark that the partition was read for a view.
+    pub(super) fn least_of(&self, view: u16) -> i64 {
+        match &self.backfill {
+            Some(backfill) if backfill.views.contains(&view) => backfill.least,
+            _ => self.least,
+        }
+    }
+}
+
+/// What [`Mark`] says to a view.
+pub(super) struct OfView {
+    pub(super) next: i64,
+    pub(super) kafka: i64,
+    pub(super) untimed: bool,
+    pub(super) holding: Holding,
 }
 
 impl<T, V> Mark<T, V> {
@@ -100,6 +172,11 @@ impl<T, V> Mark<T, V> {
             views: self.views.into_iter().filter_map(of_view).collect(),
             last_read: self.last_read,
             fingerprint: self.fingerprint,
+            backfill: self.backfill.map(|backfill| Backfill {
+                views: backfill.views.into_iter().filter_map(&view).collect(),
+                least: backfill.least,
+                at: backfill.at,
+            }),
         })
     }
 }

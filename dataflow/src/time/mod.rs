@@ -30,9 +30,11 @@ mod watermarks;
 
 pub use advanced::{Advanced, Closed, Closing, Closings, Moment};
 pub use ahead::{Recorded, Trust, WallClock};
-pub use mark::{Holding, Mark, Passed, ViewMark};
+pub use mark::{Backfill, BackfillAt, Holding, Mark, Passed, ViewMark};
 pub use operator::watermarks;
-pub use partition::{Accepted, PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime};
+pub use partition::{
+    Accepted, Audience, PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime,
+};
 pub use refusal::Refusal;
 pub(crate) use refusal::shown;
 pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watched, Watermarks};

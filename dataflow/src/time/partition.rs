@@ -18,7 +18,7 @@
 //! ```
 
 use super::ahead::{Ahead, Recorded, Trust};
-use super::{Holding, Mark, NEVER, Passed, Refusal, ViewMark};
+use super::{Backfill, BackfillAt, Holding, Mark, NEVER, Passed, Refusal, ViewMark};
 use model::Stamp;
 use model::{LAST_DATE, Lateness, Window, WindowCursor};
 use serde::{Deserialize, Serialize};
@@ -80,22 +80,34 @@ pub struct PartitionTime {
     /// The least time of a message since the last mark.
     least: i64,
     views: Vec<ViewTime>,
-    /// While messages are read that others have taken up before.
-    again: Option<Replay>,
+    audience: Audience,
+    /// [`PartitionTime::least`] of the messages of this epoch that came before a backfill has
+    /// caught up.
+    least_before: i64,
 }
 
-/// What is read of a partition again, for those that are rebuilt.
-#[derive(Debug)]
-struct Replay {
-    /// From this offset on, messages are for all.
-    until: i64,
-    /// The views that they are for,
-    views: Vec<u16>,
-    /// and whether any of them joins.
-    joined: bool,
-    /// Where the clock stood, and the last timestamp.
-    clock: i64,
-    last: i64,
+/// The views that a partition is read for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// All that there are.
+    #[default]
+    All,
+    /// These, which are backfilled: the others are read for elsewhere.
+    Only(Vec<u16>),
+    /// All but these, which are backfilled and read for elsewhere.
+    AllBut(Vec<u16>),
+}
+
+impl Audience {
+    /// Whether a view is one of them.
+    #[inline]
+    pub fn has(&self, view: u16) -> bool {
+        match self {
+            Audience::All => true,
+            Audience::Only(views) => views.contains(&view),
+            Audience::AllBut(views) => !views.contains(&view),
+        }
+    }
 }
 
 /// What a checkpoint keeps of a partition's event time: all that is not told by
@@ -155,8 +167,8 @@ pub struct ViewTime {
     /// The last window that the watermark has passed, as far as that is noted.
     through: i64,
     passed: Vec<Passed>,
-    /// Whether it is rebuilt.
-    again: bool,
+    /// Whether the partition is read for it here.
+    is_here: bool,
 }
 
 /// 2000-01-01, in milliseconds: what a shop sends is younger.
@@ -203,7 +215,7 @@ impl PartitionTime {
             next_end: NEVER,
             through: NEVER,
             passed: Vec::new(),
-            again: false,
+            is_here: true,
         };
         PartitionTime {
             ahead: Ahead::new(trust),
@@ -216,7 +228,8 @@ impl PartitionTime {
             limit: NEVER,
             least: i64::MAX,
             views: rules.iter().map(view).collect(),
-            again: None,
+            audience: Audience::All,
+            least_before: i64::MAX,
         }
     }
 
@@ -234,7 +247,7 @@ impl PartitionTime {
             last: Some(self.last),
             untimed: self.is_untimed,
             limits: Some(self.ahead.limits().to_vec()),
-            views: self.views.iter().map(view).collect(),
+            views: self.here().map(view).collect(),
         }
     }
 
@@ -263,51 +276,56 @@ impl PartitionTime {
         self.ahead.restore(limits, judged.max(next));
     }
 
-    /// Messages below the offset `until` are read again: they are for these views only,
-    /// some of which join if `joined`.
-    pub fn read_again(&mut self, until: i64, views: &[u16], joined: bool) {
+    /// Its messages are for these views only, from the first one on.
+    pub fn read_for(&mut self, audience: Audience) {
         for view in &mut self.views {
-            view.again = views.contains(&view.rule.view);
+            view.is_here = audience.has(view.rule.view);
         }
-        self.again = Some(Replay {
-            until,
-            views: views.to_vec(),
-            joined,
-            clock: self.clock,
-            last: self.last,
-        });
-        (self.clock, self.last, self.is_untimed) = (NEVER, NEVER, false);
-        self.ahead.start_again();
+        self.audience = audience;
     }
 
-    /// All that was to be read again has been.
-    fn end_again(&mut self) {
-        if let Some(before) = self.again.take() {
-            // Where the beginning of the log has expired, less has been read than then.
-            self.clock = self.clock.max(before.clock);
-            if self.last == NEVER {
-                self.last = before.last;
+    /// Of a partition that is read a second time, for views that are backfilled: believes the
+    /// timestamps that `current` has believed, which has judged all of its messages before.
+    pub fn believe_like(&mut self, current: &PartitionTime) {
+        self.ahead.follow(&current.ahead);
+    }
+
+    /// The backfill of some views has read what `self` has read, and ends: from now on the
+    /// messages are for these views, too.
+    pub fn take_over(&mut self, backfill: PartitionTime) {
+        for (view, of_backfill) in self.views.iter_mut().zip(backfill.views) {
+            if of_backfill.is_here {
+                *view = of_backfill;
             }
         }
+        // Where the beginning of the log has expired since, the backfill has seen less than
+        // `self`, whose clock stays.
+        self.audience = Audience::All;
+        self.least_before = self.least_before.min(self.least);
+        self.least = i64::MAX;
     }
 
-    /// Whether the current message is read again.
+    /// The views that it is read for.
+    fn here(&self) -> impl Iterator<Item = &ViewTime> {
+        self.views.iter().filter(|view| view.is_here)
+    }
+
+    /// Whether some views are backfilled, for which it is read elsewhere.
     #[inline]
-    pub fn is_again(&self) -> bool {
-        self.again.is_some()
+    pub fn is_partial(&self) -> bool {
+        matches!(self.audience, Audience::AllBut(_))
     }
 
     /// Whether the current message is for the view at `place`.
     #[inline]
     pub fn is_for(&self, place: usize) -> bool {
-        self.again.is_none() || self.views[place].again
+        self.views[place].is_here
     }
 
     /// Whether the current message is for a view of another topic that joins this one.
     #[inline]
     pub fn is_for_joined(&self, view: u16) -> bool {
-        let again = self.again.as_ref();
-        again.is_none_or(|again| again.views.contains(&view))
+        self.audience.has(view)
     }
 
     /// Takes up the message at `offset` with this Kafka timestamp, in milliseconds; 0 and
@@ -315,13 +333,6 @@ impl PartitionTime {
     /// timestamp says.
     #[inline]
     pub fn message(&mut self, offset: i64, kafka: i64) -> Sent {
-        if self
-            .again
-            .as_ref()
-            .is_some_and(|again| offset >= again.until)
-        {
-            self.end_again();
-        }
         self.ahead.seek(offset);
         self.offset = offset;
         self.sent = match kafka {
@@ -510,25 +521,60 @@ impl PartitionTime {
             watermark: view.watermark,
             passed: std::mem::take(&mut view.passed),
         };
-        let kafka = match &self.again {
-            // For whoever does not read it again, it is where it was.
-            Some(again) if !again.joined => again.clock,
-            _ => self.clock,
-        };
         Mark {
             topic,
             partition,
             worker,
             next,
             holding,
-            kafka,
-            least: std::mem::replace(&mut self.least, i64::MAX),
+            kafka: self.clock,
+            least: self.take_least(),
             untimed: self.is_untimed,
             limits: self.ahead.take_new(),
-            views: self.views.iter_mut().map(view).collect(),
+            views: self.views_here().map(view).collect(),
             last_read: None,
             fingerprint: 0,
+            backfill: None,
         }
+    }
+
+    /// What is to be told of the partition where it is read for a backfill, with `next` as its
+    /// next offset: of these views, whose marks are returned besides.
+    pub fn backfill_mark(&mut self, next: i64, views: Vec<u16>) -> (Backfill, Vec<ViewMark>) {
+        let Mark {
+            kafka,
+            least,
+            untimed,
+            views: marks,
+            ..
+        } = self.mark(0, 0, 0, next, Holding::Yes);
+        let at = BackfillAt {
+            next,
+            kafka,
+            untimed,
+        };
+        let backfill = Backfill {
+            views,
+            least,
+            at: Some(at),
+        };
+        (backfill, marks)
+    }
+
+    fn views_here(&mut self) -> impl Iterator<Item = &mut ViewTime> {
+        self.views.iter_mut().filter(|view| view.is_here)
+    }
+
+    /// The least time of a message since this was last called; of all messages, also of those
+    /// before a backfill has caught up.
+    pub fn take_least(&mut self) -> i64 {
+        let before = std::mem::replace(&mut self.least_before, i64::MAX);
+        std::mem::replace(&mut self.least, i64::MAX).min(before)
+    }
+
+    /// The least time of a message since the last mark, or since a backfill has caught up.
+    pub fn least(&self) -> i64 {
+        self.least
     }
 }
 

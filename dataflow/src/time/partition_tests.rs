@@ -296,33 +296,62 @@ fn a_window_is_passed_no_later_than_the_next_message_was_sent() {
     assert_eq!(one.passed(), [(8, 180, 6), (9, 180, 7)]);
 }
 
-#[test]
-fn what_is_read_again_is_stamped_as_it_was() {
-    let times = [100, 101, 900, 102, 103];
-    let read = |one: &mut One| {
-        let stamps = (0..).zip(times).map(|(offset, after)| {
-            one.message(offset, after);
-            one.stamp()
-        });
-        stamps.collect::<Vec<_>>()
+/// Two views of one topic.
+fn two_views() -> PartitionTime {
+    let rule = |view| Rule {
+        view,
+        window: Window::HOUR,
+        lateness: lateness(1),
+        notes_passing: true,
     };
-    let mut one = One::new(lateness(1));
-    let first = read(&mut one);
-    let saved = one.0.save();
-    let mut two = One::new(lateness(1));
-    two.0.restore(&saved);
-    two.0.read_again(5, &[0], true);
-    assert_eq!(read(&mut two), first);
-    two.message(5, 104);
-    assert_eq!(two.stamp(), (Some(103), Some(104)));
+    let trust = Trust {
+        clock: WallClock::of(|| NOW),
+        max_ahead: Duration::from_millis(DAY_MILLIS.cast_unsigned()),
+    };
+    PartitionTime::new(&[rule(3), rule(5)], trust)
+}
 
-    // And also where the beginning of the log has expired.
-    let mut three = One::new(lateness(1));
-    three.0.restore(&saved);
-    three.0.read_again(5, &[0], false);
-    assert_eq!(three.mark().kafka, NOW + 102, "for those who do not");
-    three.message(5, 104);
-    assert_eq!(three.stamp(), (Some(103), Some(104)));
+/// Reads messages sent so many hours after now, as events of these times.
+fn read(time: &mut PartitionTime, first: i64, hours: &[i64]) -> Vec<Stamp> {
+    let stamps = (first..).zip(hours).map(|(offset, after)| {
+        let at = NOW + after * HOUR_MILLIS;
+        time.message(offset, at);
+        for place in [0, 1] {
+            if time.is_for(place) {
+                let _ = time.judge(place, Some(at * 1_000));
+            }
+        }
+        time.stamp(0)
+    });
+    stamps.collect()
+}
+
+#[test]
+fn backfilled_view_is_stamped_and_judged_as_if_it_had_read_all() {
+    let log = [0, 1, 9, 2, 3, 4, 8];
+    let (mut whole, mut current, mut second) = (two_views(), two_views(), two_views());
+    let stamps = read(&mut whole, 0, &log);
+    current.read_for(Audience::AllBut(vec![5]));
+    second.read_for(Audience::Only(vec![5]));
+    assert!(current.is_partial() && !second.is_partial());
+    assert!(current.is_for(0) && !current.is_for(1) && !second.is_for(0));
+    assert!(second.is_for_joined(5) && !second.is_for_joined(3));
+
+    read(&mut current, 0, &log[..5]);
+    let mark = current.mark(0, 0, 0, 5, Holding::Yes);
+    assert_eq!(mark.views.len(), 1);
+    for (offset, after) in (0..).zip(&log[..5]) {
+        second.believe_like(&current);
+        let stamp = stamps[usize::try_from(offset).unwrap()];
+        assert_eq!(read(&mut second, offset, &[*after]), [stamp]);
+    }
+    let (backfill, marks) = second.backfill_mark(5, vec![5]);
+    assert_eq!((marks.len(), marks[0].view), (1, 5));
+    assert_eq!(backfill.at.unwrap().kafka, mark.kafka);
+    current.take_over(second);
+    assert!(!current.is_partial());
+    assert_eq!(read(&mut current, 5, &log[5..]), stamps[5..]);
+    assert_eq!(current.save(), whole.save());
 }
 
 /// A partition of a view with these windows, after a message of now.

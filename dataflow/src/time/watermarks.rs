@@ -12,7 +12,8 @@
 //! its clock is. (A partition whose messages have no timestamps is not waited for.
 //! Where the view's own have none, its windows close with what is newest.)
 
-use super::{Advanced, Holding, Mark, Moment, NEVER, Passed, ViewMark};
+use super::mark::OfView;
+use super::{Advanced, Backfill, BackfillAt, Holding, Mark, Moment, NEVER, Passed, ViewMark};
 use model::Window;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -147,6 +148,8 @@ impl Watermarks {
         };
         let mark = |known: &Partition| {
             let mut mark = known.mark.clone();
+            // A run that goes on begins the backfill once more.
+            mark.backfill = None;
             for view in &mut mark.views {
                 // Of several marks, what is passed and not closed yet.
                 let passed = known.passed.get(&view.view);
@@ -192,6 +195,32 @@ impl Watermarks {
         }
     }
 
+    /// Some views are backfilled from a partition that was [restored](Watermarks::restore): of
+    /// it, they know nothing yet.
+    pub fn backfill(&mut self, place: (usize, i32), views: Vec<u16>) {
+        if let Some(known) = self.partitions.get_mut(&place) {
+            let at = BackfillAt {
+                next: 0,
+                kafka: NEVER,
+                untimed: false,
+            };
+            known.mark.backfill = Some(Backfill {
+                views,
+                least: i64::MAX,
+                at: Some(at),
+            });
+        }
+    }
+
+    /// The views that are backfilled from some partition.
+    pub fn backfilled(&self) -> BTreeSet<u16> {
+        let backfills = self.marks().filter_map(|mark| mark.backfill.as_ref());
+        let under_way = backfills.filter(|backfill| backfill.at.is_some());
+        under_way
+            .flat_map(|backfill| backfill.views.iter().copied())
+            .collect()
+    }
+
     /// How far every view has come, as it is told to those who know nothing yet.
     pub fn advanced(&self) -> impl Iterator<Item = Advanced> + '_ {
         (0..).zip(&self.views).map(|(number, view)| Advanced {
@@ -235,8 +264,8 @@ impl Watermarks {
                 mark: mark.clone(),
                 passed: BTreeMap::new(),
             });
-            for passed in known.passed.values_mut() {
-                Passed::lower(passed.iter_mut().rev(), mark.least);
+            for (view, passed) in &mut known.passed {
+                Passed::lower(passed.iter_mut().rev(), mark.least_of(*view));
             }
             for view in mark.views.iter().filter(|view| !view.passed.is_empty()) {
                 let passed = known.passed.entry(view.view).or_default();
@@ -264,7 +293,7 @@ impl View {
                 continue;
             };
             greatest = greatest.max(view.watermark);
-            let holds = match partition.mark.holding {
+            let holds = match partition.mark.of(number).holding {
                 Holding::Yes => true,
                 Holding::Idle => false,
                 Holding::Ended => view.latest != NEVER,
@@ -315,13 +344,14 @@ impl View {
         over: i64,
         partitions: &mut BTreeMap<(usize, i32), Partition>,
     ) -> Vec<Moment> {
-        let holding = |partition: &&Partition| partition.mark.holding == Holding::Yes;
+        let is_holding = |mark: &OfView| mark.holding == Holding::Yes;
+        let of_view = |partition: &Partition| partition.mark.of(number);
         let read_to = self
             .joins
             .iter()
-            .flat_map(|topic| of_topic(partitions, *topic).filter(holding))
-            .filter(|partition| !partition.mark.untimed)
-            .map(|partition| partition.mark.kafka)
+            .flat_map(|topic| of_topic(partitions, *topic).map(of_view))
+            .filter(|mark| is_holding(mark) && !mark.untimed)
+            .map(|mark| mark.kafka)
             .min()
             .unwrap_or(i64::MAX);
 
@@ -350,7 +380,10 @@ impl View {
                 let (by, below) = match passed.find(|passed| passed.through >= end) {
                     Some(by) => (by.moment, by.offset.saturating_add(1)),
                     // One that has not passed is idle: all it has sent by now counts.
-                    None => (p.mark.kafka, p.mark.next),
+                    None => {
+                        let OfView { kafka, next, .. } = p.mark.of(number);
+                        (kafka, next)
+                    }
                 };
                 at = at.max(by);
                 own.push((*number_of, below));
@@ -370,9 +403,9 @@ impl View {
         }
 
         // Of the windows that are not passed yet, the moments are still to come.
-        let own = || of_topic(partitions, self.topic);
-        let to_come = own().filter(holding).map(|p| p.mark.kafka).min();
-        let latest = || own().map(|p| p.mark.kafka).max();
+        let own = || of_topic(partitions, self.topic).map(of_view);
+        let to_come = own().filter(is_holding).map(|mark| mark.kafka).min();
+        let latest = || own().map(|mark| mark.kafka).max();
         let to_come = to_come.or_else(latest).unwrap_or(NEVER);
         self.horizon = self
             .horizon

@@ -48,6 +48,7 @@ impl Known {
             }],
             last_read: None,
             fingerprint: 0,
+            backfill: None,
         }
     }
 

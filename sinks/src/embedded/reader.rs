@@ -1,7 +1,7 @@
 //! Reads the last committed state, on a connection of its own.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::schema::{is_there, long, name, quote, state};
 use super::store::Store;
 use super::values;
+use super::writer::Reached;
 use super::{generation, letters};
 use crate::page::{Ids, no_id, window_of};
 use crate::text;
@@ -337,27 +338,40 @@ fn progress(store: &Store, connection: &Connection) -> Result<Option<Progress>, 
         return Ok(None);
     };
     let wrong = |field| store.unreadable("progress", field);
+    let (views, rebuilding) = stored_views(&views).ok_or_else(|| wrong("views"))?;
     Ok(Some(Progress {
         epoch: u64::try_from(epoch).map_err(|_| wrong("epoch"))?,
         offsets: serde_json::from_str(&offsets).map_err(|_| wrong("offsets"))?,
-        views: stored_views(&views).ok_or_else(|| wrong("views"))?,
+        views,
+        rebuilding,
         limits: text::stored_limits(limits).map_err(|_| wrong("limits"))?,
         updated_at: text::millis(&updated_at).ok_or_else(|| wrong("updated_at"))?,
         log: serde_json::from_str(&log).map_err(|_| wrong("log"))?,
     }))
 }
 
-/// The views of the progress, as the writer put them.
-fn stored_views(json: &str) -> Option<BTreeMap<String, ViewProgress>> {
-    let found: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(json).ok()?;
-    let view = |(view, dates): (String, BTreeMap<String, String>)| {
-        let reached = ViewProgress {
-            watermark: text::millis(dates.get("watermark")?)?,
-            final_until: text::millis(dates.get("final_until")?)?,
-        };
-        Some((view, reached))
-    };
-    found.into_iter().map(view).collect()
+/// How far the views of the progress have come, and which are being built, as the writer put them.
+fn stored_views(json: &str) -> Option<(BTreeMap<String, ViewProgress>, BTreeSet<String>)> {
+    let found: BTreeMap<String, Reached> = serde_json::from_str(json).ok()?;
+    let (mut views, mut rebuilding) = (BTreeMap::new(), BTreeSet::new());
+    for (view, reached) in found {
+        match reached {
+            Reached::Until {
+                watermark,
+                final_until,
+            } => {
+                let reached = ViewProgress {
+                    watermark: text::millis(&watermark)?,
+                    final_until: text::millis(&final_until)?,
+                };
+                views.insert(view, reached);
+            }
+            Reached::Rebuilding { .. } => {
+                rebuilding.insert(view);
+            }
+        }
+    }
+    Some((views, rebuilding))
 }
 
 /// The statement for all rows: `_id`, the columns, final, epoch and updated_at.

@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS "progress" (
     "_id" TEXT PRIMARY KEY NOT NULL,
     "epoch" INTEGER NOT NULL,
     "offsets" TEXT NOT NULL, -- JSON: {topic: {partition: next offset}}
-    "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date}}
+    "views" TEXT NOT NULL DEFAULT '{}', -- JSON: {view: {watermark: date, final_until: date} or {rebuilding: true}}
     "updated_at" TEXT NOT NULL,
     "limits" TEXT, -- JSON: {topic: {partition: [{offset, until}]}}: which timestamps are believed
     "log" TEXT NOT NULL DEFAULT '{}' -- JSON: which cluster and topics offsets belong to

@@ -90,11 +90,16 @@ impl Writer for EmbeddedWriter {
     }
 }
 
-/// How far a view has come, as it is written.
-#[derive(serde::Serialize)]
-struct Reached {
-    watermark: String,
-    final_until: String,
+/// How far a view has come, as it is written: in the order of MongoDB's documents.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub(super) enum Reached {
+    Until {
+        watermark: String,
+        final_until: String,
+    },
+    /// It is being built.
+    Rebuilding { rebuilding: bool },
 }
 
 fn put_progress(
@@ -108,9 +113,11 @@ fn put_progress(
     let offsets = serde_json::to_string(&progress.offsets).map_err(refused)?;
     let log = serde_json::to_string(&progress.log).map_err(refused)?;
     let mut views = BTreeMap::new();
+    let rebuilding = || Reached::Rebuilding { rebuilding: true };
+    let built = progress.rebuilding.iter();
+    views.extend(built.map(|view| (view, rebuilding())));
     for (view, reached) in &progress.views {
-        // In the order of MongoDB's documents.
-        let reached = Reached {
+        let reached = Reached::Until {
             watermark: dates.text(reached.watermark).to_owned(),
             final_until: dates.text(reached.final_until).to_owned(),
         };

@@ -4,7 +4,7 @@
 //! ```text
 //!   {_id: "tidemark",
 //!    epoch: long, offsets: {topic: {"0": long}},
-//!    views: {view: {watermark: date, final_until: date}}, updated_at: date, log: {…},
+//!    views: {view: {watermark: date, final_until: date} | {rebuilding: true}}, updated_at: date, log: {…},
 //!    reaching: {epoch: long, offsets: {topic: {"0": long}}, log: {…},
 //!               limits: {topic: {"0": [{offset: long, until: long}]}}},
 //!    generation: long, ended: bool,
@@ -18,7 +18,7 @@
 //! published, there are no fields of the first part; a document of a version before
 //! there were generations has only those.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ::mongodb::bson::raw::{CString, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
 use ::mongodb::bson::{DateTime, RawBsonRef, rawdoc};
@@ -50,6 +50,10 @@ pub(super) fn progress(progress: &Progress) -> Result<RawDocumentBuf, String> {
             "final_until": DateTime::from_millis(final_until),
         };
         views.append(view_name(view)?, of_view);
+    }
+    let built = progress.rebuilding.iter();
+    for view in built.filter(|view| !progress.views.contains_key(*view)) {
+        views.append(view_name(view)?, rawdoc! {"rebuilding": true});
     }
     let mut fields = rawdoc! {"_id": ID};
     fields.append(cstr!("epoch"), long(progress.epoch));
@@ -234,10 +238,12 @@ fn number(document: &RawDocument, name: &str) -> Result<u64, String> {
 }
 
 fn stored_progress(document: &RawDocument) -> Result<Progress, String> {
+    let (views, rebuilding) = stored_views(document)?;
     Ok(Progress {
         epoch: number(document, "epoch")?,
         offsets: stored_offsets(document)?,
-        views: stored_views(document)?,
+        views,
+        rebuilding,
         limits: None,
         updated_at: document
             .get_datetime("updated_at")
@@ -303,16 +309,26 @@ fn stored_by_place<T>(
     Ok(known)
 }
 
-/// The views of a progress document: none where it was written before there
-/// were watermarks.
-fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>, String> {
+/// How far the views of a progress document have come, and which are being built: none where it was
+/// written before there were watermarks.
+#[allow(clippy::type_complexity, reason = "two fields of `Progress`")]
+fn stored_views(
+    document: &RawDocument,
+) -> Result<(BTreeMap<String, ViewProgress>, BTreeSet<String>), String> {
     let wrong = |error: ::mongodb::bson::error::Error| error.to_string();
-    let mut views = BTreeMap::new();
+    let (mut views, mut rebuilding) = (BTreeMap::new(), BTreeSet::new());
     let Some(found) = document.get("views").map_err(wrong)? else {
-        return Ok(views);
+        return Ok((views, rebuilding));
     };
     for entry in found.as_document().ok_or("views are no document")? {
         let (view, reached) = entry.map_err(wrong)?;
+        let is_built = reached
+            .as_document()
+            .map(|reached| reached.get_bool("rebuilding"));
+        if let Some(Ok(true)) = is_built {
+            rebuilding.insert(view.as_str().to_owned());
+            continue;
+        }
         let millis = |name| {
             let date = reached
                 .as_document()
@@ -326,7 +342,7 @@ fn stored_views(document: &RawDocument) -> Result<BTreeMap<String, ViewProgress>
         };
         views.insert(view.as_str().to_owned(), reached);
     }
-    Ok(views)
+    Ok((views, rebuilding))
 }
 
 /// The definitions of views: none where the document was written before they were recorded.
@@ -367,6 +383,7 @@ mod tests {
                     final_until: -1,
                 },
             )]),
+            rebuilding: BTreeSet::from(["stock".into()]),
             limits: None,
             updated_at: 1_700_000_000_000,
             log: some_log(),
@@ -405,7 +422,7 @@ mod tests {
                 "views": {"sales": {
                     "watermark": DateTime::from_millis(1_699_999_999_999),
                     "final_until": DateTime::from_millis(-1),
-                }},
+                }, "stock": {"rebuilding": true}},
                 "updated_at": DateTime::from_millis(1_700_000_000_000),
                 "log": {"cluster_id": "c", "topic_ids": {}, "last_read": {}},
             }

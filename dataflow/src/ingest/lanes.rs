@@ -1,0 +1,78 @@
+//! Two sources as one: the log as it goes on, and beside it what is read of it for backfills.
+
+use super::source::{Message, Position, Source, SourceError, Taken, Turn};
+
+/// Of a turn, this share is for backfills as long as there are any: enough for them to catch up,
+/// while the other views stay current.
+const SHARE: usize = 4;
+
+/// Reads the log, and the beginning of some of its partitions beside it, until that has caught up.
+pub struct Lanes {
+    current: Box<dyn Source>,
+    backfill: Option<Box<dyn Source>>,
+}
+
+impl Lanes {
+    /// `backfill` is finished once it has caught up with `current`.
+    pub fn new(current: Box<dyn Source>, backfill: Box<dyn Source>) -> Lanes {
+        Lanes {
+            current,
+            backfill: Some(backfill),
+        }
+    }
+}
+
+impl Source for Lanes {
+    fn find(&mut self, each: &mut dyn FnMut(usize, i32)) -> Result<(), SourceError> {
+        self.current.find(each)?;
+        match &mut self.backfill {
+            // They are announced with those of the log as it goes on.
+            Some(backfill) => backfill.find(&mut |_, _| {}),
+            None => Ok(()),
+        }
+    }
+
+    fn read(
+        &mut self,
+        budget: usize,
+        each: &mut dyn FnMut(Message<'_>) -> Taken,
+    ) -> Result<Turn, SourceError> {
+        let Some(backfill) = &mut self.backfill else {
+            return self.current.read(budget, each);
+        };
+        let mut read = 0;
+        let turn = self.current.read(budget - budget / SHARE, &mut |message| {
+            let taken = each(message);
+            if let Taken::Accepted { cost } = taken {
+                read += cost;
+            }
+            taken
+        })?;
+        let second = backfill.read(budget.saturating_sub(read), each)?;
+        if second == Turn::Finished {
+            self.backfill = None;
+            return Ok(turn);
+        }
+        Ok(match (turn, second) {
+            (Turn::More, _) | (_, Turn::More) => Turn::More,
+            // It goes on until the backfill has caught up.
+            (Turn::Idle | Turn::Finished, _) => Turn::Idle,
+        })
+    }
+
+    fn pause(&mut self, paused: bool) {
+        self.current.pause(paused);
+        if let Some(backfill) = &mut self.backfill {
+            backfill.pause(paused);
+        }
+    }
+
+    fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {
+        // In this order: what has been read for the others is known when backfills are compared
+        // with it.
+        self.current.positions(each);
+        if let Some(backfill) = &mut self.backfill {
+            backfill.positions(each);
+        }
+    }
+}
