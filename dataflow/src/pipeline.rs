@@ -26,7 +26,9 @@ use crate::saving::commit::{Saved, commit};
 use crate::saving::load::load;
 use crate::saving::persist::{Persisted, Persisting, SaveError, persist};
 use crate::saving::tap::{Run, Saving};
-use crate::sink::{self, Changes, Gates, Reached, Recording, WriteError, Writing, Written};
+use crate::sink::{
+    self, Changes, Gates, Reached, Recording, Sweep, Sweeping, WriteError, Writing, Written,
+};
 use crate::tally::{Judging, Names, OverLimit, Tally, judge};
 use crate::time::{Advanced, Mark, Trust, Watermarks, watermarks};
 use crate::views::finals::{split_final, unwritten};
@@ -74,6 +76,8 @@ pub struct Parts {
     pub trust: Trust,
     /// By what the run is judged.
     pub judging: Judging,
+    /// Deletes what is left of views that are rebuilt in place: on worker 0, where there are any.
+    pub sweep: Option<Sweep>,
     /// Called at most once by each operator, with its fatal error.
     pub failed: Arc<dyn Fn(PipelineError) + Send + Sync>,
 }
@@ -236,6 +240,7 @@ fn dataflow<'scope>(
         committed,
     };
     let written = steps.write(changes, gates, writer);
+    let written = steps.sweep(written, marks.clone(), parts.sweep);
     if let (Some(how), Some(to_write)) = (parts.checkpointing, to_write) {
         let to_save = ToSave {
             runs: state.runs,
@@ -423,6 +428,28 @@ impl<'scope> Steps<'scope> {
         let open = written.open.probe_with(&self.passed);
         Written {
             open: open.probe_with(&self.written),
+            finals: written.finals,
+        }
+    }
+
+    /// Deletes what is left of views that are rebuilt in place, once their rows are written.
+    fn sweep(
+        &self,
+        written: Written<'scope>,
+        marks: Stream<'scope, Mark>,
+        sweep: Option<Sweep>,
+    ) -> Written<'scope> {
+        let backfills = self.start.backfills();
+        if backfills.is_empty() {
+            return written;
+        }
+        let sweeping = Sweeping {
+            backfills,
+            targets: self.start.catch_up(),
+            sweep,
+        };
+        Written {
+            open: sink::sweep(written.open, marks, sweeping, self.failed()),
             finals: written.finals,
         }
     }

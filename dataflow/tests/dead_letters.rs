@@ -153,7 +153,7 @@ impl World {
             end: i64::try_from(part.messages.len()).unwrap(),
         });
         let reader = Seen {
-            database: &self.database,
+            database: Arc::clone(&self.database),
             tables: Arc::clone(&tables),
         };
         let store = self.checkpoints.as_ref().map(|(_, store)| store);
@@ -174,7 +174,7 @@ impl World {
             .take_checkpoint(generation, &BTreeSet::new())
             .unwrap();
         let manifest = manifest.map(|taken| taken.manifest);
-        let start = sources.start(manifest.as_ref()).unwrap();
+        let start = sources.start(manifest.as_ref(), &BTreeSet::new()).unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let ways = Ways::new(&self.database, generation, u64::MAX, Arc::default(), tables);
         let checkpointing = store
@@ -221,6 +221,7 @@ impl World {
                     before: start.counted,
                     ends_by_itself: run.ends_by_itself,
                 },
+                sweep: None,
                 failed: Arc::new(move |error: PipelineError| match error {
                     PipelineError::DeadLetters(over) => {
                         assert!(tell.lock().unwrap().replace(over).is_none(), "told twice");
@@ -264,7 +265,7 @@ impl World {
     /// As it is found by the next run.
     fn counted(&self) -> LetterCount {
         let reader = Seen {
-            database: &self.database,
+            database: Arc::clone(&self.database),
             tables: Arc::default(),
         };
         reader.standing().unwrap().counted.unwrap_or_default()

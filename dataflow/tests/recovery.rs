@@ -33,9 +33,10 @@ use tidemark::ingest::source::Source;
 use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
 use tidemark::recovery::Sources;
-use tidemark::recovery::rebuild;
+use tidemark::recovery::rebuild::{self, Leftovers, OfLog};
 use tidemark::recovery::start::Checkpointing;
 use tidemark::saving::{Cadence, Patience};
+use tidemark::sink::Sweep;
 use tidemark::tally::Judging;
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
@@ -123,6 +124,7 @@ struct World {
     topics: Arc<[String]>,
     log: Vec<Partition>,
     database: Arc<Database>,
+    as_one: bool,
     store: Option<Arc<Store>>,
 }
 
@@ -135,6 +137,7 @@ impl World {
             topics: topics.collect(),
             log,
             database: Arc::new(Database::new(&catalog, kind.as_one)),
+            as_one: kind.as_one,
             store: kind.checkpoints.then(store),
             catalog,
             change: None,
@@ -160,7 +163,7 @@ impl World {
             .delete_open(|number| run.deleted >> (number % 64) & 1 == 1);
         let found: Vec<_> = self.log.iter().map(found).collect();
         let reader = Seen {
-            database: &self.database,
+            database: Arc::clone(&self.database),
             tables: Arc::clone(&tables),
         };
         let sources = Sources {
@@ -179,6 +182,9 @@ impl World {
         let none = BTreeSet::new();
         let taken = sources.take_checkpoint(generation, &none).unwrap();
         let rebuilt = sources.rebuilt(taken.as_ref()).unwrap();
+        let in_place = sources
+            .in_place(taken.as_ref(), &none, self.as_one)
+            .unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let writes = match run.end {
             End::AfterWrites(writes) if !last => writes,
@@ -201,7 +207,7 @@ impl World {
                 Ok(())
             };
             let writer = &mut *ways.writers().rows;
-            rebuild::clear(&rebuilt, &none, &sources, writer, &define)
+            rebuild::clear(&rebuilt, &in_place, &none, &sources, writer, &define)
         });
         if cleared.is_err() {
             return;
@@ -211,8 +217,21 @@ impl World {
             sources.commit(&changed).unwrap();
             changed
         });
-        let start = sources.start(manifest.as_ref()).unwrap();
-        self.database.define(sources.definitions().unwrap());
+        let start = sources.start(manifest.as_ref(), &in_place).unwrap();
+        self.database
+            .define(sources.definitions(&in_place).unwrap());
+        self.database
+            .rebuild(in_place.iter().map(|view| of_database(view)), start.first);
+        let leftovers = Arc::new(Leftovers {
+            catalog: Arc::clone(views),
+            log: OfLog {
+                topics: Arc::clone(&self.topics),
+                found: sources.found.clone(),
+            },
+            reader: Arc::new(reader.clone()),
+            before: start.first,
+        });
+        let database = Arc::clone(&self.database);
         let checkpointing = self.store.clone().zip(manifest).map(|(store, last)| {
             let every = NonZeroU64::new(run.every).unwrap();
             Checkpointing {
@@ -242,6 +261,19 @@ impl World {
             let second = second.filter(|part| backfill.contains_key(&(part.topic, part.partition)));
             let second = MemorySource::new(second.collect(), run.turn).for_backfill();
             let source = Box::new(Lanes::new(source, Box::new(second)));
+            let sweep = (index == 0 && !start.in_place.is_empty()).then(|| {
+                let (leftovers, database) = (Arc::clone(&leftovers), Arc::clone(&database));
+                let mut writer = ways.writers().rows;
+                let sweep = move |views: &BTreeSet<u16>| {
+                    let define = |definitions: &BTreeMap<_, _>| {
+                        database.define(definitions.clone());
+                        Ok(())
+                    };
+                    leftovers.delete(views, &mut *writer, &define)?;
+                    Ok(())
+                };
+                Box::new(sweep) as Sweep
+            });
             let failing = Arc::clone(&over);
             // From run to run it becomes time for what was ahead of the clock.
             let clock = shop::CLOCK + i64::try_from(number).unwrap() * 3 * shop::MAX_AHEAD;
@@ -262,6 +294,7 @@ impl World {
                 max_in_flight: 1_000,
                 trust,
                 judging: Judging::default(),
+                sweep,
                 failed: Arc::new(move |error: PipelineError| {
                     // Or a later run has taken the checkpoint.
                     let replaced = error.to_string().contains("is there already");

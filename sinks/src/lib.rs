@@ -263,6 +263,15 @@ pub trait Reader: Send + Sync {
     fn ids(&self, table: usize, from: &str, each: &mut dyn FnMut(IdValue))
     -> Result<(), SinkError>;
 
+    /// Calls `each` with the id of every row of table number `table`, final ones too, that was
+    /// written last in an epoch before `epoch`, whatever columns it has; in any order.
+    fn ids_before(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError>;
+
     /// Whether table number `table` has final rows, or an index of the user's by which the
     /// database deletes rows after a time.
     fn has_finals(&self, table: usize) -> Result<bool, SinkError>;

@@ -13,17 +13,21 @@
 //! ends after it leaves the new ones, and no row of the old.
 
 use super::{PlanError, Sources};
-use crate::recovery::rebuild::is_being_rebuilt;
+use crate::recovery::rebuild::{being_rebuilt, is_being_rebuilt};
 use crate::saving::SavedDefinition;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Sources<'_> {
     /// The definitions of all rows that the database has or gets: those of now, and those of
-    /// views that there are no more, since their rows stay.
+    /// views that there are no more, since their rows stay. Of views that are rebuilt `in_place`,
+    /// they say that.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn definitions(&self) -> Result<BTreeMap<String, String>, PlanError> {
+    pub fn definitions(
+        &self,
+        in_place: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, String>, PlanError> {
         let standing = self.reader.standing()?;
         if standing.definitions.is_empty() && standing.progress.is_some() {
             tracing::info!(
@@ -34,7 +38,10 @@ impl Sources<'_> {
         }
         let mut definitions = standing.definitions;
         let now = self.definitions.iter().cloned();
-        definitions.extend(now.map(|view| (view.name, view.definition)));
+        definitions.extend(now.map(|view| match in_place.contains(&view.name) {
+            true => (view.name, being_rebuilt(&view.definition)),
+            false => (view.name, view.definition),
+        }));
         Ok(definitions)
     }
 

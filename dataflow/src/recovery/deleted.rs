@@ -22,7 +22,12 @@ impl Sources<'_> {
         let stored = Stored::new(&catalog.definitions, start.final_until(catalog));
         let hashes = thread::scope(|scope| {
             let (views, stored) = (0..catalog.definitions.len(), &stored);
+            let is_rebuilt = |view: &usize| {
+                let number = u16::try_from(*view);
+                number.is_ok_and(|number| start.in_place.contains(&number))
+            };
             let asked: Vec<_> = views
+                .filter(|view| !is_rebuilt(view))
                 .map(|view| {
                     let ask = move || {
                         let mut hashes = Vec::new();

@@ -9,16 +9,17 @@ use crate::views::key::Key;
 use crate::views::row;
 use model::fail_point;
 use sinks::{Progress, RowId};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::thread::{self, ScopedJoinHandle};
 
 impl Sources<'_> {
     /// What an earlier run has written after the epoch `through`.
     pub(super) fn in_doubt(&self, through: Epoch, start: &mut Start) -> Result<(), PlanError> {
+        let rebuilt = self.named(start.in_place.iter().copied().collect());
         let letters = thread::scope(|scope| {
             let letters = thread::Builder::new().name("in-doubt".to_owned());
-            let letters = letters.spawn_scoped(scope, || self.letters_after(through));
+            let letters = letters.spawn_scoped(scope, || self.letters_after(through, &rebuilt));
             let rows = self.rows_after(&|_| through, &|_| true, start);
             let rows = rows.and_then(|()| match start.loading.is_some() {
                 true => self.stored(start),
@@ -43,9 +44,17 @@ impl Sources<'_> {
         self.rows_after(&after, &joins, start)
     }
 
-    fn letters_after(&self, through: Epoch) -> Result<BTreeMap<Place, Vec<String>>, PlanError> {
+    /// Those of `rebuilt` views are left out: all that they shall have are written anew.
+    fn letters_after(
+        &self,
+        through: Epoch,
+        rebuilt: &BTreeSet<String>,
+    ) -> Result<BTreeMap<Place, Vec<String>>, PlanError> {
         let mut letters: BTreeMap<Place, Vec<String>> = BTreeMap::new();
         self.reader.letters_after(through, &mut |letter| {
+            if letter.view.is_some_and(|view| rebuilt.contains(&view)) {
+                return;
+            }
             let mut topics = self.topics.iter();
             if let Some(topic) = topics.position(|name| *name == letter.topic) {
                 let place = (topic, letter.partition);
@@ -67,9 +76,11 @@ impl Sources<'_> {
         doubted: &(dyn Fn(&Definition) -> bool + Sync),
         start: &mut Start,
     ) -> Result<(), PlanError> {
-        let published = &start.views;
+        let (published, rebuilt) = (&start.views, &start.in_place);
         let found = thread::scope(|scope| {
             let views = (0_u16..).zip(&self.catalog.definitions);
+            // Whatever is there of a view that is rebuilt is replaced.
+            let views = views.filter(|(number, _)| !rebuilt.contains(number));
             let asked: Vec<_> = views
                 .map(|(number, view)| {
                     let published = published.get(&view.name);

@@ -48,6 +48,8 @@ pub struct Plan {
     pub manifest: Option<Manifest>,
     /// The log that is read.
     pub log: LogIdentity,
+    /// Views that are rebuilt in place, by name.
+    pub in_place: BTreeSet<String>,
 }
 
 impl Plan {
@@ -100,6 +102,13 @@ impl Sources<'_> {
         CatalogNames::of(self.catalog, self.topics)
     }
 
+    /// Numbers of views, by their names.
+    fn numbered_views(&self, views: &BTreeSet<String>) -> BTreeSet<u16> {
+        let names = self.names();
+        let numbers = views.iter().filter_map(|view| names.view_number(view));
+        numbers.collect()
+    }
+
     /// Names of views, by their numbers.
     fn named(&self, views: Vec<u16>) -> BTreeSet<String> {
         let names = self.names();
@@ -109,11 +118,16 @@ impl Sources<'_> {
             .collect()
     }
 
-    /// Where to go on from `manifest`; from the beginning where there is none.
+    /// Where to go on from `manifest`; from the beginning where there is none. `in_place` are the
+    /// views that are rebuilt and keep their rows until they have caught up.
     ///
     /// # Errors
     /// When the database or the log do not fit it, or cannot be read.
-    pub fn start(&self, manifest: Option<&Manifest>) -> Result<Start, PlanError> {
+    pub fn start(
+        &self,
+        manifest: Option<&Manifest>,
+        in_place: &BTreeSet<String>,
+    ) -> Result<Start, PlanError> {
         let standing = self.reader.standing()?;
         let targets = self.targets(&standing);
         if let Some(manifest) = manifest {
@@ -142,6 +156,7 @@ impl Sources<'_> {
             last_written: self.numbered(&read),
             views: progress.views.clone(),
             counted: standing.counted.unwrap_or_default(),
+            in_place: self.numbered_views(in_place),
             ..Start::fresh()
         };
         if let Some(manifest) = manifest {

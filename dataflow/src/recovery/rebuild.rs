@@ -12,18 +12,22 @@
 //!                        the checkpoint's offset ├─ others ──▶ ┘
 //! ```
 //!
-//! What the database holds of a rebuilt view is deleted at first, and its rows are written as they
-//! come. Checkpoints are committed meanwhile, and name it as one that is being rebuilt; a run that
-//! dies before it has caught up begins to rebuild it once more.
+//! The rows that a rebuilt view has stay until it has caught up. Then all of its rows are written,
+//! and what is left of the former ones is deleted. (SQLite has tables of the columns of now: there
+//! they are deleted at first. So they are where a topic is another one.) The rows of a new view are
+//! written as they come. Checkpoints are committed meanwhile, and name it as one that is being
+//! rebuilt; a run that dies before it has caught up begins to rebuild it once more.
 
+use crate::Epoch;
 use crate::ingest::discovery::Found;
 use crate::recovery::names::CatalogNames;
-use crate::recovery::{PlanError, Sources};
+use crate::recovery::{PlanError, Sources, Taken};
 use crate::saving::{SavedDefinition, SavedPartition, State};
 use crate::sink::Place;
 use crate::views::Catalog;
-use sinks::{Batch, RowId, SinkError, Writer};
+use sinks::{Batch, Reader, RowId, SinkError, StoredLetter, Writer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Rows that are deleted at once.
 const AT_ONCE: usize = 10_000;
@@ -186,10 +190,15 @@ fn reads(catalog: &Catalog, view: u16, topic: usize) -> bool {
     topics.any(|name| catalog.topic_number(name) == Some(topic))
 }
 
-/// How the database's definition of a view begins from when its first row is deleted until the
-/// definition of now is recorded. What it becomes follows: a run that dies in between is gone
+/// How the database's definition of a view begins from when its first row is deleted or replaced
+/// until it has no other rows than those of now. What it becomes follows: a run that dies in between is gone
 /// on with by the same program, also where nobody asks for it any more, and by no other.
-const BEING_REBUILT: &str = "being rebuilt, its rows deleted, as  ";
+const BEING_REBUILT: &str = "being rebuilt, as  ";
+
+/// That a view is being rebuilt, as this definition of it.
+pub(super) fn being_rebuilt(definition: &str) -> String {
+    format!("{BEING_REBUILT}{definition}")
+}
 
 /// Whether a view is being rebuilt, by the database's definition of it; if `is` is given: as that.
 pub fn is_being_rebuilt(recorded: &str, is: Option<&str>) -> bool {
@@ -200,9 +209,38 @@ pub fn is_being_rebuilt(recorded: &str, is: Option<&str>) -> bool {
 /// Records the definitions of views in the database.
 pub type Define<'a> = &'a dyn Fn(&BTreeMap<String, String>) -> Result<(), SinkError>;
 
-/// Deletes all that the database holds of some views, by their numbers: rows, how far
-/// they are final, and the dead letters of messages that Kafka still has; and all dead
-/// letters of topics that are `dropped`. Returns the number of rows.
+impl Sources<'_> {
+    /// Of the views that are rebuilt as a checkpoint says, those whose rows stay until they have
+    /// caught up with the others: where they are backfilled, and have rows already. Not where the
+    /// database takes rows `as_one`, in tables that have the columns of now; nor where a topic is
+    /// `dropped` that they were made of.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn in_place(
+        &self,
+        taken: Option<&Taken>,
+        dropped: &BTreeSet<usize>,
+        as_one: bool,
+    ) -> Result<BTreeSet<String>, PlanError> {
+        let Some(taken) = taken.filter(|_| !as_one) else {
+            return Ok(BTreeSet::new());
+        };
+        let recorded = self.reader.standing()?.definitions;
+        let of_dropped = self.readers_of(dropped);
+        let (state, names) = (&taken.newest().state, self.names());
+        let plan = BackfillPlan::of(state, self.catalog, &names, &self.found);
+        let backfilled = plan.places.into_values().flatten().collect();
+        let mut views = self.named(backfilled);
+        views.retain(|view| recorded.contains_key(view) && !of_dropped.contains(view.as_str()));
+        Ok(views)
+    }
+}
+
+/// Prepares the database for the views that are rebuilt, by their numbers. All that it holds of them
+/// is deleted: rows, how far they are final, and the dead letters of messages that Kafka still has;
+/// and all dead letters of topics that are `dropped`. Rows and letters of those that are rebuilt
+/// `in_place` stay. Returns the number of rows that are deleted.
 ///
 /// Where there is a checkpoint, final rows do not come again to a run that goes on from it. So
 /// that no such run takes what is left of them for all there are, `define` records first that
@@ -212,6 +250,7 @@ pub type Define<'a> = &'a dyn Fn(&BTreeMap<String, String>) -> Result<(), SinkEr
 /// When the database cannot be read or written.
 pub fn clear(
     views: &[u16],
+    in_place: &BTreeSet<String>,
     dropped: &BTreeSet<usize>,
     sources: &Sources<'_>,
     writer: &mut dyn Writer,
@@ -221,18 +260,21 @@ pub fn clear(
         catalog,
         topics,
         definitions,
-        found,
         reader,
         ..
     } = sources;
-    let names: Vec<&str> = views
-        .iter()
-        .filter_map(|view| catalog.definitions.get(usize::from(*view)))
-        .map(|view| view.name.as_str())
-        .collect();
+    let name_of = |view: &u16| {
+        let definition = catalog.definitions.get(usize::from(*view));
+        definition.map(|view| view.name.as_str())
+    };
+    let names: Vec<&str> = views.iter().filter_map(name_of).collect();
+    let is_emptied = |name: &str| names.contains(&name) && !in_place.contains(name);
     // Whatever cannot be read is known before anything is changed.
     let mut rows = Vec::new();
-    for view in views {
+    for view in views
+        .iter()
+        .filter(|view| name_of(view).is_some_and(is_emptied))
+    {
         let table = usize::from(*view);
         reader.ids(table, "", &mut |id| rows.push(RowId { table, id }))?;
     }
@@ -245,63 +287,176 @@ pub fn clear(
         progress
             .views
             .retain(|name, _| !names.contains(&name.as_str()));
+        progress.rebuilding.extend(in_place.iter().cloned());
         progress.updated_at = now;
         epoch = progress.epoch;
         if progress.views.len() < before {
             writer.publish(&progress)?;
         }
     }
-    let batch = || Batch {
-        epoch,
-        made_at: now,
-        ..Batch::default()
-    };
     let marks = sources.store.is_some() && !rows.is_empty();
-    if marks {
+    if marks || !in_place.is_empty() {
         let mut marked = recorded.clone();
         for view in definitions {
             if names.contains(&view.name.as_str()) {
-                let definition = format!("{BEING_REBUILT}{}", view.definition);
-                marked.insert(view.name.clone(), definition);
+                marked.insert(view.name.clone(), being_rebuilt(&view.definition));
             }
         }
         define(&marked)?;
     }
-    for (number, deletes) in rows.chunks(AT_ONCE).enumerate() {
-        let deletes = deletes.to_vec();
-        let written = writer.write(&Batch { deletes, ..batch() });
-        if let Err(error) = written {
-            // Nothing is gone where it refuses the first of them.
-            if marks && number == 0 && !error.is_temporary() {
-                define(&recorded)?;
-            }
-            return Err(error);
+    let deleted = Deleted { rows, epoch };
+    let count = deleted.rows.len();
+    if let Err((is_first, error)) = deleted.delete(writer) {
+        // Nothing is gone where it refuses the first of them.
+        if marks && is_first && !error.is_temporary() {
+            define(&recorded)?;
         }
+        return Err(error);
     }
+    let is_found = OfLog::of(sources);
     let mut letters = Vec::new();
     reader.letters_after(0, &mut |letter| {
-        let is_of_them = letter
-            .view
-            .is_some_and(|view| names.contains(&view.as_str()));
+        let is_of_them = letter.view.as_deref().is_some_and(is_emptied);
         let number = topics.iter().position(|topic| *topic == letter.topic);
         let is_dropped = number.is_some_and(|number| dropped.contains(&number));
-        let comes_again = found.iter().any(|found| {
-            topics.get(found.topic) == Some(&letter.topic)
-                && found.partition == letter.partition
-                && found.low <= letter.offset
-        });
-        if is_dropped || is_of_them && comes_again {
+        if is_dropped || is_of_them && is_found.comes_again(&letter) {
             letters.push(letter.id);
         }
     })?;
+    delete_letters(&letters, epoch, writer)?;
+    Ok(count)
+}
+
+/// What is left of views that were rebuilt in place.
+pub struct Leftovers {
+    /// All views.
+    pub catalog: Arc<Catalog>,
+    /// What Kafka has had of the log when the run started.
+    pub log: OfLog,
+    /// The database.
+    pub reader: Arc<dyn Reader>,
+    /// The first epoch of this run: what was written before is left over.
+    pub before: Epoch,
+}
+
+impl Leftovers {
+    /// Deletes rows and dead letters of these views, and has `define` record that they are what
+    /// they have become. Returns the number of rows.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub fn delete(
+        &self,
+        views: &BTreeSet<u16>,
+        writer: &mut dyn Writer,
+        define: Define<'_>,
+    ) -> Result<usize, SinkError> {
+        let mut rows = Vec::new();
+        let mut names = BTreeSet::new();
+        for view in views {
+            let table = usize::from(*view);
+            let ids = &mut |id| rows.push(RowId { table, id });
+            self.reader.ids_before(table, self.before, ids)?;
+            names.extend(self.catalog.definitions.get(table).map(|view| &*view.name));
+        }
+        let (count, epoch) = (rows.len(), self.before);
+        let deleted = Deleted { rows, epoch };
+        deleted.delete(writer).map_err(|(_, error)| error)?;
+        let mut letters = Vec::new();
+        self.reader.letters_after(0, &mut |letter| {
+            let is_of_them = letter
+                .view
+                .as_deref()
+                .is_some_and(|view| names.contains(view));
+            if is_of_them && letter.epoch < self.before && self.log.comes_again(&letter) {
+                letters.push(letter.id);
+            }
+        })?;
+        delete_letters(&letters, epoch, writer)?;
+        let mut definitions = self.reader.standing()?.definitions;
+        for (name, recorded) in &mut definitions {
+            if let Some(becomes) = recorded.strip_prefix(BEING_REBUILT)
+                && names.contains(name.as_str())
+            {
+                *recorded = becomes.to_owned();
+            }
+        }
+        define(&definitions)?;
+        Ok(count)
+    }
+}
+
+/// Which messages Kafka has.
+#[derive(Clone, Debug)]
+pub struct OfLog {
+    /// Full names of the topics, by number.
+    pub topics: Arc<[String]>,
+    /// The partitions.
+    pub found: Vec<Found>,
+}
+
+impl OfLog {
+    fn of(sources: &Sources<'_>) -> OfLog {
+        OfLog {
+            topics: sources.topics.into(),
+            found: sources.found.clone(),
+        }
+    }
+
+    /// Whether the message of a dead letter is read when all of its partition is.
+    fn comes_again(&self, letter: &StoredLetter) -> bool {
+        self.found.iter().any(|found| {
+            self.topics.get(found.topic) == Some(&letter.topic)
+                && found.partition == letter.partition
+                && found.low <= letter.offset
+        })
+    }
+}
+
+/// Rows that are deleted.
+struct Deleted {
+    rows: Vec<RowId>,
+    epoch: Epoch,
+}
+
+impl Deleted {
+    /// Deletes them.
+    ///
+    /// # Errors
+    /// When the database refuses, and whether it has refused the first of them.
+    fn delete(&self, writer: &mut dyn Writer) -> Result<(), (bool, SinkError)> {
+        for (number, deletes) in self.rows.chunks(AT_ONCE).enumerate() {
+            let written = writer.write(&Batch {
+                deletes: deletes.to_vec(),
+                ..batch(self.epoch)
+            });
+            written.map_err(|error| (number == 0, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn delete_letters(
+    letters: &[String],
+    epoch: Epoch,
+    writer: &mut dyn Writer,
+) -> Result<(), SinkError> {
     for letter_deletes in letters.chunks(AT_ONCE) {
-        let letter_deletes = letter_deletes.to_vec();
         writer.write(&Batch {
-            letter_deletes,
-            ..batch()
+            letter_deletes: letter_deletes.to_vec(),
+            ..batch(epoch)
         })?;
     }
-    Ok(rows.len())
+    Ok(())
+}
+
+/// One that has nothing yet.
+fn batch(epoch: Epoch) -> Batch {
+    Batch {
+        epoch,
+        made_at: jiff::Timestamp::now().as_millisecond(),
+        ..Batch::default()
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::saving::Manifest;
 use crate::saving::tap::Saving;
 use crate::saving::{Cadence, Patience};
 use crate::saving::{SavedDefinition, SavedPartition, Sections, State};
-use crate::sink::{Before, CatchUp, Place, PriorRunState, Restored};
+use crate::sink::{Backfills, Before, CatchUp, Place, PriorRunState, Restored};
 use crate::time::{Recorded, SavedWatermarks, Watermarks};
 use crate::views::Catalog;
 use crate::views::key::Key;
@@ -26,7 +26,7 @@ use crate::views::stored::Stored;
 use checkpoint::Store;
 use differential_dataflow::Hashable;
 use sinks::{LastRead, LetterCount, Limit, RowId, ViewProgress};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// What a run goes on from; the same for all workers of a process.
@@ -44,6 +44,9 @@ pub struct Start {
     pub partitions: Arc<[SavedPartition]>,
     /// What is read a second time, for views that know nothing of it.
     pub backfill: Arc<BackfillPlan>,
+    /// The views among these that have rows in the database, which stay until the views have caught
+    /// up.
+    pub in_place: BTreeSet<u16>,
     /// The last message that was read of partitions, by the checkpoint.
     pub last_read: Arc<BTreeMap<Place, LastRead>>,
     /// How far event time has come.
@@ -81,6 +84,7 @@ impl Start {
             sections: Arc::default(),
             partitions: Arc::default(),
             backfill: Arc::default(),
+            in_place: BTreeSet::new(),
             last_read: Arc::default(),
             watermarks: SavedWatermarks::default(),
             targets: BTreeMap::new(),
@@ -149,6 +153,11 @@ impl Start {
         CatchUp::new(self.targets.clone())
     }
 
+    /// The views whose rows are held back until they have caught up.
+    pub fn backfills(&self) -> Backfills {
+        Backfills::new(&self.backfill.places, &self.in_place)
+    }
+
     /// The rows in doubt that live on a worker of `peers`, in their order.
     pub fn in_doubt(&self, worker: usize, peers: usize) -> Vec<Key> {
         let peers = u64::try_from(peers).unwrap_or(u64::MAX);
@@ -178,6 +187,7 @@ impl Start {
             final_until: self.final_until(catalog),
             finals: (*self.finals).clone(),
             letters: letters.flat_map(|(_, ids)| ids.iter().cloned()).collect(),
+            backfills: self.backfills(),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::which_log::Asking;
 use super::{guard, rebuilding, setup};
 use crate::config::Settings;
 use crate::ingest::problem::DiscoveryError;
+use crate::recovery::rebuild::{Leftovers, OfLog};
 use crate::recovery::start::{Checkpointing, Start};
 use crate::recovery::{Plan, PlanError, Sources};
 use crate::saving::Cadence;
@@ -27,6 +28,8 @@ use std::sync::Arc;
 /// What the workers go on from.
 pub(super) struct Planned {
     pub(super) start: Start,
+    /// What is to be deleted in the end of views that are rebuilt in place, if any are.
+    pub(super) leftovers: Option<Arc<Leftovers>>,
     /// How checkpoints are taken, if they are.
     pub(super) checkpointing: Option<Checkpointing>,
 }
@@ -89,11 +92,23 @@ pub(super) fn plan(
     }
     let start = planning.start(&plan)?;
     if run.is_first() {
-        planning.define()?;
+        planning.define(&plan)?;
     }
     fail_point("start.planned");
+    let leftovers = (!start.in_place.is_empty()).then(|| {
+        Arc::new(Leftovers {
+            catalog: Arc::clone(&run.catalog),
+            log: OfLog {
+                topics: Arc::clone(&run.topics),
+                found: planning.sources.found.clone(),
+            },
+            reader: Arc::clone(&database.reader),
+            before: start.first,
+        })
+    });
     Ok(Planned {
         start,
+        leftovers,
         checkpointing: store.zip(plan.manifest).map(|(store, last)| Checkpointing {
             store,
             last,
@@ -123,13 +138,14 @@ impl Planning<'_> {
         let taken = run.wait_for(|| sources.take_checkpoint(holder.generation, &dropped));
         let taken = taken.map_err(|error| run.unless_stopping(error))?;
         fail_point("start.taken");
-        rebuilding::clear(run, &database.storage, sources, taken.as_ref(), &dropped)
-            .map_err(|error| run.unless_stopping(error))?;
+        let cleared = rebuilding::clear(run, &database.storage, sources, taken.as_ref(), &dropped);
+        let in_place = cleared.map_err(|error| run.unless_stopping(error))?;
         sources.record_log(&dropped, &|| database.storage.writer())?;
         Ok(Plan {
             holder,
             manifest: taken.map(|taken| taken.changed.unwrap_or(taken.manifest)),
             log: sources.identity.clone(),
+            in_place,
         })
     }
 
@@ -148,12 +164,13 @@ impl Planning<'_> {
     fn start(&mut self, plan: &Plan) -> Result<Start, Halt> {
         let run = self.run;
         let last = plan.manifest.as_ref();
-        let mut start = self.sources.start(last);
+        let in_place = &plan.in_place;
+        let mut start = self.sources.start(last, in_place);
         if matches!(start, Err(PlanError::Shrunk { .. })) {
             // Whoever wrote until now may have read on since the partitions were found.
             let asked = self.asking.anew(&mut self.sources, &plan.log);
             asked.map_err(|error| run.unless_stopping(error))?;
-            start = self.sources.start(last);
+            start = self.sources.start(last, in_place);
         }
         let mut start = start?;
         start.restored_rows = start.stored.as_ref().map(|_| {
@@ -167,9 +184,9 @@ impl Planning<'_> {
 
     /// Records the definitions of the rows. No process writes a row before process 0 has recorded
     /// how far rows may reach.
-    fn define(&self) -> Result<(), Halt> {
+    fn define(&self, plan: &Plan) -> Result<(), Halt> {
         let define = || {
-            let definitions = self.sources.definitions()?;
+            let definitions = self.sources.definitions(&plan.in_place)?;
             let defined = self.database.storage.define(&definitions);
             defined.map_err(PlanError::from)
         };

@@ -1,15 +1,18 @@
-//! What is rebuilt is deleted first.
+//! What is rebuilt is deleted first, or at the end what is left of it.
 
 use super::RunError;
 use super::context::Context;
-use crate::recovery::rebuild;
+use crate::recovery::rebuild::{self, Leftovers};
 use crate::recovery::{Sources, Taken};
+use crate::sink::Sweep;
 use crate::views::Catalog;
 use model::fail_point;
-use sinks::retry::Retrying;
-use sinks::{Reader, Storage};
+use sinks::retry::{Retrying, wait_for};
+use sinks::{Reader, Storage, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// Lets the database know, before it is prepared, which views are rebuilt: those of these names,
 /// and those that an earlier run has begun to.
@@ -33,8 +36,9 @@ pub(super) fn announce(
     storage.will_remake(&rebuilt.map(|(number, _)| number).collect());
 }
 
-/// Deletes what the database holds of views that are rebuilt, and what was made of topics that
-/// are `dropped`; then the checkpoint is one of the views of now. Until then it stays as it was.
+/// Deletes what the database holds of views that are rebuilt, but for those that are rebuilt in
+/// place, and what was made of topics that are `dropped`; then the checkpoint is one of the views of
+/// now. Until then it stays as it was. Returns the names of those that are rebuilt in place.
 ///
 /// # Errors
 /// When the database or the checkpoint cannot be read or written.
@@ -44,8 +48,9 @@ pub(super) fn clear(
     sources: &Sources<'_>,
     taken: Option<&Taken>,
     dropped: &BTreeSet<usize>,
-) -> Result<(), RunError> {
+) -> Result<BTreeSet<String>, RunError> {
     let views = sources.rebuilt(taken)?;
+    let in_place = sources.in_place(taken, dropped, storage.writes_as_one())?;
     if !views.is_empty() || !dropped.is_empty() {
         run.telemetry.set_waiting(format!(
             "what {} holds of the views to rebuild",
@@ -54,15 +59,51 @@ pub(super) fn clear(
         let observer = Arc::new(|_: &_, _| {});
         let mut writer = Retrying::new(storage.writer()?, observer, run.ending.abandoned());
         let define = |definitions: &_| storage.define(definitions);
-        let rows = rebuild::clear(&views, dropped, sources, &mut writer, &define)?;
+        let rows = rebuild::clear(&views, &in_place, dropped, sources, &mut writer, &define)?;
         for view in &views {
             storage.remake(usize::from(*view))?;
         }
-        tracing::info!("{rows} rows are deleted of views that are rebuilt");
+        if in_place.len() < views.len() || rows > 0 {
+            tracing::info!("{rows} rows are deleted of views that are rebuilt");
+        }
+        for view in &in_place {
+            tracing::info!("{view} is rebuilt; its rows stay until it has caught up");
+        }
     }
     fail_point("start.cleared");
     if let Some(changed) = taken.and_then(|taken| taken.changed.as_ref()) {
         run.wait_for(|| sources.commit(changed))?;
     }
-    Ok(())
+    Ok(in_place)
+}
+
+/// Deletes what is left of views that were rebuilt in place, when they have caught up.
+///
+/// # Errors
+/// When the database has no way for it.
+pub(super) fn sweep(
+    storage: &Arc<dyn Storage>,
+    leftovers: Arc<Leftovers>,
+    mut writer: Box<dyn Writer>,
+    abandoned: Arc<AtomicBool>,
+) -> Sweep {
+    let storage = Arc::clone(storage);
+    Box::new(move |views: &BTreeSet<u16>| {
+        fail_point("rebuild.sweep");
+        let define = |definitions: &BTreeMap<String, String>| {
+            let define = || storage.define(definitions);
+            wait_for(define, Duration::MAX, &abandoned)
+        };
+        let rows = leftovers.delete(views, &mut *writer, &define)?;
+        fail_point("rebuild.swept");
+        let names = views.iter().filter_map(|view| {
+            let definition = leftovers.catalog.definitions.get(usize::from(*view));
+            definition.map(|view| view.name.as_str())
+        });
+        tracing::info!(
+            "rebuilt: {}; {rows} rows that they had before are deleted",
+            names.collect::<Vec<_>>().join(", ")
+        );
+        Ok(())
+    })
 }

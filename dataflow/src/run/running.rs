@@ -32,6 +32,7 @@ impl Running {
     ) -> Result<Running, Halt> {
         let Planned {
             start,
+            leftovers,
             checkpointing,
         } = planned;
         let reads = origin.reads(run, &start);
@@ -50,6 +51,7 @@ impl Running {
             topics: Arc::clone(&run.topics),
             reads,
             start,
+            leftovers,
             checkpointing,
             tick: run.settings.epoch,
             max_in_flight: run.settings.max_in_flight,

@@ -3,11 +3,14 @@
 use super::RunError;
 use super::ending::Ending;
 use super::origin::Reads;
+use super::rebuilding;
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
 use crate::observe::Telemetry;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
+use crate::recovery::rebuild::Leftovers;
 use crate::recovery::start::{Checkpointing, Start};
+use crate::sink::Sweep;
 use crate::tally::Judging;
 use crate::time::Trust;
 use crate::views::Catalog;
@@ -33,6 +36,8 @@ pub(super) struct Shared {
     pub(super) reads: Reads,
     /// What the run goes on from.
     pub(super) start: Start,
+    /// What is to be deleted in the end of views that are rebuilt in place, if any are.
+    pub(super) leftovers: Option<Arc<Leftovers>>,
     /// How checkpoints are taken, if they are.
     pub(super) checkpointing: Option<Checkpointing>,
     pub(super) tick: Duration,
@@ -79,6 +84,10 @@ fn work(worker: &mut Worker, shared: &Shared) {
         Ok(writers) => writers,
         Err(error) => return shared.ending.end(Err(error.into())),
     };
+    let sweep = match sweep(shared, worker.index()).transpose() {
+        Ok(sweep) => sweep,
+        Err(error) => return shared.ending.end(Err(error.into())),
+    };
     let source = match shared.reads.source(worker.index(), worker.peers()) {
         Ok(source) => source,
         Err(error) => return shared.ending.end(Err(PipelineError::from(error).into())),
@@ -98,6 +107,7 @@ fn work(worker: &mut Worker, shared: &Shared) {
         max_in_flight: shared.max_in_flight,
         trust: shared.trust.clone(),
         judging: shared.judging.clone(),
+        sweep,
         failed: Arc::new(failed),
     };
     let mut pipeline = Pipeline::build(worker, parts);
@@ -124,6 +134,16 @@ fn writers(shared: &Shared) -> Result<Writers, SinkError> {
     };
     let rows = writer(shared)?;
     Ok(Writers { rows, about })
+}
+
+/// How worker 0 deletes what is left of views that are rebuilt in place, if any are.
+fn sweep(shared: &Shared, worker: usize) -> Option<Result<Sweep, SinkError>> {
+    let leftovers = shared.leftovers.as_ref().filter(|_| worker == 0)?;
+    let sweep = writer(shared).map(|writer| {
+        let abandoned = shared.ending.abandoned();
+        rebuilding::sweep(&shared.storage, Arc::clone(leftovers), writer, abandoned)
+    });
+    Some(sweep)
 }
 
 /// A patient way into the database, whose failures are counted.

@@ -9,9 +9,10 @@
 //! ```
 //!
 //! [`write()`] takes complete epochs on every worker, and its frontiers say what is
-//! in the database; [`publish()`] tells readers so, on one worker. A run that goes on
+//! in the database; [`sweep()`] deletes what a view that is rebuilt has had before; [`publish()`] tells readers so, on one worker. A run that goes on
 //! after another writes nothing before it has [caught up](CatchUp) with it.
 
+mod backfills;
 mod catch_up;
 mod newest;
 mod operator;
@@ -19,13 +20,16 @@ mod pending;
 mod progress;
 mod record;
 mod restored;
+mod sweep;
 
+pub use backfills::Backfills;
 pub use catch_up::{CatchUp, Place};
 pub use operator::{Changes, Writing, Written, write};
 pub use pending::PriorRunState;
 pub use progress::{From, Reached, publish};
 pub use record::{Before, Recording, record};
 pub use restored::Restored;
+pub use sweep::{Sweep, Sweeping, sweep};
 
 use crate::Epoch;
 use crate::background::ThreadError;

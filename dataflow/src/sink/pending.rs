@@ -6,6 +6,7 @@
 //!   final rows ─▶ by epoch ──▶ until they may be told ─────┘
 //! ```
 
+use super::backfills::Backfills;
 use super::catch_up::CatchUp;
 use super::newest::Newest;
 use crate::Epoch;
@@ -19,7 +20,7 @@ use crate::views::rows::RowChange;
 use model::Slot;
 use model::fail_point;
 use sinks::{Batch, DeadLetter, Expect, RowId};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What an earlier run has left that this one has to heed when it writes.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,9 @@ pub struct PriorRunState {
     /// Ids of the dead letters that it has written and whose messages are read
     /// again; of those on this worker's partitions.
     pub letters: HashSet<String>,
+    /// Views whose rows it has written and that are rebuilt: theirs stay until the views have
+    /// caught up.
+    pub backfills: Backfills,
 }
 
 /// Changes by epoch, until their epochs are complete.
@@ -43,6 +47,10 @@ pub(super) struct Pending {
     finals: BTreeMap<Epoch, Vec<Final>>,
     /// What rows became before this run has caught up with the earlier one.
     kept: Newest,
+    /// What rows of views that are rebuilt became before these have caught up with the others,
+    held: Newest,
+    /// and those of them that are final.
+    held_finals: Vec<Final>,
     caught_up: bool,
     has_just_caught_up: bool,
 }
@@ -120,6 +128,8 @@ impl Pending {
             epochs: BTreeMap::new(),
             finals: BTreeMap::new(),
             kept: Newest::default(),
+            held: Newest::default(),
+            held_finals: Vec::new(),
             caught_up: false,
             has_just_caught_up: false,
         }
@@ -152,6 +162,7 @@ impl Pending {
     /// Takes in where partitions stand.
     pub(super) fn marks(&mut self, epoch: Epoch, marks: &[Mark]) {
         self.left.targets.hear(epoch, marks);
+        self.left.backfills.hear(epoch, marks);
     }
 
     /// Takes all that may be written and makes of it one batch, with one write for
@@ -195,16 +206,25 @@ impl Pending {
         // What was late then and is not now has come into a row.
         batch.letter_deletes = self.left.letters.drain().collect();
 
-        let known = |expect| match expect {
+        let rebuilt = self.release_rebuilt(through, &mut last, definitions, &mut due);
+        let known = |view: u16, expect| match expect {
+            // Of a view that was rebuilt, the database has what it has had before.
+            _ if rebuilt.contains(&view) => Expect::Either,
             Expect::Absent | Expect::Present if !is_known => Expect::Either,
             expect => expect,
         };
         for (epoch, rows) in take_before(&mut self.finals, through.all()) {
             for row in rows {
+                let view = row.key.slot.view();
+                if self.left.backfills.has(view) {
+                    self.held.remove(&row.key);
+                    self.held_finals.push(row);
+                    continue;
+                }
                 let expect = match last.remove(&row.key) {
-                    Some(open) => known(open.expect),
+                    Some(open) => known(view, open.expect),
                     // It has been written as long as it was open.
-                    None if row.epoch == epoch => known(Expect::Present),
+                    None if row.epoch == epoch => known(view, Expect::Present),
                     // It was restored, and may have been written as final since.
                     None => Expect::Either,
                 };
@@ -224,7 +244,7 @@ impl Pending {
                 let expect = match definition.has_condition() {
                     // Whether it met its condition before is not known.
                     true => Expect::Either,
-                    false => known(became.expect),
+                    false => known(slot.view(), became.expect),
                 };
                 due.rows.push(Put {
                     became: RowChange { expect, ..became },
@@ -233,6 +253,43 @@ impl Pending {
             }
         }
         (!due.is_empty()).then_some(due)
+    }
+
+    /// Holds back, of the rows that became something `last`, those of views that are rebuilt; and
+    /// adds to them what was held back of views that have caught up. Returns these views.
+    fn release_rebuilt(
+        &mut self,
+        through: Through,
+        last: &mut Newest,
+        definitions: &[Definition],
+        due: &mut Due,
+    ) -> BTreeSet<u16> {
+        let backfills = &mut self.left.backfills;
+        if backfills.is_empty() {
+            return BTreeSet::new();
+        }
+        let caught_up = backfills.take_caught_up(through.complete);
+        let is_held = |row: &RowChange| backfills.has(row.key.slot.view());
+        let (held, rest) = std::mem::take(last).into_rows().partition(is_held);
+        let of_rebuilt = |row: &RowChange| caught_up.contains(&row.key.slot.view());
+        let (released, before): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
+            .into_rows()
+            .partition(of_rebuilt);
+        self.held.put(vec![before]);
+        self.held.put(vec![held]);
+        last.put(vec![released]);
+        last.put(vec![rest]);
+        let finals = std::mem::take(&mut self.held_finals);
+        for row in finals {
+            match caught_up.contains(&row.key.slot.view()) {
+                true => self.put_final(&row, Expect::Either, definitions, due),
+                false => self.held_finals.push(row),
+            }
+        }
+        if !caught_up.is_empty() {
+            fail_point("rebuild.release");
+        }
+        caught_up
     }
 
     /// Whether it has caught up since this was asked the last time.

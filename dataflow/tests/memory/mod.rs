@@ -26,6 +26,8 @@ struct Contents {
     counted: Option<LetterCount>,
     /// Tables, and views, that are being emptied.
     emptied: BTreeSet<(usize, String)>,
+    /// Tables that are rebuilt in place, by a run whose first epoch is this.
+    rebuilt: BTreeMap<usize, u64>,
 }
 
 /// The database.
@@ -114,6 +116,12 @@ impl Database {
         limits
     }
 
+    /// From now on, rows of these tables that are of epochs before `first` may go or become others.
+    pub(crate) fn rebuild(&self, tables: impl Iterator<Item = usize>, first: u64) {
+        let tables = tables.map(|table| (table, first));
+        self.contents.lock().unwrap().rebuilt = tables.collect();
+    }
+
     /// Whatever `each` does, rows of these tables may go; as they are numbered, and
     /// named, in the catalog of the database.
     pub(crate) fn emptying<T>(
@@ -133,6 +141,12 @@ impl Database {
             ..row.clone()
         };
         let before = contents.rows.get(&row.id);
+        // One that a view had before it was rebuilt says nothing of it.
+        let rebuilt = contents.rebuilt.get(&row.id.table);
+        let is_former = |before: &Row| rebuilt.is_some_and(|first| before.epoch < *first);
+        let was_former = before.is_some_and(is_former);
+        assert!(!was_former || row.expect == Expect::Either, "{row:?}");
+        let before = before.filter(|_| !was_former);
         match (row.expect, before) {
             (Expect::Absent | Expect::Deleted, Some(before)) => {
                 panic!("it is there already: {before:?} {row:?}")
@@ -161,8 +175,10 @@ impl Database {
 
     fn delete(&self, contents: &mut Contents, id: &RowId) {
         let emptied = contents.emptied.iter().any(|(table, _)| *table == id.table);
+        let rebuilt = contents.rebuilt.get(&id.table).copied();
         if let Some(row) = contents.rows.remove(id)
             && !emptied
+            && rebuilt.is_none_or(|first| row.epoch >= first)
         {
             assert!(!row.is_final, "a final row was deleted: {row:?}");
             assert_eq!(self.growing[id.table], None, "deleted: {row:?}");
@@ -355,12 +371,13 @@ fn publish(contents: &mut Contents, progress: &Progress) {
 }
 
 /// The database, as a run sees it.
-pub(crate) struct Seen<'a> {
-    pub(crate) database: &'a Database,
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) database: Arc<Database>,
     pub(crate) tables: Tables,
 }
 
-impl Reader for Seen<'_> {
+impl Reader for Seen {
     fn page(&self, _table: usize, _query: &Query) -> Result<Vec<StoredRow>, SinkError> {
         unreachable!("nobody looks at pages")
     }
@@ -415,6 +432,19 @@ impl Reader for Seen<'_> {
         let ids = contents.rows.keys();
         let ids = ids.filter(|id| id.table == self.tables[table] && id.id.as_text() >= Some(from));
         ids.for_each(|id| each(id.id.clone()));
+        Ok(())
+    }
+
+    fn ids_before(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
+        let contents = self.database.contents.lock().unwrap();
+        let rows = contents.rows.values();
+        let rows = rows.filter(|row| row.id.table == self.tables[table] && row.epoch < epoch);
+        rows.for_each(|row| each(row.id.id.clone()));
         Ok(())
     }
 

@@ -37,6 +37,32 @@ impl EmbeddedReader {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls `each` with the ids of the rows of a table that meet all of these conditions.
+    fn ids_of(
+        &self,
+        table: &Table,
+        conditions: &[String],
+        arguments: Vec<rusqlite::types::Value>,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
+        let wrong = |error: rusqlite::Error| self.store.failed(&error);
+        let sql = format!(
+            r#"SELECT "_id" FROM {}{}"#,
+            quote(&table.name),
+            all_of(conditions)
+        );
+        let connection = self.connection();
+        let mut statement = connection.prepare(&sql).map_err(wrong)?;
+        let mut found = statement
+            .query(params_from_iter(arguments))
+            .map_err(wrong)?;
+        while let Some(row) = found.next().map_err(wrong)? {
+            let id = values::any_id(row.get_ref(0).map_err(wrong)?, &table.id);
+            each(id.ok_or_else(|| self.store.unreadable(&table.name, "_id"))?);
+        }
+        Ok(())
+    }
+
     /// When the window starts that the row of this id is of.
     fn window_of(&self, table: &Table, id: &IdValue) -> Result<i64, SinkError> {
         let window = table.window_start().map(|column| quote(&name(column)));
@@ -229,28 +255,25 @@ impl Reader for EmbeddedReader {
         each: &mut dyn FnMut(IdValue),
     ) -> Result<(), SinkError> {
         let table = Table::number(&self.store.tables, table)?;
-        let wrong = |error: rusqlite::Error| self.store.failed(&error);
         let mut conditions: Vec<String> = is_there(table).into_iter().collect();
         let mut arguments = Vec::new();
         if !from.is_empty() {
             conditions.push(r#""_id" >= ?1"#.to_owned());
-            arguments.push(from);
+            arguments.push(from.to_owned().into());
         }
-        let sql = format!(
-            r#"SELECT "_id" FROM {}{}"#,
-            quote(&table.name),
-            all_of(&conditions)
-        );
-        let connection = self.connection();
-        let mut statement = connection.prepare(&sql).map_err(wrong)?;
-        let mut found = statement
-            .query(params_from_iter(arguments))
-            .map_err(wrong)?;
-        while let Some(row) = found.next().map_err(wrong)? {
-            let id = values::any_id(row.get_ref(0).map_err(wrong)?, &table.id);
-            each(id.ok_or_else(|| self.store.unreadable(&table.name, "_id"))?);
-        }
-        Ok(())
+        self.ids_of(table, &conditions, arguments, each)
+    }
+
+    fn ids_before(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
+        let table = Table::number(&self.store.tables, table)?;
+        let mut conditions: Vec<String> = is_there(table).into_iter().collect();
+        conditions.push(format!("{} < ?1", quote(&state(table, "epoch"))));
+        self.ids_of(table, &conditions, vec![long(epoch).into()], each)
     }
 
     fn has_finals(&self, table: usize) -> Result<bool, SinkError> {

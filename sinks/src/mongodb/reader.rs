@@ -104,6 +104,21 @@ impl MongoReader {
         start.ok_or_else(|| no_id(table, id))
     }
 
+    /// Calls `each` with the ids of the rows of a table that `filter` finds.
+    fn ids_of(
+        &self,
+        table: &Table,
+        filter: Document,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
+        let find = self.collection(&table.name).find(filter);
+        self.each(find.projection(doc! {"_id": 1}), |document| {
+            let id = documents::stored_id(document);
+            each(id.map_err(|problem| self.unreadable(&table.name, &problem))?);
+            Ok(())
+        })
+    }
+
     fn unreadable(&self, collection: &str, problem: &str) -> SinkError {
         SinkError::refused(
             self.connection.describe(),
@@ -217,13 +232,18 @@ impl Reader for MongoReader {
         if !from.is_empty() {
             filter.insert("_id", doc! {"$gte": from});
         }
-        let collection = self.collection(&table.name);
-        let find = collection.find(filter);
-        self.each(find.projection(doc! {"_id": 1}), |document| {
-            let id = documents::stored_id(document);
-            each(id.map_err(|problem| self.unreadable(&table.name, &problem))?);
-            Ok(())
-        })
+        self.ids_of(table, filter, each)
+    }
+
+    fn ids_before(
+        &self,
+        table: usize,
+        epoch: u64,
+        each: &mut dyn FnMut(IdValue),
+    ) -> Result<(), SinkError> {
+        let table = Table::number(&self.tables.tables, table)?;
+        let earlier = doc! {"$lt": i64::try_from(epoch).unwrap_or(i64::MAX)};
+        self.ids_of(table, doc! {path(table, "epoch"): earlier}, each)
     }
 
     fn has_finals(&self, table: usize) -> Result<bool, SinkError> {
