@@ -4,6 +4,7 @@
 //! A test aborts at each of them, and lets another run go on.
 
 use sinks::fail_points;
+use std::path::Path;
 
 /// The points of this crate, and what has happened when one is passed.
 pub const POINTS: &[(&str, &str)] = &[
@@ -91,6 +92,20 @@ pub const POINTS: &[(&str, &str)] = &[
         "clean.after",
         "what no checkpoint needs is deleted; nobody has been told that there is a new one",
     ),
+    (
+        "rebuild.release",
+        "a view that is rebuilt has caught up with the others; none of its rows is written, and \
+         those that it had are there",
+    ),
+    (
+        "rebuild.sweep",
+        "all rows of a view that is rebuilt are written, among those that it had before",
+    ),
+    (
+        "rebuild.swept",
+        "those that it had before are deleted, and its definition is recorded; no checkpoint \
+         knows that it is complete",
+    ),
     ("merge.before", "files are about to be merged"),
     (
         "merge.middle",
@@ -123,6 +138,13 @@ pub(crate) fn topics_have_ids() -> bool {
 pub fn names() -> impl Iterator<Item = &'static str> {
     let all = fail_points::POINTS.iter().chain(POINTS);
     all.map(|(name, _)| *name)
+}
+
+/// Whether a program with fail points reads nothing for backfills: as long as the file is there that
+/// `HELD_BACKFILL` in the environment names. Never in any other program.
+pub fn is_backfill_held() -> bool {
+    let path = || std::env::var_os("HELD_BACKFILL");
+    cfg!(feature = "fail-points") && path().is_some_and(|path| Path::new(&path).exists())
 }
 
 /// How far the clock of a program with fail points is ahead, in milliseconds: what the file

@@ -618,6 +618,176 @@ fn maintained(shape: &Shape, messages: &[Message], replay: Replay) -> Rows {
     .collect()
 }
 
+/// Rows of a view of a catalog over these messages, as groups and fields.
+fn rows_in(
+    sources: &[Arc<Source>],
+    views: Vec<View>,
+    name: &str,
+    messages: &[Message],
+) -> BTreeMap<Vec<Datum>, Vec<Datum>> {
+    let catalog = Arc::new(Catalog::of(sources, views, &BTreeMap::new()).unwrap());
+    let seen = Arc::<Seen>::default();
+    let replay = Replay {
+        workers: 2,
+        tick: Duration::ZERO,
+        turn: 1,
+        max_ahead: Duration::MAX,
+    };
+    replay.run(&catalog, &log(messages), &seen).unwrap();
+    let number = catalog
+        .definitions
+        .iter()
+        .position(|view| view.name == name);
+    let number = number.unwrap();
+    let definition = &catalog.definitions[number];
+    let rows = seen.0.lock().unwrap();
+    let rows = rows.values().filter(|row| {
+        usize::from(row.key.slot.view()) == number && definition.has_row(&row.key, &row.sums)
+    });
+    rows.map(|row| {
+        let groups = row.key.values(definition.groups.len());
+        let fields = definition.fields(&groups, &row.sums).unwrap();
+        (groups, fields)
+    })
+    .collect()
+}
+
+/// A message of the view's own source: id, look-up keys, and numbers.
+fn own(id: &str, r: &str, o: i64, a: i64, n: i64) -> Message {
+    let [r, id] = [r, id].map(Json::from);
+    Message::Row(
+        0,
+        vec![
+            id,
+            r,
+            o.into(),
+            a.into(),
+            n.into(),
+            150.into(),
+            Json::Null,
+            START.into(),
+            true.into(),
+        ],
+    )
+}
+
+#[test]
+fn four_groups_three_sums_and_a_maximum_that_is_taken_back() {
+    let [source, ..] = &*SOURCES;
+    let view = View::new(source, "wide", "Four groups, three sums")
+        .lateness(Lateness::Forever)
+        .windows_of(model::Window::ALL)
+        .newest_of("id")
+        .deleting();
+    let sum = |view: View, name: &str, column: &str| {
+        let column = view.column(column);
+        view.aggregate(name, Function::Sum(column))
+    };
+    let view = ["r", "o", "b", "d"].into_iter().fold(view, |view, group| {
+        let column = view.column(group);
+        view.group_by_expression(group, column)
+    });
+    let view = sum(sum(sum(view, "a", "a"), "n", "n"), "d_sum", "d");
+    let greatest = view.column("a");
+    let view = view.aggregate("greatest", Function::Max(greatest));
+    let groups = |r: &str, o: i64| {
+        let d = Datum::decimal(150, 2);
+        vec![Datum::text(r), Datum::long(o), Datum::boolean(true), d]
+    };
+    let fields = |a: i64, n: i64, d: i128, greatest: i64| {
+        let [a, n, greatest] = [a, n, greatest].map(Datum::long);
+        vec![a, n, Datum::decimal(d, 2), greatest]
+    };
+    let mut messages = vec![
+        own("x", "r", 1, 5, 10),
+        own("y", "r", 1, 9, 20),
+        own("z", "s", 1, 7, 30),
+    ];
+    let rows = rows_in(&*SOURCES, vec![view.clone()], "wide", &messages);
+    assert_eq!(rows[&groups("r", 1)], fields(14, 30, 300, 9));
+    // The greatest changes its group, and the one before it is the greatest again.
+    messages.push(own("y", "s", 1, 9, 20));
+    let rows = rows_in(&*SOURCES, vec![view.clone()], "wide", &messages);
+    assert_eq!(rows[&groups("r", 1)], fields(5, 10, 150, 5));
+    assert_eq!(rows[&groups("s", 1)], fields(16, 50, 300, 9));
+    // Deleted, it is in no group.
+    messages.push(Message::Deletion(0, "y".into()));
+    let rows = rows_in(&*SOURCES, vec![view], "wide", &messages);
+    assert_eq!(rows[&groups("s", 1)], fields(7, 30, 150, 7));
+}
+
+#[test]
+fn two_views_look_up_one_source_and_one_of_them_two_others() {
+    let [source, rights, others] = &*SOURCES;
+    let view = |name: &str| {
+        View::new(source, name, "Joined")
+            .lateness(Lateness::Forever)
+            .windows_of(model::Window::ALL)
+            .look_up(rights, "id", "r")
+    };
+    let by = |view: View, column: &str| {
+        let name = view.column(column);
+        view.group_by_expression(&column.replace('.', "_"), name)
+    };
+    let first = by(view("first"), "rights.name").sum("a", "a");
+    let third = Arc::new(Source {
+        name: "thirds".to_owned(),
+        columns: OTHERS
+            .iter()
+            .map(|(name, data_type)| SourceColumn {
+                name: (*name).to_owned(),
+                data_type: data_type.clone(),
+                is_nullable: *name != "id",
+                is_time: false,
+            })
+            .collect(),
+        decoder: Box::new(Columns(OTHERS.iter().map(|(_, of)| of.clone()).collect())),
+    });
+    let second = view("second")
+        .look_up(others, "id", "rights.o")
+        .look_up(&third, "id", "o");
+    let second = by(by(second, "others.name"), "thirds.name").sum("a", "a");
+    let sources: Vec<Arc<Source>> = SOURCES.iter().cloned().chain([third]).collect();
+    let right = |name: &str, o: i64| {
+        Message::Row(
+            1,
+            vec!["r".into(), name.into(), 0.into(), 0.into(), o.into()],
+        )
+    };
+    let named =
+        |topic, id: i64, name: &str| Message::Row(topic, vec![id.into(), name.into(), Json::Null]);
+    let mut messages = vec![
+        own("x", "r", 2, 5, 0),
+        own("y", "none", 2, 7, 0),
+        right("old", 1),
+        named(2, 1, "one"),
+        named(3, 2, "two"),
+    ];
+    let views = || vec![first.clone(), second.clone()];
+    let text = Datum::text;
+    let check = |messages: &[Message], name: &str, other: &str| {
+        let firsts = rows_in(&sources, views(), "first", messages);
+        let expected = [(vec![text(name)], 5), (vec![Datum::null()], 7)];
+        assert_eq!(
+            firsts,
+            expected.map(|(key, a)| (key, vec![Datum::long(a)])).into()
+        );
+        let seconds = rows_in(&sources, views(), "second", messages);
+        let expected = [
+            (vec![text(other), text("two")], 5),
+            (vec![Datum::null(), text("two")], 7),
+        ];
+        assert_eq!(
+            seconds,
+            expected.map(|(key, a)| (key, vec![Datum::long(a)])).into()
+        );
+    };
+    check(&messages, "old", "one");
+    // Corrected, it takes its rows along in both.
+    messages.extend([named(2, 3, "three"), right("new", 3)]);
+    check(&messages, "new", "three");
+}
+
 /// Cases: more by hand.
 fn cases() -> u32 {
     let cases = std::env::var("ANY_VIEW_CASES").ok();

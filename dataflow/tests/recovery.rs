@@ -14,21 +14,25 @@ use checkpoint::Store;
 use end_to_end::Rules;
 use end_to_end::oracle;
 use memory::{Database, Seen, Tables, Ways};
+use model::{DataType, Datum, Lateness};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use shop::{
     Any, MAX_AHEAD, any_lateness, any_message, configured, configured_without, in_memory, log,
 };
-use sinks::LogIdentity;
+use sinks::{LogIdentity, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tidemark::events::Malformed;
 use tidemark::ingest::discovery::{Found, owner};
 use tidemark::ingest::identity::{Readers, Unchanging};
 use tidemark::ingest::lanes::Lanes;
-use tidemark::ingest::memory::{MemorySource, Partition};
+use tidemark::ingest::memory::{Kept, MemorySource, Partition};
 use tidemark::ingest::source::Source;
 use tidemark::observe::Telemetry;
 use tidemark::pipeline::{Parts, Pipeline, PipelineError};
@@ -36,10 +40,14 @@ use tidemark::recovery::Sources;
 use tidemark::recovery::rebuild::{self, Leftovers, OfLog};
 use tidemark::recovery::start::Checkpointing;
 use tidemark::saving::{Cadence, Patience};
+use tidemark::shop::{ProgramViews, catalog_with};
 use tidemark::sink::Sweep;
 use tidemark::tally::Judging;
 use tidemark::time::{Trust, WallClock};
 use tidemark::views::Catalog;
+use tidemark::views::column::Batch;
+use tidemark::views::source::{Decoder, Source as TopicSource, SourceColumn};
+use tidemark::views::view::View;
 use timely::worker::Worker;
 
 /// How long a run over so few messages may take, on a busy machine.
@@ -158,24 +166,27 @@ impl World {
         };
         let tables = views.definitions.iter().map(|view| of_database(&view.name));
         let tables: Tables = tables.collect();
+        let topics: Arc<[String]> = self.topics[..views.routes.len()].into();
+        let log = self.log.iter().filter(|part| part.topic < topics.len());
+        let log: Vec<Partition> = log.cloned().collect();
         let generation = self.database.claim();
         self.database
             .delete_open(|number| run.deleted >> (number % 64) & 1 == 1);
-        let found: Vec<_> = self.log.iter().map(found).collect();
+        let found: Vec<_> = log.iter().map(found).collect();
         let reader = Seen {
             database: Arc::clone(&self.database),
             tables: Arc::clone(&tables),
         };
         let sources = Sources {
             catalog: views,
-            topics: &self.topics,
+            topics: &topics,
             definitions: views.saved(MAX_AHEAD),
             reader: &reader,
             database: "the database".to_owned(),
             store: self.store.as_ref(),
             found,
             identity: LogIdentity::default(),
-            readers: &Readers::new(views, &self.topics),
+            readers: &Readers::new(views, &topics),
             brokers: Some("memory"),
             reset,
         };
@@ -225,7 +236,7 @@ impl World {
         let leftovers = Arc::new(Leftovers {
             catalog: Arc::clone(views),
             log: OfLog {
-                topics: Arc::clone(&self.topics),
+                topics: Arc::clone(&topics),
                 found: sources.found.clone(),
             },
             reader: Arc::new(reader.clone()),
@@ -244,10 +255,10 @@ impl World {
                 },
             }
         });
-        let telemetry = Arc::new(Telemetry::new(run.workers, &self.topics, &[]));
+        let telemetry = Arc::new(Telemetry::new(run.workers, &topics, &[]));
         let steps = Arc::new(AtomicU64::new(0));
-        let (catalog, topics) = (Arc::clone(views), Arc::clone(&self.topics));
-        let (partitions, run) = (self.log.clone(), run.clone());
+        let (catalog, topics) = (Arc::clone(views), Arc::clone(&topics));
+        let (partitions, run) = (log, run.clone());
         let config = timely::Config::process(run.workers);
         let guards = timely::execute(config, move |worker| {
             let (index, peers) = (worker.index(), worker.peers());
@@ -397,6 +408,107 @@ fn check(
     let rows = shop::shown_rows(&world.catalog, rows.iter());
     shop::compare(&rows, &shop::wanted_rows(&expected));
     assert_eq!(letters, shop::wanted_letters(&expected));
+}
+
+/// A seventh topic, whose messages are texts, and a view that counts them.
+fn returns() -> Vec<View> {
+    struct Reasons;
+    impl Decoder for Reasons {
+        fn decode(&self, value: &[u8], _: &[bool], into: &mut Batch) -> Result<(), Malformed> {
+            into.push(0, &Datum::text(std::str::from_utf8(value).unwrap()));
+            Ok(())
+        }
+    }
+    let reason = SourceColumn {
+        name: "reason".to_owned(),
+        data_type: DataType::Text,
+        is_nullable: false,
+        is_time: false,
+    };
+    let source = Arc::new(TopicSource {
+        name: "returns".to_owned(),
+        columns: vec![reason],
+        decoder: Box::new(Reasons),
+    });
+    let view = View::new(&source, "returns", "Returns by hour and reason");
+    vec![
+        view.lateness(Lateness::Forever)
+            .group_by("reason")
+            .count("returns"),
+    ]
+}
+
+#[test]
+fn a_seventh_topic_is_added_to_a_running_checkpoint() {
+    const HOUR: i64 = 3_600_000;
+    let mut runner = TestRunner::deterministic();
+    let messages = prop::collection::vec(any_message(), 150);
+    let messages = messages.new_tree(&mut runner).unwrap().current();
+    let rules = Rules::default().with_max_ahead(MAX_AHEAD);
+    let shop_log = log(&messages, 2);
+    let six = Arc::new(catalog_with(&BTreeMap::new(), ProgramViews::and(Vec::new)).unwrap());
+    let seven = Arc::new(catalog_with(&BTreeMap::new(), ProgramViews::and(returns)).unwrap());
+    let sent = |offset: i64| Kept {
+        timestamp: shop::START + offset * HOUR / 4,
+        key: None,
+        value: Some(
+            ["broken", "late"][usize::try_from(offset % 2).unwrap()]
+                .as_bytes()
+                .to_vec(),
+        ),
+    };
+    let of_seventh = (0..2).map(|partition| Partition {
+        topic: 6,
+        partition,
+        messages: Arc::new((0..20).map(sent).collect()),
+    });
+    let whole = in_memory(&seven, &shop_log).into_iter().chain(of_seventh);
+    let whole: Vec<Partition> = whole.collect();
+    let run = |end| Run {
+        workers: 2,
+        turn: 7,
+        tick: 1,
+        every: 3,
+        deleted: 0,
+        end,
+    };
+    for writes in [2, 9, 40] {
+        let directory = tempfile::tempdir().unwrap();
+        let kind = Kind {
+            checkpoints: true,
+            as_one: false,
+        };
+        let world = World {
+            change: Some((1, Arc::clone(&six), BTreeSet::new())),
+            ..World::new(Arc::clone(&seven), whole.clone(), kind, directory.path())
+        };
+        world.run(0, &run(End::AfterSteps(u64::MAX)), false);
+        world.run(1, &run(End::AfterWrites(writes)), false);
+        world.run(2, &run(End::AfterSteps(u64::MAX)), true);
+
+        let rules = rules.clone().with_limits(world.database.limits());
+        let expected = oracle::expected(&shop_log, "", &rules);
+        let (rows, _) = world.database.contents();
+        shop::compare(
+            &shop::shown_rows(&seven, rows.iter()),
+            &shop::wanted_rows(&expected),
+        );
+        let counted = rows.iter().filter(|row| row.id.table == 7).map(|row| {
+            let [
+                Value::Date(start),
+                _,
+                Value::Text(reason),
+                Value::Long(count),
+            ] = &row.values[..]
+            else {
+                panic!("{row:?}")
+            };
+            ((start - shop::START) / HOUR, reason.clone(), *count)
+        });
+        let counted: BTreeSet<_> = counted.collect();
+        let each = |hour| ["broken", "late"].map(|reason| (hour, reason.to_owned(), 4));
+        assert_eq!(counted, (0..5).flat_map(each).collect(), "{writes} writes");
+    }
 }
 
 proptest! {

@@ -31,6 +31,8 @@ pub struct Pipeline {
     fail_points: Option<String>,
     /// The file that says how far ahead its clock is.
     clock: Option<String>,
+    /// The file that says whether nothing is read for backfills.
+    held: Option<String>,
     /// The form of the view that it has beside those built in.
     own_view: Option<&'static str>,
     /// Whether it takes all topics for such as have no ids.
@@ -70,6 +72,7 @@ impl Pipeline {
             processes: 1,
             fail_points: None,
             clock: None,
+            held: None,
             own_view: None,
             without_topic_ids: false,
             environment: Vec::new(),
@@ -148,6 +151,14 @@ impl Pipeline {
         self
     }
 
+    /// Reading nothing for backfills as long as the file `path` is there. It takes the program
+    /// that has fail points.
+    #[must_use]
+    pub fn holding_backfills(mut self, path: &Path) -> Pipeline {
+        self.held = Some(path.to_string_lossy().into_owned());
+        self
+    }
+
     /// Taking all topics for such as brokers give no ids. It takes the program with fail
     /// points.
     #[must_use]
@@ -179,6 +190,9 @@ impl Pipeline {
         }
         if let Some(clock) = &self.clock {
             environment.push(("FAKE_CLOCK", clock.as_str()));
+        }
+        if let Some(held) = &self.held {
+            environment.push(("HELD_BACKFILL", held.as_str()));
         }
         if let Some(form) = self.own_view {
             environment.push(("OWN_VIEW", form));

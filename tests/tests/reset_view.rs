@@ -9,7 +9,7 @@ use end_to_end::poll::eventually;
 use end_to_end::samples::passing;
 use end_to_end::sqlite::Sqlite;
 use end_to_end::{Pipeline, Rules, Scene, Watcher};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -230,23 +230,119 @@ fn the_view_that_joins_is_rebuilt_from_all_that_it_joins() {
     scene.run_and_check(&pipeline.workers(2));
 }
 
-#[test]
-fn a_run_that_dies_meanwhile_begins_to_rebuild_again() {
-    let (mut scene, folder) = saved("reset-killed");
-    let rebuilding = folder.kept_by(&resetting(&mut scene, two_hours()));
-    let run = rebuilding.start();
-    eventually("its rows are gone", PATIENCE, || {
-        let rows = scene.documents(CHANGED);
-        match rows.iter().any(is_of_an_hour) {
-            true => Err(format!("{} rows", rows.len())),
-            false => Ok(()),
+/// Of which view `progress` says that it is being rebuilt.
+fn rebuilding(scene: &Scene) -> Result<Vec<String>, String> {
+    let progress = scene.mongo.progress()?.ok_or("there is no progress")?;
+    let views = progress.get_document("views").map_err(|e| e.to_string())?;
+    let is_rebuilt = |view: &Bson| view.as_document().map(|view| view.get_bool("rebuilding"));
+    let rebuilt = views
+        .iter()
+        .filter(|(_, view)| is_rebuilt(view) == Some(Ok(true)));
+    Ok(rebuilt.map(|(name, _)| name.clone()).collect())
+}
+
+fn awaits_rebuilding(scene: &Scene, expected: &[&str]) {
+    eventually("progress says what is rebuilt", PATIENCE, || {
+        let rebuilt = rebuilding(scene)?;
+        match rebuilt == expected {
+            true => Ok(()),
+            false => Err(format!("{rebuilt:?}, and not {expected:?}")),
         }
     });
+}
+
+/// The rows of the views that are not rebuilt, by view and `_id`, without what may differ from run
+/// to run.
+fn shown(scene: &Scene, views: &[&str]) -> BTreeMap<String, Document> {
+    let of_view = |view: &&str| {
+        let rows = scene.documents(view).into_iter();
+        let rows = rows.map(|mut row| {
+            row.remove("epoch");
+            row.remove("updated_at");
+            row.remove("final");
+            (
+                format!("{view} {}", row.get_str("_id").expect("an id")),
+                row,
+            )
+        });
+        rows.collect::<Vec<_>>()
+    };
+    views.iter().flat_map(of_view).collect()
+}
+
+#[test]
+fn others_stay_current_while_views_are_rebuilt_and_added() {
+    let (mut scene, folder) = saved("reset-alone");
+    let held = tempfile::NamedTempFile::new().expect("a file");
+    let before = scene.documents(CHANGED);
+    let pipeline = folder.kept_by(&resetting(&mut scene, two_hours()));
+    let pipeline = pipeline.own_view("first").holding_backfills(held.path());
+    let run = pipeline.workers(2).start();
+    scene.produce(&passing(62, 100, (9, 10)));
+    scene.await_caught_up();
+    awaits_rebuilding(&scene, &["own_sales", CHANGED]);
+    // What others have read since is in their rows, and what is rebuilt has those that it had.
+    let current = shown(&scene, &["interaction_analysis", "revenue_analysis"]);
+    assert_eq!(scene.documents(CHANGED), before);
+    assert!(scene.documents("own_sales").is_empty());
+    // Checkpoints are committed, and a run that goes on from one begins to rebuild once more.
+    folder.await_another(folder.manifests().pop());
+    let newest = fs::read_to_string(folder.manifests().pop().expect("a manifest"));
+    let newest = newest.expect("the manifest");
+    assert!(
+        newest.contains(r#""rebuilding":["own_sales","sales_analysis"]"#),
+        "{newest}"
+    );
     run.kill();
-    // Whether or not it has come to an end: it need not be asked for any more.
-    scene.produce(&passing(62, 50, (10, 13)));
-    let plain = scene.pipeline().ruled_by(&scene.rules);
-    scene.run_and_check(&folder.kept_by(&plain).workers(3));
+    assert_eq!(scene.documents(CHANGED), before);
+
+    let plain = folder.kept_by(&scene.pipeline().ruled_by(&scene.rules));
+    let plain = plain.own_view("first").holding_backfills(held.path());
+    let run = plain.clone().start();
+    awaits_rebuilding(&scene, &["own_sales", CHANGED]);
+    held.close().expect("the file goes");
+    awaits_rebuilding(&scene, &[]);
+    assert!(
+        scene
+            .documents(CHANGED)
+            .iter()
+            .all(|row| !is_of_an_hour(row))
+    );
+    run.drain();
+    assert_eq!(
+        shown(&scene, &["interaction_analysis", "revenue_analysis"]),
+        current
+    );
+    own_sales(&scene.mongo, "product_id", 1);
+    let last = folder.kept_by(&scene.pipeline().ruled_by(&scene.rules));
+    last.own_view("first").until_caught_up().run();
+    scene.check();
+}
+
+#[test]
+fn a_rebuild_that_dies_at_any_step_begins_once_more() {
+    let (mut scene, folder) = saved("reset-steps");
+    let resetting = folder.kept_by(&resetting(&mut scene, two_hours()));
+    let plain = folder.kept_by(&scene.pipeline().ruled_by(&scene.rules));
+    let steps = [
+        ("start.cleared", true),
+        ("rebuild.release", true),
+        ("rebuild.sweep", false),
+        ("rebuild.swept", false),
+        ("manifest.before", false),
+    ];
+    for (number, (step, is_as_before)) in (0..).zip(steps) {
+        scene.produce(&passing(63 + number, 20, (10, 11)));
+        // It need not be asked for any more.
+        let pipeline = if number == 0 { &resetting } else { &plain };
+        let pipeline = pipeline.clone().workers(1 + number as usize % 2);
+        pipeline.aborting_at(step, 1).start().await_abort();
+        let rows = scene.documents(CHANGED);
+        assert!(!rows.is_empty(), "{step}");
+        assert_eq!(rows.iter().all(is_of_an_hour), is_as_before, "{step}");
+    }
+    scene.produce(&passing(70, 50, (10, 13)));
+    scene.run_and_check(&plain.workers(3));
 }
 
 #[test]

@@ -112,6 +112,15 @@ impl Reader for Memory {
         Ok(())
     }
 
+    fn ids_before(
+        &self,
+        _: usize,
+        _: u64,
+        _: &mut dyn FnMut(sinks::IdValue),
+    ) -> Result<(), SinkError> {
+        unreachable!("only rebuilds ask for them")
+    }
+
     fn ids(
         &self,
         table: usize,

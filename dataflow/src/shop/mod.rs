@@ -18,6 +18,7 @@ pub use sources::{
 use crate::views::view::View;
 use crate::views::{Catalog, Override, ViewError};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The list of all views, by the topic they read, with what configuration
 /// changes of them.
@@ -28,7 +29,8 @@ pub fn catalog(overrides: &BTreeMap<String, Override>) -> Result<Catalog, ViewEr
     catalog_with(overrides, ProgramViews::and(Vec::new))
 }
 
-/// The views of a program: its own behind those that are built in.
+/// The views of a program: its own behind those that are built in, and behind the shop's topics
+/// those that its own views read besides.
 ///
 /// # Errors
 /// Likewise; or when a view is called as none may be, or uses what is not there.
@@ -40,7 +42,16 @@ pub fn catalog_with(
     let built_in = built_in()
         .into_iter()
         .filter(|view| (views.built_in)(&view.name));
-    Catalog::of(&sources(), built_in.chain(own).collect(), overrides)
+    let mut known = sources().to_vec();
+    for view in &own {
+        let looked_up = view.lookups.iter().map(|lookup| &lookup.source);
+        for source in std::iter::once(&view.source).chain(looked_up) {
+            if known.iter().all(|known| known.name != source.name) {
+                known.push(Arc::clone(source));
+            }
+        }
+    }
+    Catalog::of(&known, built_in.chain(own).collect(), overrides)
 }
 
 /// Those built-in views alone whose names are `wanted`: for measuring a few of them.

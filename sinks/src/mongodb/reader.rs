@@ -111,7 +111,8 @@ impl MongoReader {
         filter: Document,
         each: &mut dyn FnMut(IdValue),
     ) -> Result<(), SinkError> {
-        let find = self.collection(&table.name).find(filter);
+        let collection = self.collection(&table.name);
+        let find = collection.find(filter);
         self.each(find.projection(doc! {"_id": 1}), |document| {
             let id = documents::stored_id(document);
             each(id.map_err(|problem| self.unreadable(&table.name, &problem))?);
