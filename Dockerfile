@@ -20,6 +20,7 @@ COPY cluster cluster
 COPY events events
 COPY generator generator
 COPY sinks sinks
+COPY telemetry telemetry
 COPY dataflow dataflow
 COPY tests tests
 COPY examples examples

@@ -3,8 +3,8 @@
 use super::*;
 use crate::ingest::in_process::{InProcessConfig, InProcessSource};
 use crate::ingest::source::{Source as _, Taken, Turn};
-use crate::observe::Telemetry;
 use std::collections::BTreeMap;
+use telemetry::Telemetry;
 
 #[test]
 fn the_history_is_two_days_in_order_and_ends_now() {

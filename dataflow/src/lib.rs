@@ -10,7 +10,6 @@ pub mod fail_points;
 pub mod forms;
 pub mod ingest;
 mod inputs;
-pub mod observe;
 mod output;
 pub mod pipeline;
 mod print;
@@ -26,19 +25,12 @@ pub mod sink;
 pub mod supervise;
 pub mod tally;
 pub mod time;
+pub mod times;
 pub mod views;
 
 /// What a message of each topic holds.
 pub use events;
 /// Windows, ids and epochs.
 pub use model;
-
-/// Locks what is good whatever its last owner did: a thread that panicked while it held this must
-/// not stop the others.
-pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
 
 pub use model::Epoch;

@@ -7,13 +7,13 @@ mod text;
 pub(crate) use text::text;
 
 use crate::config::Question;
-use crate::observe::{Why, format};
 use crate::print;
 use serde::Deserialize;
 use sinks::Value;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use telemetry::{Why, format};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

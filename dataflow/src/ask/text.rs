@@ -1,7 +1,7 @@
 //! Why a window is still open, for people.
 
-use crate::observe::format::{aligned, count};
-use crate::observe::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};
+use telemetry::format::{aligned, count};
+use telemetry::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};
 
 /// Partitions that are listed at the most.
 const MOST: usize = 20;
@@ -196,9 +196,9 @@ fn furthest(place: &Place, short: &str, blocked: &[BlockedPartition]) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::testing::{self, partition_time, view_time};
-    use crate::observe::{PartitionTime, ViewTime};
     use crate::time::Holding;
+    use telemetry::testing::{self, partition_time, view_time};
+    use telemetry::{PartitionTime, ViewTime};
 
     const HOUR: i64 = 3_600_000;
 

@@ -37,10 +37,9 @@ pub use generated::Generated;
 pub use http::{Http, HttpAccess, HttpTls};
 pub use question::{Endpoint, Question};
 pub use secret::Secret;
-pub use settings::{
-    Lateness, LogFilter, LogFormat, OnExpired, Rate, Settings, Source, Status, Store, ViewOverride,
-};
+pub use settings::{Lateness, OnExpired, Rate, Settings, Source, Store, ViewOverride};
 pub use supervision::Supervision;
+pub use telemetry::{LogFilter, LogFormat, Status};
 pub use views::KnownView;
 
 /// What to do, and with which settings.

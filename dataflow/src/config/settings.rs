@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::tally::Limit;
+use telemetry::{LogFilter, LogFormat, Status};
 
 use super::{
     ConfigError, Http, HttpAccess, KnownView, Secret, cluster, http, layers::Layers, store, views,
@@ -179,43 +180,6 @@ pub enum Lateness {
     Within(Duration),
     /// It never closes.
     Forever,
-}
-
-/// Whether the live status is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Status {
-    /// On a terminal.
-    #[default]
-    Auto,
-    /// Never; a line is logged from time to time instead.
-    Off,
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// What is logged, in the words of `tracing_subscriber::EnvFilter`. Valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFilter(pub(super) String);
-
-impl LogFilter {
-    /// The directives, such as `info,tidemark=debug`.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for LogFilter {
-    fn default() -> Self {
-        Self("info".to_owned())
-    }
 }
 
 /// Events in flight of all workers of a run by default, and the least of each.

@@ -259,9 +259,7 @@ impl FromText for LogFilter {
         "off, error, warn, info, debug or trace, or a list such as info,tidemark=debug";
 
     fn from_text(text: &str) -> Option<Self> {
-        tracing_subscriber::EnvFilter::try_new(text)
-            .ok()
-            .map(|_| LogFilter(text.to_owned()))
+        LogFilter::parse(text)
     }
 }
 

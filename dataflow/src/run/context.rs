@@ -4,7 +4,6 @@ use super::ending::{Ending, Halt};
 use super::{RunError, setup};
 use crate::config::Settings;
 use crate::ingest::identity::Readers;
-use crate::observe::{Screen, Telemetry, ViewInfo, logging};
 use crate::serve::Names;
 use crate::shop::ProgramViews;
 use crate::time::{Trust, WallClock};
@@ -15,6 +14,7 @@ use sinks::retry::{MayPass, wait_for};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
+use telemetry::{Screen, Telemetry, ViewInfo, logging};
 
 /// What all steps of a run share: what follows from the settings, where counts are kept, and
 /// how it ends.

@@ -9,7 +9,6 @@
 //! Whatever comes first is how the run ends.
 
 use super::RunError;
-use crate::observe::Screen;
 use crate::print;
 use crate::signal::StopSignals;
 use cluster::DataConnections;
@@ -17,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+use telemetry::Screen;
 use tokio::sync::oneshot;
 
 /// Signals that come within this time of the first are the same one.

@@ -25,7 +25,6 @@ mod workers;
 pub use error::RunError;
 
 use crate::config::{self, Settings};
-use crate::observe::print_views;
 use crate::print;
 use crate::serve::{self, ServeError, Server};
 use crate::shop::ProgramViews;
@@ -36,6 +35,7 @@ use ending::Halt;
 use origin::Origin;
 use running::Running;
 use std::sync::Arc;
+use telemetry::print_views;
 
 /// Prints what the views are.
 ///

@@ -17,7 +17,6 @@ use crate::ingest::problem::DiscoveryError;
 use crate::ingest::source::{MakeSource, Source as LogSource, SourceError};
 use crate::ingest::transactions;
 use crate::ingest::watch::Watching;
-use crate::observe::Telemetry;
 use crate::pipeline::PipelineError;
 use crate::recovery::Messages;
 use crate::recovery::start::Start;
@@ -28,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use telemetry::Telemetry;
 
 /// The log that a run reads.
 pub(super) enum Origin {

@@ -6,11 +6,11 @@ use super::ending::Halt;
 use super::origin::{Followed, Origin};
 use super::planning::Planned;
 use super::{RunError, guard, setup, workers};
-use crate::observe::Console;
 use crate::serve::Server;
 use cluster::Cluster;
 use model::fail_point;
 use std::sync::Arc;
+use telemetry::Console;
 
 /// What runs beside the workers.
 pub(super) struct Running {

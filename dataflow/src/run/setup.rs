@@ -5,7 +5,6 @@ use super::context::Context;
 use crate::config::{self, Settings, Source, Store};
 use crate::ingest::client::Connection;
 use crate::ingest::kafka::OnExpired;
-use crate::observe::ViewInfo;
 use crate::pipeline::PipelineError;
 use crate::recovery::start::Start;
 use crate::saving::Patience;
@@ -20,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use telemetry::ViewInfo;
 
 /// How long another run may take to say that it is alive: it looks every second.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -60,7 +60,7 @@ pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalo
 /// What each view is, as texts.
 pub(super) fn view_infos(catalog: &Catalog, prefix: &str) -> Vec<ViewInfo> {
     let views = catalog.definitions.iter();
-    views.map(|view| ViewInfo::of(view, prefix)).collect()
+    views.map(|view| view.info(prefix)).collect()
 }
 
 /// The database that the rows go to; nothing is connected to yet.

@@ -5,7 +5,6 @@ use super::ending::Ending;
 use super::origin::Reads;
 use crate::compaction;
 use crate::ingest::identity::IdentityCheck;
-use crate::observe::Telemetry;
 use crate::pipeline::{About, Parts, Pipeline, PipelineError, Writers};
 use crate::recovery::start::{Checkpointing, Start};
 use crate::tally::Judging;
@@ -16,6 +15,7 @@ use sinks::retry::Retrying;
 use sinks::{SinkError, Storage, Writer};
 use std::sync::Arc;
 use std::time::Duration;
+use telemetry::Telemetry;
 use timely::worker::Worker;
 
 /// How long a worker sleeps at the most, so that a stop is heard although an

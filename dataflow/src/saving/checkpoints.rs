@@ -10,7 +10,6 @@ use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
-use crate::observe::Telemetry;
 use crate::recovery::names::CatalogNames;
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
@@ -22,6 +21,7 @@ use model::fail_point;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use telemetry::{CommittedCheckpoint, Telemetry};
 use timely::scheduling::SyncActivator;
 
 /// What committing needs to know.
@@ -300,7 +300,13 @@ impl Checkpoints {
 
     fn is_committed(&mut self, committed: Committed) {
         let Committed { manifest, took } = committed;
-        self.telemetry.checkpoint_committed(&manifest, took);
+        let checkpoint = CommittedCheckpoint {
+            epoch: manifest.epoch,
+            made_at: manifest.made_at,
+            files: manifest.files.len() as u64,
+            bytes: manifest.bytes(),
+        };
+        self.telemetry.checkpoint_committed(checkpoint, took);
         self.through = manifest.epoch;
         self.last = manifest;
     }

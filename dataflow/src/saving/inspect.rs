@@ -2,7 +2,6 @@
 
 use super::Manifest;
 use super::state::State;
-use crate::observe::format::{aligned, count, value};
 use crate::print;
 use checkpoint::CheckpointError;
 use checkpoint::FileEntry;
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sinks::Value;
 use std::collections::BTreeMap;
+use telemetry::format::{aligned, count, value};
 
 /// Files that are listed at the most.
 const MOST: usize = 40;

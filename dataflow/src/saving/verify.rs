@@ -4,7 +4,6 @@
 use super::Manifest;
 use super::inspect::{newest, plain};
 use super::state::State;
-use crate::observe::format::count;
 use crate::print;
 use checkpoint::CheckpointError;
 use checkpoint::FileEntry;
@@ -14,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _};
+use telemetry::format::count;
 
 /// Reads all of the newest checkpoint at `url`, with a bar on a terminal, and prints what
 /// is damaged.

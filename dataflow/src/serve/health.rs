@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::routes::App;
-use crate::observe::{Stage, away};
+use telemetry::{Stage, away};
 
 /// Lives until it has failed.
 pub(super) async fn alive(State(app): State<App>) -> (StatusCode, Json<Value>) {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use sinks::{Column, StoredRow, Value};
 
-use crate::observe::format::decimal;
+use telemetry::format::decimal;
 
 /// A row as a document; a dotted column nests as it does in MongoDB.
 pub(super) fn document(columns: &[Column], row: StoredRow) -> Json {

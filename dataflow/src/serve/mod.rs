@@ -49,10 +49,8 @@ use sinks::Reader;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::{
-    config::{Http, HttpAccess},
-    observe::{Telemetry, ViewInfo},
-};
+use crate::config::{Http, HttpAccess};
+use telemetry::{Telemetry, ViewInfo};
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(10);

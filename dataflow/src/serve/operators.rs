@@ -1,9 +1,9 @@
 //! `/api/dataflow`: what each operator of this process has done.
 
 use super::routes::App;
-use crate::observe::{ChannelSnapshot, OperatorSnapshot};
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
+use telemetry::{ChannelSnapshot, OperatorSnapshot};
 
 /// Operators by address and channels by what they connect, since the start.
 pub(super) async fn operators(State(app): State<App>) -> Json<Value> {

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil, tz::Offset};
 use sinks::Query;
 
-use crate::observe::ViewInfo;
+use telemetry::ViewInfo;
 
 /// Rows a page holds where nothing else is said.
 const DEFAULT_LIMIT: u32 = 100;
@@ -97,7 +97,7 @@ pub(super) fn time(name: &str, text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::testing;
+    use telemetry::testing;
 
     fn read(parameters: &[(&str, &str)]) -> Result<Query, String> {
         let parameters = parameters.iter();

@@ -16,8 +16,8 @@ use sinks::Reader;
 use super::access::{Access, check};
 use super::names::Names;
 use super::{dashboard, health, operators, views, watermarks, why};
-use crate::observe::{Telemetry, ViewInfo};
 use cluster::Place;
+use telemetry::{Telemetry, ViewInfo};
 
 /// What the answers are made from.
 #[derive(Clone)]

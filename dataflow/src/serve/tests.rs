@@ -18,8 +18,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::config::Secret;
-use crate::observe::testing;
 use cluster::Place;
+use telemetry::testing;
 
 const HOUR: i64 = 3_600_000;
 

@@ -13,7 +13,7 @@ use super::{
     query,
     routes::{App, Refusal},
 };
-use crate::observe::ViewInfo;
+use telemetry::ViewInfo;
 
 /// What the views are.
 pub(super) async fn list(State(app): State<App>) -> Json<Value> {

@@ -12,10 +12,8 @@ use super::{
     routes::{App, Refusal},
     views,
 };
-use crate::{
-    observe::{Holders, PartitionTime, ViewInfo, ViewTime, format::length},
-    time::shown,
-};
+use model::shown;
+use telemetry::{Holders, PartitionTime, ViewInfo, ViewTime, format::length};
 
 /// The event time of all views, or of one.
 pub(super) async fn watermarks(

@@ -11,10 +11,8 @@ use super::{
     routes::{App, Refusal},
     views,
 };
-use crate::{
-    observe::{BlockedPartition, PartitionTime, Stage, ViewInfo, ViewTime, Why},
-    time::shown,
-};
+use model::shown;
+use telemetry::{BlockedPartition, PartitionTime, Stage, ViewInfo, ViewTime, Why};
 
 /// What stands for the newest window that has begun.
 const LATEST: &str = "latest";

@@ -20,7 +20,6 @@ mod group;
 mod hosts;
 
 use crate::config::{Status, Supervision};
-use crate::observe::{Screen, logging};
 use crate::signal::StopSignals;
 use group::{Ended, Group};
 use hosts::Hosts;
@@ -30,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use telemetry::{Screen, logging};
 
 /// How soon an end or a signal is noticed.
 const LOOK_UP: Duration = Duration::from_millis(50);

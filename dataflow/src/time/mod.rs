@@ -30,11 +30,11 @@ mod watermarks;
 
 pub use advanced::{Advanced, Closed, Closing, Closings, Moment};
 pub use ahead::{Recorded, Trust, WallClock};
-pub use mark::{Holding, Mark, Passed, ViewMark};
+pub use mark::{Mark, Passed, ViewMark};
+pub use model::Holding;
 pub use operator::watermarks;
 pub use partition::{Accepted, PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime};
 pub use refusal::Refusal;
-pub(crate) use refusal::shown;
 pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watched, Watermarks};
 
 /// No time yet: before all times, in any unit.

@@ -1,9 +1,9 @@
 //! The last minutes, a point a second.
 
-use crate::observe::{Snapshot, ViewTime};
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
+use telemetry::{Snapshot, ViewTime};
 
 /// How many seconds charts look back.
 const LENGTH: usize = 600;
@@ -128,7 +128,7 @@ fn standing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::Telemetry;
+    use telemetry::Telemetry;
 
     #[test]
     fn a_point_says_what_has_come_since_the_one_before() {
@@ -160,11 +160,11 @@ mod tests {
     fn points_are_about_the_partitions_there_are() {
         let telemetry = Telemetry::new(1, &["sales".to_owned()], &[]);
         let mut history = History::default();
-        let partition = |number: i32, end: i64| crate::observe::PartitionSnapshot {
+        let partition = |number: i32, end: i64| telemetry::PartitionSnapshot {
             topic: "sales".to_owned(),
             partition: number,
             worker: 0,
-            offsets: crate::observe::Offsets::stable(10, end),
+            offsets: telemetry::Offsets::stable(10, end),
             blocked: None,
             paused: false,
         };

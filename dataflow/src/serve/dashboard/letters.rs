@@ -1,14 +1,14 @@
 //! Dead letters: what could not be used, why, and the message itself.
 
 use super::layout;
-use crate::observe::format::count;
 use crate::serve::routes::{App, Refusal};
-use crate::time::shown;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use maud::{Markup, html};
+use model::shown;
 use sinks::{DeadLetter, LetterQuery, Reason, SinkError};
+use telemetry::format::count;
 
 /// Letters of a page.
 const PAGE: u32 = 50;

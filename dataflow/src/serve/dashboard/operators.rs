@@ -6,13 +6,13 @@
 //! loop: it is drawn dashed, and moves nothing down.
 
 use super::layout;
-use crate::observe::format::count;
-use crate::observe::{Address, OperatorSnapshot, OperatorsSnapshot};
 use crate::serve::routes::App;
 use axum::extract::State;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use telemetry::format::count;
+use telemetry::{Address, OperatorSnapshot, OperatorsSnapshot};
 
 /// Of an operator in the drawing, and between two: in pixels.
 const WIDTH: usize = 168;
@@ -185,7 +185,7 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::ChannelSnapshot;
+    use telemetry::ChannelSnapshot;
 
     fn told(channels: &[(usize, usize)]) -> OperatorsSnapshot {
         let operator = |n: usize| OperatorSnapshot {

@@ -3,19 +3,17 @@
 use super::history::Point;
 use super::layout;
 use crate::ask;
-use crate::observe::format::{count, length};
-use crate::observe::{
-    CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime, away,
-};
 use crate::serve::routes::{App, Refusal};
 use crate::serve::why;
-use crate::time::shown;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use cluster::Place;
 use maud::{Markup, html};
+use model::shown;
 use std::time::Duration;
+use telemetry::format::{count, length};
+use telemetry::{CheckpointSnapshot, Holders, PartitionSnapshot, Snapshot, Stage, ViewTime, away};
 
 /// How long a page waits for the database to say how many windows are open.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -3,19 +3,68 @@
 use super::*;
 use crate::ask::{self, AskError};
 use crate::config::{Endpoint, Question};
-use crate::observe::Offsets;
-use crate::time::{Holding, Mark};
+use crate::time::{Mark, PartitionTime, Trust, WallClock};
+use crate::times::Times;
+use crate::views::Catalog;
+use model::Holding;
+use std::sync::Mutex;
+use telemetry::Offsets;
+use telemetry::ViewTime;
 
 const LOGS: &str = "system_logs";
+
+/// All views as they are without any configuration.
+fn catalog() -> Arc<Catalog> {
+    Arc::new(crate::shop::catalog(&Default::default()).unwrap())
+}
+
+/// What is known of event time after these marks of partitions.
+fn times(
+    catalog: &Arc<Catalog>,
+    marks: Vec<Mark>,
+) -> impl Fn() -> Vec<ViewTime> + Send + Sync + use<> {
+    let mut known = catalog.watermarks();
+    known.update(marks, |_| {});
+    let names = catalog.routes.iter().map(|route| route.topic().to_owned());
+    let times = Times {
+        catalog: Arc::clone(catalog),
+        topics: names.collect(),
+        known: Arc::new(Mutex::new(known)),
+    };
+    move || times.views()
+}
+
+/// The mark of a partition, read by the worker of the same number up to offset 10,
+/// that has seen one message: all its times are `at`, in milliseconds. `None`: it
+/// has seen nothing.
+fn mark(catalog: &Catalog, topic: &str, partition: i32, at: Option<i64>, holding: Holding) -> Mark {
+    let number = catalog.routes.iter().position(|r| r.topic() == topic);
+    let number = number.unwrap();
+    let rules = catalog.routes[number].rules();
+    let trust = Trust {
+        clock: WallClock::of(|| i64::MAX),
+        max_ahead: std::time::Duration::ZERO,
+    };
+    let mut time = PartitionTime::new(rules, trust);
+    if let Some(at) = at {
+        // Twice, so that its clock has got there.
+        time.message(0, at);
+        time.message(1, at);
+        for place in 0..rules.len() {
+            time.judge(place, Some(at * 1_000)).unwrap();
+        }
+    }
+    let worker = usize::try_from(partition).unwrap();
+    time.mark(number, partition, worker, 10, holding)
+}
 
 /// All views, of partitions that stand where `marks` say.
 fn fixture(
     marks: impl FnOnce(&dyn Fn(&str, i32, Option<i64>, Holding) -> Mark) -> Vec<Mark>,
 ) -> Fixture {
-    let catalog = testing::catalog();
-    let mark = |topic: &str, partition, at, holding| {
-        testing::mark(&catalog, topic, partition, at, holding)
-    };
+    let catalog = catalog();
+    let mark =
+        |topic: &str, partition, at, holding| self::mark(&catalog, topic, partition, at, holding);
     let topics: Vec<_> = catalog
         .routes
         .iter()
@@ -26,12 +75,9 @@ fn fixture(
         .iter()
         .map(|v| v.table.clone())
         .collect();
-    let views = catalog
-        .definitions
-        .iter()
-        .map(|view| ViewInfo::of(view, ""));
+    let views = catalog.definitions.iter().map(|view| view.info(""));
     let telemetry = Telemetry::new(1, &topics, &tables);
-    telemetry.watch(testing::times(&catalog, marks(&mark)));
+    telemetry.watch(times(&catalog, marks(&mark)));
     Fixture {
         telemetry: Arc::new(telemetry),
         views: Arc::new(views.collect()),

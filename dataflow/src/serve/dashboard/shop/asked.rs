@@ -64,7 +64,7 @@ impl Asked {
 
     /// The same as parameters.
     pub(super) fn parameters(&self) -> String {
-        let date = |millis: i64| crate::time::shown(millis.saturating_mul(1_000));
+        let date = |millis: i64| model::shown(millis.saturating_mul(1_000));
         let mut text = form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("span", self.span.clone()),

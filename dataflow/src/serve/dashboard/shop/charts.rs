@@ -1,11 +1,11 @@
 //! What is drawn over time, and which products are on top: sums that the database makes.
 
 use super::asked::{Asked, Windows};
-use crate::observe::format;
 use crate::serve::routes::App;
 use serde::Serialize;
 use sinks::{SinkError, Total, Totals, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use telemetry::format;
 
 /// Sums of a view by windows and groups, or by groups alone.
 pub(super) struct Chart {
@@ -234,7 +234,7 @@ pub(super) fn shown(value: &Value) -> String {
         },
         Value::Double(double) => double.to_string(),
         Value::Text(text) => text.clone(),
-        Value::Date(millis) => crate::time::shown(millis.saturating_mul(1_000)),
+        Value::Date(millis) => model::shown(millis.saturating_mul(1_000)),
         Value::Decimal { unscaled, scale } => format::decimal(*unscaled, *scale),
         other => other.to_string(),
     }

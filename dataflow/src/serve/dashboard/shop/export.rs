@@ -3,7 +3,6 @@
 use super::asked::Asked;
 use super::blocking;
 use super::charts::{CHARTS, Chart};
-use crate::observe::format::decimal;
 use crate::serve::json;
 use crate::serve::routes::{App, Refusal};
 use axum::Json;
@@ -12,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value as JsonValue};
 use sinks::{Total, Value};
+use telemetry::format::decimal;
 
 /// Lines of a file at the most.
 const MOST: u32 = 1_000_000;
@@ -117,7 +117,7 @@ fn plain(value: &Value) -> String {
         Value::Long(long) => long.to_string(),
         Value::Double(double) => double.to_string(),
         Value::Text(text) => text.clone(),
-        Value::Date(millis) => crate::time::shown(millis.saturating_mul(1_000)),
+        Value::Date(millis) => model::shown(millis.saturating_mul(1_000)),
         Value::Decimal { unscaled, scale } => decimal(*unscaled, *scale),
         other => other.to_string(),
     }

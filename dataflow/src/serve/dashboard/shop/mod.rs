@@ -61,7 +61,7 @@ pub(super) async fn page(
 /// Which time is looked at, and what of it.
 fn choice(asked: &Asked) -> Markup {
     let date = |millis: Option<i64>| {
-        let text = crate::time::shown(millis?.saturating_mul(1_000));
+        let text = model::shown(millis?.saturating_mul(1_000));
         // As far as such a field takes it: to the minute.
         Some(text.chars().take(16).collect::<String>())
     };

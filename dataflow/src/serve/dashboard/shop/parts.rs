@@ -2,12 +2,12 @@
 
 use super::asked::Asked;
 use super::charts::{CHARTS, Chart, Drawn, Lines, MOST, shown};
-use crate::observe::format::count;
 use crate::serve::routes::App;
 use maud::{Markup, html};
 use serde::Serialize;
 use sinks::{SinkError, Total, Value};
 use std::collections::BTreeMap;
+use telemetry::format::count;
 
 /// Lines of a table on the page; its files have all.
 const LINES: usize = 200;

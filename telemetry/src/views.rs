@@ -4,8 +4,6 @@ use std::io::{self, Write};
 
 use sinks::{Column, Role};
 
-use crate::views::definition::Definition;
-
 /// What there is to know of a view, as texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewInfo {
@@ -30,21 +28,6 @@ pub struct ViewInfo {
 }
 
 impl ViewInfo {
-    /// What there is to know of a view of topics whose names begin with `prefix`.
-    pub fn of(view: &Definition, prefix: &str) -> Self {
-        Self {
-            name: view.name.to_owned(),
-            about: view.about.to_owned(),
-            version: view.version,
-            topic: format!("{prefix}{}", view.topic),
-            window: view.window.to_string(),
-            time: view.time.to_owned(),
-            lateness: view.lateness.to_string(),
-            columns: view.table.columns.clone(),
-            group_index: view.table.group_index,
-        }
-    }
-
     /// The columns it groups by.
     pub fn groups(&self) -> impl Iterator<Item = &Column> {
         let columns = self.columns.iter();

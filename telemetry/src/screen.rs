@@ -12,7 +12,15 @@ use std::{
 use console::Term;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::Status;
+/// Whether the live status is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Status {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Never; a line is logged from time to time instead.
+    Off,
+}
 
 /// Where the status and the log are written.
 pub struct Screen {
@@ -144,10 +152,10 @@ pub(super) mod tests {
 
     /// Keeps what is written.
     #[derive(Clone, Default)]
-    pub(in crate::observe) struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl Kept {
-        pub(in crate::observe) fn text(&self) -> String {
+        pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
@@ -163,7 +171,7 @@ pub(super) mod tests {
     }
 
     /// A screen whose status and log go to the same terminal.
-    pub(in crate::observe) fn screen(live: bool) -> (Arc<Screen>, Kept) {
+    pub(crate) fn screen(live: bool) -> (Arc<Screen>, Kept) {
         let kept = Kept::default();
         let screen = Screen::with(live, Box::new(kept.clone()), Box::new(kept.clone()));
         (screen, kept)

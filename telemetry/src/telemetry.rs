@@ -15,11 +15,10 @@ use std::{
 
 use sinks::{Row, RowId, Table};
 
-use crate::lock;
-use crate::saving::Manifest;
+use model::lock;
 
 use super::{
-    Offsets, Stage,
+    CommittedCheckpoint, Offsets, Stage,
     checkpoints::CheckpointCounters,
     counters::{TableCounters, TopicCounters},
     database::Database,
@@ -77,7 +76,7 @@ pub struct Telemetry {
     /// By worker and name.
     arrangements: Mutex<BTreeMap<usize, BTreeMap<String, ArrangementSnapshot>>>,
     operators: Operators,
-    times: Mutex<Option<Times>>,
+    times: Mutex<Times>,
     metrics: Metrics,
 }
 
@@ -105,7 +104,7 @@ impl Telemetry {
             checkpoints: CheckpointCounters::default(),
             arrangements: Mutex::default(),
             operators: Operators::default(),
-            times: Mutex::new(None),
+            times: Mutex::default(),
             metrics: Metrics::new(),
         }
     }
@@ -209,15 +208,15 @@ impl Telemetry {
     }
 
     /// From now on, the event time of views is known here. Of several workers' the
-    /// last counts: all know the same.
-    pub fn watch(&self, times: Times) {
-        *lock(&self.times) = Some(times);
+    /// last counts: all know the same. `times` returns that of every view.
+    pub fn watch(&self, times: impl Fn() -> Vec<ViewTime> + Send + Sync + 'static) {
+        *lock(&self.times) = Times::of(times);
     }
 
     /// The event time of every view; none before the workers have started.
     pub fn times(&self) -> Vec<ViewTime> {
         let times = lock(&self.times).clone();
-        times.map(|times| times.views()).unwrap_or_default()
+        times.views()
     }
 
     /// A partition is read by `worker` (counted over all processes), and where. To be
@@ -321,8 +320,8 @@ impl Telemetry {
     }
 
     /// A checkpoint was committed, which took so long.
-    pub fn checkpoint_committed(&self, manifest: &Manifest, took: Duration) {
-        self.checkpoints.committed(manifest, took);
+    pub fn checkpoint_committed(&self, checkpoint: CommittedCheckpoint, took: Duration) {
+        self.checkpoints.committed(checkpoint, took);
     }
 
     /// Something of a checkpoint could not be written, and will be tried again.

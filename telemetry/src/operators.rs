@@ -4,7 +4,7 @@
 //! operator, and of every batch of records that goes from one to another; here that is added
 //! up. An operator's time is its own: what it starts within itself counts there.
 
-use crate::lock;
+use model::lock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_worker_tells_of_its_dataflow() {
         use timely::dataflow::operators::{Inspect, ToStream};
-        let telemetry = Arc::new(crate::observe::Telemetry::new(1, &[], &[]));
+        let telemetry = Arc::new(crate::Telemetry::new(1, &[], &[]));
         let seen = Arc::clone(&telemetry);
         timely::execute_directly(move |worker| {
             telemetry.follow(worker);

@@ -1,7 +1,7 @@
 //! Why a window is still open: an answer that one process gives, and another prints.
 
 use super::{Blocking, PartitionSnapshot, PartitionTime, ViewInfo, ViewTime, format::length};
-use crate::time::{Holding, shown};
+use model::{Holding, shown};
 use serde::{Deserialize, Serialize};
 
 /// Why a window of a view is still open, or that it is not. Times are texts.

@@ -1,8 +1,8 @@
 //! Partitions that an open transaction blocks: Kafka delivers nothing from the offset on at
 //! which the transaction begins, of whichever producer, until it is committed or aborted.
 
-use crate::observe::format::count;
-use crate::time::shown;
+use crate::format::count;
+use model::shown;
 use serde::{Deserialize, Serialize};
 
 /// Where a partition is read, and where it ends.

@@ -6,7 +6,40 @@ use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 
 use super::{Screen, screen::LogWriter};
-use crate::config::{LogFilter, LogFormat};
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, in the words of `tracing_subscriber::EnvFilter`. Valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The filter that a text describes, or `None` if it describes none.
+    pub fn parse(text: &str) -> Option<LogFilter> {
+        EnvFilter::try_new(text)
+            .ok()
+            .map(|_| LogFilter(text.to_owned()))
+    }
+
+    /// The directives, such as `info,dataflow=debug`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
 
 /// Sends what the whole process logs to the screen's standard error from now on.
 /// Where the process already has a log, that one stays.

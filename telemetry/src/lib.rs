@@ -15,7 +15,7 @@ mod checkpoints;
 mod console;
 mod counters;
 mod database;
-pub(crate) mod format;
+pub mod format;
 mod holders;
 mod latency;
 pub mod logging;
@@ -27,24 +27,25 @@ mod snapshot;
 mod stage;
 mod status;
 mod telemetry;
-#[cfg(test)]
-pub(crate) mod testing;
+#[doc(hidden)]
+pub mod testing;
 mod times;
 mod views;
 mod why;
 
 pub use blocked::{Blocked, Blocking, Offsets};
-pub use checkpoints::CheckpointSnapshot;
+pub use checkpoints::{CheckpointSnapshot, CommittedCheckpoint};
 pub use console::Console;
 pub use database::away;
 pub use holders::Holders;
+pub use logging::{LogFilter, LogFormat};
 pub use operators::{Address, ChannelSnapshot, OperatorSnapshot, OperatorsSnapshot};
-pub use screen::Screen;
+pub use screen::{Screen, Status};
 pub use snapshot::{
     ArrangementSnapshot, PartitionSnapshot, Snapshot, StoreState, TableSnapshot, TopicSnapshot,
 };
 pub use stage::Stage;
 pub use telemetry::{Judged, Telemetry};
-pub use times::{PartitionTime, Times, ViewTime};
+pub use times::{PartitionTime, ViewTime};
 pub use views::{ViewInfo, print_views};
 pub use why::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};

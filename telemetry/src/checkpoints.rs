@@ -1,6 +1,5 @@
 //! What is known of checkpoints.
 
-use crate::saving::Manifest;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -14,6 +13,19 @@ pub(super) struct CheckpointCounters {
     files: AtomicU64,
     bytes: AtomicU64,
     commit_micros: AtomicU64,
+}
+
+/// A checkpoint that is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommittedCheckpoint {
+    /// Its epoch.
+    pub epoch: u64,
+    /// When it was made, in milliseconds since the UNIX epoch.
+    pub made_at: i64,
+    /// Files that it consists of.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
 }
 
 /// The checkpoints of a run at one moment.
@@ -36,15 +48,14 @@ pub struct CheckpointSnapshot {
 }
 
 impl CheckpointCounters {
-    pub(super) fn committed(&self, manifest: &Manifest, took: Duration) {
-        let bytes = manifest.bytes();
+    pub(super) fn committed(&self, checkpoint: CommittedCheckpoint, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let made_at = u64::try_from(manifest.made_at).unwrap_or(0);
+        let made_at = u64::try_from(checkpoint.made_at).unwrap_or(0);
         self.count.fetch_add(1, Relaxed);
-        self.epoch.store(manifest.epoch, Relaxed);
+        self.epoch.store(checkpoint.epoch, Relaxed);
         self.made_at.store(made_at, Relaxed);
-        self.files.store(manifest.files.len() as u64, Relaxed);
-        self.bytes.store(bytes, Relaxed);
+        self.files.store(checkpoint.files, Relaxed);
+        self.bytes.store(checkpoint.bytes, Relaxed);
         self.commit_micros.fetch_add(micros, Relaxed);
     }
 

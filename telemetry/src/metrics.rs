@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder
 use metrics_process::Collector;
 
 use super::{PartitionSnapshot, PartitionTime, Snapshot, ViewTime};
-use crate::time::Holding;
+use model::Holding;
 
 const METADATA: Metadata<'static> = Metadata::new("tidemark", Level::INFO, None);
 const WRITE_SECONDS: &str = "tidemark_write_seconds";
@@ -389,8 +389,9 @@ fn labels(partition: &PartitionSnapshot) -> Vec<Label> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Judged, Offsets, Telemetry, testing, testing::table};
-    use crate::time::Holding;
+    use super::super::testing::{partition_time, table, view_time};
+    use super::super::{Judged, Offsets, PartitionTime, Telemetry, ViewTime};
+    use model::Holding;
 
     #[test]
     fn the_board_is_rendered_by_prometheus_conventions() {
@@ -468,7 +469,7 @@ mod tests {
 
     /// The table of `docs/metrics.md`: name and type.
     fn documented() -> Vec<(String, String)> {
-        let page = include_str!("../../../docs/metrics.md");
+        let page = include_str!("../../docs/metrics.md");
         let row = |line: &str| {
             let mut cells = line.split('|').map(str::trim).skip(1);
             let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
@@ -529,15 +530,21 @@ mod tests {
     #[test]
     fn event_time_is_told_of_views_that_have_one_and_of_own_partitions() {
         const DAY: i64 = 86_400_000;
-        let catalog = testing::catalog();
-        let mark =
-            |partition, at, holding| testing::mark(&catalog, "system_logs", partition, at, holding);
-        let marks = vec![
-            mark(0, Some(DAY), Holding::Yes),
-            mark(1, Some(0), Holding::Idle),
-        ];
+        let of_logs = |number, at, holding| PartitionTime {
+            topic: "system_logs".to_owned(),
+            ..partition_time(number, Some(at), holding)
+        };
+        let logs = vec![of_logs(0, DAY, Holding::Yes), of_logs(1, 0, Holding::Idle)];
+        let logs = ViewTime {
+            view: "log_analysis".to_owned(),
+            ..view_time(logs)
+        };
+        let none = ViewTime {
+            view: "sales_analysis".to_owned(),
+            ..view_time(Vec::new())
+        };
         let telemetry = Telemetry::new(1, &["system_logs".to_owned()], &[]);
-        telemetry.watch(testing::times(&catalog, marks));
+        telemetry.watch(move || vec![none.clone(), logs.clone()]);
         telemetry.partition("system_logs", 1, 0, Offsets::stable(3, 10), false);
         let text = telemetry.prometheus();
         for line in [

@@ -1,15 +1,12 @@
-//! A small view for tests.
-
-use std::sync::{Arc, Mutex};
+//! A small view for the tests of this crate and of those above it.
 
 use sinks::{Column, Kind, Role, Row, RowId, Table, Value};
 
-use super::{PartitionTime, Times, ViewTime};
-use crate::time::{self, Holding, Mark};
-use crate::views::Catalog;
+use super::{PartitionTime, ViewTime};
+use model::Holding;
 
 /// Sales by product and hour.
-pub(crate) fn table() -> Table {
+pub fn table() -> Table {
     let column = |name: &str, kind, role| Column {
         name: name.to_owned(),
         kind,
@@ -28,7 +25,7 @@ pub(crate) fn table() -> Table {
 }
 
 /// A row of it.
-pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
+pub fn row(start: i64, product: &str, total: i64) -> Row {
     Row {
         id: RowId {
             table: 0,
@@ -48,7 +45,7 @@ pub(crate) fn row(start: i64, product: &str, total: i64) -> Row {
 }
 
 /// What is told of it.
-pub(crate) fn view() -> super::ViewInfo {
+pub fn view() -> super::ViewInfo {
     super::ViewInfo {
         name: "sales".to_owned(),
         about: "Sales of each product, by hour".to_owned(),
@@ -62,55 +59,8 @@ pub(crate) fn view() -> super::ViewInfo {
     }
 }
 
-/// All views as they are without any configuration.
-pub(crate) fn catalog() -> Arc<Catalog> {
-    Arc::new(crate::shop::catalog(&Default::default()).unwrap())
-}
-
-/// What is known of event time after these marks of partitions.
-pub(crate) fn times(catalog: &Arc<Catalog>, marks: Vec<Mark>) -> Times {
-    let mut known = catalog.watermarks();
-    known.update(marks, |_| {});
-    let names = catalog.routes.iter().map(|route| route.topic().to_owned());
-    Times {
-        catalog: Arc::clone(catalog),
-        topics: names.collect(),
-        known: Arc::new(Mutex::new(known)),
-    }
-}
-
-/// The mark of a partition, read by the worker of the same number up to offset 10,
-/// that has seen one message: all its times are `at`, in milliseconds. `None`: it
-/// has seen nothing.
-pub(crate) fn mark(
-    catalog: &Catalog,
-    topic: &str,
-    partition: i32,
-    at: Option<i64>,
-    holding: Holding,
-) -> Mark {
-    let number = catalog.routes.iter().position(|r| r.topic() == topic);
-    let number = number.unwrap();
-    let rules = catalog.routes[number].rules();
-    let trust = time::Trust {
-        clock: time::WallClock::of(|| i64::MAX),
-        max_ahead: std::time::Duration::ZERO,
-    };
-    let mut time = time::PartitionTime::new(rules, trust);
-    if let Some(at) = at {
-        // Twice, so that its clock has got there.
-        time.message(0, at);
-        time.message(1, at);
-        for place in 0..rules.len() {
-            time.judge(place, Some(at * 1_000)).unwrap();
-        }
-    }
-    let worker = usize::try_from(partition).unwrap();
-    time.mark(number, partition, worker, 10, holding)
-}
-
 /// The event time of [`view`], whose watermark is what these partitions give it.
-pub(crate) fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
+pub fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
     let holding = partitions.iter().filter(|p| p.holding == Holding::Yes);
     let passed = holding.map(|p| p.watermark).min().flatten();
     ViewTime {
@@ -128,11 +78,11 @@ pub(crate) fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
 
 /// A partition of the topic of [`view`], read by the worker of the same number, whose
 /// largest event time and Kafka timestamp are `at`, in milliseconds.
-pub(crate) fn partition_time(number: i32, at: Option<i64>, holding: Holding) -> PartitionTime {
+pub fn partition_time(number: i32, at: Option<i64>, holding: Holding) -> PartitionTime {
     PartitionTime {
         topic: "transactions".to_owned(),
         partition: number,
-        worker: usize::try_from(number).unwrap(),
+        worker: usize::try_from(number).unwrap_or_default(),
         offset: 10,
         holding,
         is_joined: false,
@@ -143,7 +93,7 @@ pub(crate) fn partition_time(number: i32, at: Option<i64>, holding: Holding) -> 
 }
 
 /// A dead letter of this reason and offset, with a message that is no text.
-pub(crate) fn letter((reason, offset): (sinks::Reason, i64)) -> sinks::DeadLetter {
+pub fn letter((reason, offset): (sinks::Reason, i64)) -> sinks::DeadLetter {
     sinks::DeadLetter {
         topic: "transactions".to_owned(),
         partition: 0,

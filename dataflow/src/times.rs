@@ -1,10 +1,11 @@
-//! How far event time has come, for people and programs to see.
+//! How far event time has come, as telemetry reports it.
 
-use crate::time::{Frontier, Holding, Mark, NEVER, Passing, Watermarks};
+use crate::time::{Frontier, Mark, NEVER, Passing, Watermarks};
 use crate::views::Catalog;
 use crate::views::definition::Definition;
-use model::{Lateness, Window};
-use std::sync::{Arc, Mutex, PoisonError};
+use model::{Lateness, lock};
+use std::sync::{Arc, Mutex};
+use telemetry::{PartitionTime, ViewTime};
 
 /// The event time of all views as a worker of this process knows it, and what it is
 /// the event time of.
@@ -18,66 +19,10 @@ pub struct Times {
     pub known: Arc<Mutex<Watermarks>>,
 }
 
-impl std::fmt::Debug for Times {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Times").finish_non_exhaustive()
-    }
-}
-
-/// The event time of a view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ViewTime {
-    /// Name of the view.
-    pub view: String,
-    /// Its windows.
-    pub window: Window,
-    /// How long they stay open, in milliseconds; `None` is for ever.
-    pub lateness: Option<i64>,
-    /// What its time is called.
-    pub time: String,
-    /// Its watermark, in microseconds since the UNIX epoch.
-    pub watermark: Option<i64>,
-    /// The end of its last final window, in milliseconds since the UNIX epoch.
-    pub final_until: Option<i64>,
-    /// How far the partitions of its own topic have come, in microseconds since the
-    /// UNIX epoch: its watermark, unless that waits for what is joined.
-    pub passed: Option<i64>,
-    /// Where a window that they have passed waits for what is joined: the Kafka
-    /// timestamp that all of it must be read beyond, in milliseconds. Of several
-    /// windows, that of the first.
-    pub waits_for: Option<i64>,
-    /// The partitions of its topic, and of those that are joined.
-    pub partitions: Vec<PartitionTime>,
-}
-
-/// Where a partition stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionTime {
-    /// Full name of its topic.
-    pub topic: String,
-    /// Its number.
-    pub partition: i32,
-    /// The worker that reads it, counted over all processes.
-    pub worker: usize,
-    /// The next offset to read.
-    pub offset: i64,
-    /// Whether it holds the watermark.
-    pub holding: Holding,
-    /// Whether its topic is not the view's own but one that is joined: then it
-    /// holds windows by its Kafka timestamps.
-    pub is_joined: bool,
-    /// The largest event time seen, in microseconds since the UNIX epoch.
-    pub event_time: Option<i64>,
-    /// Its watermark, in microseconds since the UNIX epoch.
-    pub watermark: Option<i64>,
-    /// The largest Kafka timestamp seen, in milliseconds since the UNIX epoch.
-    pub kafka: Option<i64>,
-}
-
 impl Times {
     /// The event time of every view, in the order of the catalog.
     pub fn views(&self) -> Vec<ViewTime> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let marks: Vec<Mark> = known.marks().cloned().collect();
         let reached: Vec<_> = known.frontiers().zip(known.passing()).collect();
         drop(known);

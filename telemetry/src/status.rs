@@ -136,7 +136,7 @@ fn view(table: &TableSnapshot, width: usize, height: usize) -> Vec<String> {
 mod tests {
     use super::super::{Offsets, Telemetry, testing};
     use super::*;
-    use crate::observe::Judged;
+    use crate::Judged;
 
     fn snapshot(tables: usize) -> Snapshot {
         let tables = vec![testing::table(); tables];

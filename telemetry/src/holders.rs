@@ -1,7 +1,7 @@
 //! Which partitions hold a view's watermark, and how far they are behind.
 
 use super::{PartitionTime, ViewTime};
-use crate::time::Holding;
+use model::Holding;
 
 /// What tells the partitions that hold a view from those that do not.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sinks::Value;
 
 /// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     grouped(&digits)
 }
@@ -36,7 +36,7 @@ pub(super) fn uptime(time: Duration) -> String {
 
 /// A length of time in milliseconds in its two largest units, `268d 10h` or `1h 5m`;
 /// what is smaller is dropped.
-pub(crate) fn length(millis: i64) -> String {
+pub fn length(millis: i64) -> String {
     let sign = if millis < 0 { "-" } else { "" };
     let millis = millis.unsigned_abs();
     let units = [
@@ -64,7 +64,7 @@ pub(super) fn moment(millis: i64) -> String {
 }
 
 /// A value in a column of the status.
-pub(crate) fn value(value: &Value) -> String {
+pub fn value(value: &Value) -> String {
     match value {
         Value::Long(long) => {
             let sign = if *long < 0 { "-" } else { "" };
@@ -85,7 +85,7 @@ fn printable(c: char) -> char {
 }
 
 /// `unscaled / 10^scale`, all digits.
-pub(crate) fn decimal(unscaled: i128, scale: u32) -> String {
+pub fn decimal(unscaled: i128, scale: u32) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let scale = scale as usize;
     // At least one digit before the point.
@@ -98,7 +98,7 @@ pub(crate) fn decimal(unscaled: i128, scale: u32) -> String {
 }
 
 /// The lines of a table: the first column to the left, the others to the right.
-pub(crate) fn aligned(cells: &[Vec<String>]) -> Vec<String> {
+pub fn aligned(cells: &[Vec<String>]) -> Vec<String> {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |column: usize| {
         let widths = cells.iter().map(|line| measure_text_width(&line[column]));
