@@ -1,10 +1,15 @@
-//! Tidemark: a shop's analytics, continuously correct.
+//! The engine: from the events of a log to the rows of views, in a dataflow.
+//!
+//! ```text
+//!   log ─▶ ingest ─▶ views ─▶ sink ─▶ database
+//!            ▲         │ ▲
+//!          time     saving, recovery ◀─▶ checkpoints
+//! ```
+//!
+//! The picture is the dataflow that [`pipeline`] builds.
 
-pub mod ask;
 mod background;
-mod compaction;
-pub mod config;
-pub mod embedded;
+pub mod compaction;
 mod epochs;
 pub mod fail_points;
 pub mod forms;
@@ -12,25 +17,15 @@ pub mod ingest;
 mod inputs;
 mod output;
 pub mod pipeline;
-mod print;
-pub mod program;
 pub mod recovery;
 pub mod replay;
-pub mod run;
 pub mod saving;
 pub mod serve;
 pub mod shop;
-mod signal;
 pub mod sink;
-pub mod supervise;
 pub mod tally;
 pub mod time;
 pub mod times;
 pub mod views;
-
-/// What a message of each topic holds.
-pub use events;
-/// Windows, ids and epochs.
-pub use model;
 
 pub use model::Epoch;

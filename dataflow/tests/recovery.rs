@@ -11,6 +11,17 @@ mod memory;
 mod shop;
 
 use checkpoint::Store;
+use dataflow::ingest::discovery::{Found, owner};
+use dataflow::ingest::identity::{Readers, Unchanging};
+use dataflow::ingest::memory::{MemorySource, Partition};
+use dataflow::pipeline::{Parts, Pipeline, PipelineError};
+use dataflow::recovery::Sources;
+use dataflow::recovery::rebuild;
+use dataflow::recovery::start::Checkpointing;
+use dataflow::saving::{Cadence, Patience};
+use dataflow::tally::Judging;
+use dataflow::time::{Trust, WallClock};
+use dataflow::views::Catalog;
 use end_to_end::Rules;
 use end_to_end::oracle;
 use memory::{Database, Seen, Tables, Ways};
@@ -26,17 +37,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use telemetry::Telemetry;
-use tidemark::ingest::discovery::{Found, owner};
-use tidemark::ingest::identity::{Readers, Unchanging};
-use tidemark::ingest::memory::{MemorySource, Partition};
-use tidemark::pipeline::{Parts, Pipeline, PipelineError};
-use tidemark::recovery::Sources;
-use tidemark::recovery::rebuild;
-use tidemark::recovery::start::Checkpointing;
-use tidemark::saving::{Cadence, Patience};
-use tidemark::tally::Judging;
-use tidemark::time::{Trust, WallClock};
-use tidemark::views::Catalog;
 use timely::worker::Worker;
 
 /// How long a run over so few messages may take, on a busy machine.

@@ -32,6 +32,7 @@ pub mod testing;
 mod times;
 mod views;
 mod why;
+mod why_text;
 
 pub use blocked::{Blocked, Blocking, Offsets};
 pub use checkpoints::{CheckpointSnapshot, CommittedCheckpoint};
@@ -49,3 +50,4 @@ pub use telemetry::{Judged, Telemetry};
 pub use times::{PartitionTime, ViewTime};
 pub use views::{ViewInfo, print_views};
 pub use why::{Behind, BlockedPartition, JoinedBehind, Place, State, WaitsFor, Why};
+pub use why_text::why_text;

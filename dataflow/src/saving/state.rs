@@ -131,7 +131,7 @@ impl State {
     }
 
     /// What a section is called, as people read it.
-    pub(super) fn section_name(&self, id: SectionId) -> String {
+    pub fn section_name(&self, id: SectionId) -> String {
         match self.sections.get(&id) {
             Some(SectionName { view, part }) => format!("{view}/{part}"),
             None => "dropped".to_owned(),

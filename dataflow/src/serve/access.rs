@@ -12,13 +12,14 @@
 //! that it lets point here (DNS rebinding), which is then the request's `Host`.
 
 use super::routes::Refusal;
-use crate::config::{Http, HttpAccess, Secret};
+use super::{Http, HttpAccess};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use model::Secret;
 use std::net::IpAddr;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;

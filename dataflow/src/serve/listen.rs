@@ -7,8 +7,8 @@ use std::{
 
 use tracing::info;
 
+use super::Http;
 use super::ServeError;
-use crate::config::Http;
 
 /// The port that is tried first.
 const FIRST_PORT: u16 = 8080;

@@ -22,10 +22,10 @@ mod dashboard;
 mod health;
 mod json;
 mod listen;
-mod names;
 mod operators;
 mod query;
 mod routes;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -33,7 +33,7 @@ mod views;
 mod watermarks;
 mod why;
 
-pub use names::Names;
+pub use settings::{Http, HttpAccess, HttpTls};
 
 use std::{
     net::SocketAddr,
@@ -49,11 +49,16 @@ use sinks::Reader;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use crate::config::{Http, HttpAccess};
 use telemetry::{Telemetry, ViewInfo};
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What products are called, for people who look at pages: no view has names.
+pub trait ProductNames: Send + Sync {
+    /// What the product with this id is called, as far as it is known.
+    fn name_of(&self, id: &str) -> Option<String>;
+}
 
 /// Why nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +109,7 @@ pub fn start(
     telemetry: Arc<Telemetry>,
     reader: Arc<dyn Reader>,
     views: Arc<Vec<ViewInfo>>,
-    names: Names,
+    names: Arc<dyn ProductNames>,
     place: Place,
 ) -> Result<Option<Server>, ServeError> {
     // What is wrong with them is said also where nothing is served.

@@ -13,8 +13,8 @@ use axum::{
 use serde_json::json;
 use sinks::Reader;
 
+use super::ProductNames;
 use super::access::{Access, check};
-use super::names::Names;
 use super::{dashboard, health, operators, views, watermarks, why};
 use cluster::Place;
 use telemetry::{Telemetry, ViewInfo};
@@ -26,7 +26,7 @@ pub(super) struct App {
     pub(super) reader: Arc<dyn Reader>,
     pub(super) views: Arc<Vec<ViewInfo>>,
     pub(super) live: dashboard::Live,
-    pub(super) names: Names,
+    pub(super) names: Arc<dyn ProductNames>,
     /// Which of the processes this one is.
     pub(super) place: Place,
 }

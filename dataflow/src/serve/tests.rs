@@ -17,8 +17,8 @@ use sinks::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::config::Secret;
 use cluster::Place;
+use model::Secret;
 use telemetry::testing;
 
 const HOUR: i64 = 3_600_000;
@@ -144,6 +144,15 @@ impl Reader for Memory {
     }
 }
 
+/// Of no product.
+struct NoNames;
+
+impl ProductNames for NoNames {
+    fn name_of(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 struct Fixture {
     telemetry: Arc<Telemetry>,
     reader: Arc<dyn Reader>,
@@ -166,7 +175,7 @@ impl Fixture {
             reader: self.reader.clone(),
             views: self.views.clone(),
             live: super::dashboard::Live::new(),
-            names: super::Names::default(),
+            names: Arc::new(NoNames),
             place: place(),
         };
         routes::router(app, access::Access::new(Http::Default, access))
@@ -483,7 +492,7 @@ fn a_server_listens_until_it_is_stopped() {
         fixture.telemetry,
         fixture.reader,
         fixture.views,
-        Names::default(),
+        Arc::new(NoNames),
         place(),
     );
     let server = server.unwrap().unwrap();

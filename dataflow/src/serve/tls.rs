@@ -1,7 +1,6 @@
 //! The certificate that HTTPS is served with, and those that are asked for.
 
-use super::ServeError;
-use crate::config::HttpTls;
+use super::{HttpTls, ServeError};
 use model::with_causes;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

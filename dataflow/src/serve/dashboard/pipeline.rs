@@ -2,7 +2,6 @@
 
 use super::history::Point;
 use super::layout;
-use crate::ask;
 use crate::serve::routes::{App, Refusal};
 use crate::serve::why;
 use axum::Json;
@@ -316,6 +315,6 @@ pub(super) async fn why(
     Ok(layout::page(
         &title,
         None,
-        &html! { pre { (ask::text(&why)) } },
+        &html! { pre { (telemetry::why_text(&why)) } },
     ))
 }

@@ -1,8 +1,6 @@
 //! What is told of event time: `/api/watermarks`, `/api/why`, and a client that asks.
 
 use super::*;
-use crate::ask::{self, AskError};
-use crate::config::{Endpoint, Question};
 use crate::time::{Mark, PartitionTime, Trust, WallClock};
 use crate::times::Times;
 use crate::views::Catalog;
@@ -346,41 +344,4 @@ fn a_question_that_is_wrong_is_answered_by_what_it_takes() {
         assert_eq!(found, status, "{path}");
         assert!(error.starts_with(expected), "{path}: {error}");
     }
-}
-
-#[test]
-fn a_client_is_answered() {
-    let fixture = logs();
-    let http = Http::At(([127, 0, 0, 1], 0).into());
-    let server = start(
-        http,
-        &HttpAccess::default(),
-        fixture.telemetry,
-        fixture.reader,
-        fixture.views,
-        Names::default(),
-        place(),
-    );
-    let server = server.unwrap().unwrap();
-    let ask = |view: &str, window: &str| {
-        ask::ask(&Question {
-            view: view.to_owned(),
-            window: window.to_owned(),
-            at: Endpoint::open(format!("http://{}", server.address())),
-        })
-    };
-    let why = ask("log_analysis", "1970-01-01 08:00").unwrap();
-    assert_eq!(why.start, "1970-01-01T08:00:00Z");
-    assert_eq!(why.partitions.len(), 1);
-    for (view, window) in [
-        ("log/analysis", "latest"),
-        ("log_analysis", "1970-01-01T08:15Z"),
-    ] {
-        let refused = ask(view, window);
-        assert!(matches!(refused, Err(AskError::Refused(_))), "{refused:?}");
-    }
-    assert!(matches!(
-        ask("sales_analysis", "latest"),
-        Err(AskError::NotNow { .. })
-    ));
 }

@@ -64,7 +64,7 @@ fn has_names(chart: &Chart) -> bool {
 
 fn name_of(app: &App, total: &Total) -> String {
     match total.by.first() {
-        Some(Value::Text(id)) => app.names.of(id).unwrap_or_default(),
+        Some(Value::Text(id)) => app.names.name_of(id).unwrap_or_default(),
         _ => String::new(),
     }
 }

@@ -128,7 +128,7 @@ fn products(app: &App, chart: &Chart, totals: &[Total]) -> Markup {
             tbody { @for total in totals {
                 @let id = total.by.first().map(shown).unwrap_or_default();
                 tr {
-                    @match app.names.of(&id) {
+                    @match app.names.name_of(&id) {
                         Some(name) => th scope="row" title=(id) { (name) },
                         None => th scope="row" class="quiet" { (id) },
                     }
