@@ -22,6 +22,7 @@ COPY generator generator
 COPY sinks sinks
 COPY telemetry telemetry
 COPY dataflow dataflow
+COPY serve serve
 COPY tidemark tidemark
 COPY tests tests
 COPY examples examples

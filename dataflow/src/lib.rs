@@ -20,7 +20,6 @@ pub mod pipeline;
 pub mod recovery;
 pub mod replay;
 pub mod saving;
-pub mod serve;
 pub mod shop;
 pub mod sink;
 pub mod tally;

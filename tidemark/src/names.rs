@@ -7,12 +7,12 @@
 
 use dataflow::ingest::client::Connection;
 use dataflow::ingest::context::Context;
-use dataflow::serve::ProductNames;
 use events::{Products, Topic as _};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
+use serve::ProductNames;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};

@@ -156,7 +156,6 @@ mod tests {
     use super::*;
     use crate::config::{Endpoint, Http, HttpAccess};
     use crate::names::Names;
-    use dataflow::serve;
     use model::Holding;
     use sinks::Storage;
     use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! nothing does has to be said in so many words.
 
 use super::{ConfigError, Secret, cli::Options, layers::Layers};
-use dataflow::serve::{Http, HttpAccess, HttpTls};
+use serve::{Http, HttpAccess, HttpTls};
 use std::path::Path;
 
 /// Shorter ones are guessed.

@@ -31,11 +31,11 @@ use std::{collections::BTreeMap, ffi::OsString};
 use clap::Parser;
 
 pub use checkpoint::CheckpointQuestion;
-pub use dataflow::serve::{Http, HttpAccess, HttpTls};
 pub use error::ConfigError;
 pub use generated::Generated;
 pub use model::Secret;
 pub use question::{Endpoint, Question};
+pub use serve::{Http, HttpAccess, HttpTls};
 pub use settings::{Lateness, OnExpired, Rate, Settings, Source, Store, ViewOverride};
 pub use supervision::Supervision;
 pub use telemetry::{LogFilter, LogFormat, Status};

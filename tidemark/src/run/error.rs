@@ -12,8 +12,8 @@ use dataflow::ingest::problem::DiscoveryError;
 use dataflow::pipeline::PipelineError;
 use dataflow::recovery::PlanError;
 use dataflow::saving::persist::SaveError;
-use dataflow::serve::ServeError;
 use dataflow::views::ViewError;
+use serve::ServeError;
 use sinks::SinkError;
 use std::process::ExitCode;
 

@@ -7,8 +7,8 @@ use super::origin::{Followed, Origin};
 use super::planning::Planned;
 use super::{RunError, guard, setup, workers};
 use cluster::Cluster;
-use dataflow::serve::Server;
 use model::fail_point;
+use serve::Server;
 use std::sync::Arc;
 use telemetry::Console;
 

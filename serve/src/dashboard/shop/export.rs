@@ -3,8 +3,8 @@
 use super::asked::Asked;
 use super::blocking;
 use super::charts::{CHARTS, Chart};
-use crate::serve::json;
-use crate::serve::routes::{App, Refusal};
+use crate::json;
+use crate::routes::{App, Refusal};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
@@ -17,7 +17,7 @@ use telemetry::format::decimal;
 const MOST: u32 = 1_000_000;
 
 /// A file of a chart: `NAME.csv` or `NAME.json`.
-pub(in crate::serve::dashboard) async fn file(
+pub(in crate::dashboard) async fn file(
     State(app): State<App>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
@@ -39,9 +39,7 @@ pub(in crate::serve::dashboard) async fn file(
         let windows = asked.windows(app)?;
         chart.ask(app, asked, &windows, MOST)
     });
-    let (totals, _) = all
-        .await?
-        .map_err(|error| crate::serve::views::refusal(&error))?;
+    let (totals, _) = all.await?.map_err(|error| crate::views::refusal(&error))?;
     let names = has_names(chart);
     let rows = totals.into_iter().map(|total| {
         let name = names.then(|| name_of(&app, &total));

@@ -1,6 +1,6 @@
 //! What pages are made of: one style sheet, a script for each page, and uPlot, which draws charts.
 
-use crate::serve::routes::Refusal;
+use crate::routes::Refusal;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -16,7 +16,7 @@ pub(super) use export::file;
 pub(super) use live::events;
 
 use super::layout;
-use crate::serve::routes::{App, Refusal};
+use crate::routes::{App, Refusal};
 use asked::{Asked, SPANS};
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

@@ -1,7 +1,7 @@
 //! Dead letters: what could not be used, why, and the message itself.
 
 use super::layout;
-use crate::serve::routes::{App, Refusal};
+use crate::routes::{App, Refusal};
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -177,7 +177,7 @@ async fn ask(app: &App, query: LetterQuery) -> Result<Vec<DeadLetter>, Refusal> 
         let error = "the query was not finished".to_owned();
         Refusal(StatusCode::INTERNAL_SERVER_ERROR, error)
     })?;
-    found.map_err(|error| crate::serve::views::refusal(&error))
+    found.map_err(|error| crate::views::refusal(&error))
 }
 
 #[cfg(test)]

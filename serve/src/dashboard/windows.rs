@@ -2,7 +2,7 @@
 //! view's state follows. Asked of the database, where the rows are: not more often than every
 //! few seconds, by however many pages, and only while one looks.
 
-use crate::serve::routes::App;
+use crate::routes::App;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

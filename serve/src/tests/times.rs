@@ -1,9 +1,9 @@
 //! What is told of event time: `/api/watermarks`, `/api/why`, and a client that asks.
 
 use super::*;
-use crate::time::{Mark, PartitionTime, Trust, WallClock};
-use crate::times::Times;
-use crate::views::Catalog;
+use dataflow::time::{Mark, PartitionTime, Trust, WallClock};
+use dataflow::times::Times;
+use dataflow::views::Catalog;
 use model::Holding;
 use std::sync::Mutex;
 use telemetry::Offsets;
@@ -13,7 +13,7 @@ const LOGS: &str = "system_logs";
 
 /// All views as they are without any configuration.
 fn catalog() -> Arc<Catalog> {
-    Arc::new(crate::shop::catalog(&Default::default()).unwrap())
+    Arc::new(dataflow::shop::catalog(&Default::default()).unwrap())
 }
 
 /// What is known of event time after these marks of partitions.

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::charts::{CHARTS, Chart, Drawn, Lines, MOST, shown};
-use crate::serve::routes::App;
+use crate::routes::App;
 use maud::{Markup, html};
 use serde::Serialize;
 use sinks::{SinkError, Total, Value};

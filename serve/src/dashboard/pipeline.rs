@@ -2,8 +2,8 @@
 
 use super::history::Point;
 use super::layout;
-use crate::serve::routes::{App, Refusal};
-use crate::serve::why;
+use crate::routes::{App, Refusal};
+use crate::why;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};

@@ -1,7 +1,7 @@
 //! What of the shop is looked at: a span of time, and sales of one status or all.
 
-use crate::serve::query::time;
-use crate::serve::routes::App;
+use crate::query::time;
+use crate::routes::App;
 use sinks::{Query, Role, SinkError, Totals, Value};
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@
 use super::history::{History, Place, Point};
 use super::pipeline;
 use super::windows::OpenWindows;
-use crate::serve::routes::App;
+use crate::routes::App;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use serde::Serialize;
@@ -24,7 +24,7 @@ const BEHIND: usize = 8;
 
 /// The pipeline, as it is followed.
 #[derive(Clone)]
-pub(in crate::serve) struct Live {
+pub(crate) struct Live {
     history: Arc<Mutex<History>>,
     changes: broadcast::Sender<(Kind, Arc<str>)>,
     windows: OpenWindows,
@@ -50,7 +50,7 @@ struct Beginning<'a> {
 }
 
 impl Live {
-    pub(in crate::serve) fn new() -> Live {
+    pub(crate) fn new() -> Live {
         Live {
             history: Arc::default(),
             changes: broadcast::Sender::new(BEHIND),
@@ -59,7 +59,7 @@ impl Live {
     }
 
     /// Samples and tells, for ever.
-    pub(in crate::serve) async fn follow(self, app: App) {
+    pub(crate) async fn follow(self, app: App) {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -6,7 +6,7 @@
 //! loop: it is drawn dashed, and moves nothing down.
 
 use super::layout;
-use crate::serve::routes::App;
+use crate::routes::App;
 use axum::extract::State;
 use maud::{Markup, html};
 use std::collections::BTreeMap;

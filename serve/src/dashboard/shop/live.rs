@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::blocking;
 use super::parts::Moment;
-use crate::serve::routes::{App, Refusal};
+use crate::routes::{App, Refusal};
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -18,7 +18,7 @@ use tokio_stream::{Stream, StreamExt as _};
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The stream of a page.
-pub(in crate::serve::dashboard) async fn events(
+pub(in crate::dashboard) async fn events(
     State(app): State<App>,
     RawQuery(query): RawQuery,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {

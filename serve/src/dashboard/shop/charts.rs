@@ -1,7 +1,7 @@
 //! What is drawn over time, and which products are on top: sums that the database makes.
 
 use super::asked::{Asked, Windows};
-use crate::serve::routes::App;
+use crate::routes::App;
 use serde::Serialize;
 use sinks::{SinkError, Total, Totals, Value};
 use std::collections::{BTreeMap, BTreeSet};
