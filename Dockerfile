@@ -22,6 +22,7 @@ COPY generator generator
 COPY sinks sinks
 COPY telemetry telemetry
 COPY dataflow dataflow
+COPY shop shop
 COPY serve serve
 COPY tidemark tidemark
 COPY tests tests

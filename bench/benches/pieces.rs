@@ -121,7 +121,7 @@ fn consolidate(criterion: &mut Criterion) {
 }
 
 fn rows(criterion: &mut Criterion) {
-    let catalog = dataflow::shop::catalog(&BTreeMap::new()).expect("the views as they are");
+    let catalog = shop::catalog(&BTreeMap::new()).expect("the views as they are");
     let became: Vec<_> = changes(1_000)
         .into_iter()
         .map(|((key, ()), epoch, sums)| RowChange {

@@ -10,10 +10,10 @@
 
 use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use dataflow::replay::{Outcome, Replay, telemetry};
-use dataflow::shop::catalog;
 use dataflow::views::Catalog;
 use dataflow::views::key::Key;
 use dataflow::views::rows::RowChange;
+use shop::catalog;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

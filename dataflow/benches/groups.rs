@@ -13,11 +13,11 @@
 use cpu_time::ProcessTime;
 use dataflow::ingest::memory::{Kept, Partition};
 use dataflow::replay::{Outcome, Replay};
-use dataflow::shop::catalog_of;
 use dataflow::views::rows::RowChange;
 use dataflow::views::{Catalog, Override};
 use events::{Timestamp, Topic, Transactions};
 use model::Lateness;
+use shop::catalog_of;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,9 +13,9 @@
 use cpu_time::ProcessTime;
 use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use dataflow::replay::{Outcome, Replay, telemetry};
-use dataflow::shop::catalog;
 use dataflow::views::Catalog;
 use dataflow::views::rows::RowChange;
+use shop::catalog;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -20,7 +20,6 @@ pub mod pipeline;
 pub mod recovery;
 pub mod replay;
 pub mod saving;
-pub mod shop;
 pub mod sink;
 pub mod tally;
 pub mod time;
@@ -28,3 +27,11 @@ pub mod times;
 pub mod views;
 
 pub use model::Epoch;
+
+/// The views of the shop, for unit tests: a part of this crate there, since those of the crate
+/// `shop` are made of a `dataflow` that is compiled without tests, whose types are others.
+#[cfg(test)]
+#[path = "../../shop/src/lib.rs"]
+pub mod shop;
+#[cfg(test)]
+extern crate self as dataflow;

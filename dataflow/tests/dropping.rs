@@ -6,10 +6,10 @@
 use dataflow::ingest::memory::{Kept, MemorySource, Partition};
 use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
 use dataflow::replay::{Outcome, Replay, telemetry};
-use dataflow::shop::catalog;
 use dataflow::views::Catalog;
 use dataflow::views::rows::RowChange;
 use serde_json::json;
+use shop::catalog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

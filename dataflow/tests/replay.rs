@@ -5,7 +5,6 @@
 
 use dataflow::ingest::memory::{Kept, Partition};
 use dataflow::replay::{Outcome, Replay};
-use dataflow::shop::catalog;
 use dataflow::views::key::Key;
 use dataflow::views::row::row;
 use dataflow::views::rows::RowChange;
@@ -15,6 +14,7 @@ use events::Topic;
 use model::Lateness;
 use proptest::prelude::*;
 use serde_json::json;
+use shop::catalog;
 use sinks::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -11,9 +11,9 @@ pub mod run;
 mod signal;
 pub mod supervise;
 
-/// The topics and views of the shop.
-pub use dataflow::shop;
 /// What a view is: for programs with views of their own.
 pub use dataflow::views;
 /// Windows, ids and values.
 pub use model;
+/// The topics and views of the shop.
+pub use shop;

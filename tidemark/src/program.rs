@@ -6,8 +6,8 @@ use crate::config::{self, Command, KnownView};
 use crate::print;
 use crate::run::{self, RunError};
 use crate::supervise;
-use dataflow::shop::ProgramViews;
 use dataflow::views::view::View;
+use shop::ProgramViews;
 use std::process::ExitCode;
 
 /// Does what the command line, the environment and the configuration file say.
@@ -33,7 +33,7 @@ pub fn main_of(views: ProgramViews) -> ExitCode {
 }
 
 fn start(views: ProgramViews) -> Result<(), RunError> {
-    let catalog = dataflow::shop::catalog_with(&Default::default(), views)?;
+    let catalog = shop::catalog_with(&Default::default(), views)?;
     let known: Vec<_> = catalog
         .definitions
         .iter()

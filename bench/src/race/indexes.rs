@@ -3,7 +3,7 @@
 //! What is written is there to be looked up, by window. And where an index is large, to keep
 //! it costs MongoDB as much as the documents: one who writes without would have another task.
 
-use dataflow::shop::catalog;
+use shop::catalog;
 use sinks::Storage as _;
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -4,8 +4,8 @@
 
 pub(crate) mod windows;
 
+use ::shop::catalog_of;
 use dataflow::ingest::memory::{Kept, Partition};
-use dataflow::shop::catalog_of;
 use dataflow::views::{Catalog, Override};
 use end_to_end::Rules;
 use end_to_end::kafka::{Log, Message};

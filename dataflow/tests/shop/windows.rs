@@ -1,8 +1,8 @@
 //! Views with windows of several kinds, and what is right of them, computed slowly.
 
 use super::{HOUR, MINUTE, Rows, shown};
+use ::shop::{ProgramViews, catalog_with, product_views};
 use dataflow::ingest::memory::{Kept, Partition};
-use dataflow::shop::{ProgramViews, catalog_with, product_views};
 use dataflow::views::Catalog;
 use dataflow::views::view::View;
 use end_to_end::oracle::Field;

@@ -13,7 +13,7 @@ const LOGS: &str = "system_logs";
 
 /// All views as they are without any configuration.
 fn catalog() -> Arc<Catalog> {
-    Arc::new(dataflow::shop::catalog(&Default::default()).unwrap())
+    Arc::new(shop::catalog(&Default::default()).unwrap())
 }
 
 /// What is known of event time after these marks of partitions.

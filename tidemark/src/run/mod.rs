@@ -29,11 +29,11 @@ use crate::print;
 use cluster::{Cluster, ClusterError};
 use context::{Context, unless_stopped};
 use database::Database;
-use dataflow::shop::ProgramViews;
 use ending::Halt;
 use origin::Origin;
 use running::Running;
 use serve::{ServeError, Server};
+use shop::ProgramViews;
 use std::sync::Arc;
 use telemetry::print_views;
 

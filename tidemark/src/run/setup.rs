@@ -8,10 +8,10 @@ use dataflow::ingest::kafka::OnExpired;
 use dataflow::pipeline::PipelineError;
 use dataflow::recovery::start::Start;
 use dataflow::saving::Patience;
-use dataflow::shop::ProgramViews;
 use dataflow::tally::Judging;
 use dataflow::views::{Catalog, Override, ViewError};
 use model::{Lateness, Window};
+use shop::ProgramViews;
 use sinks::mongodb::{Timeouts, open_with};
 use sinks::retry::wait_for;
 use sinks::{Claim, SinkError, Storage, Table};
@@ -54,7 +54,7 @@ pub(super) fn catalog(settings: &Settings, views: ProgramViews) -> Result<Catalo
             },
         );
     }
-    dataflow::shop::catalog_with(&overrides, views)
+    shop::catalog_with(&overrides, views)
 }
 
 /// What each view is, as texts.

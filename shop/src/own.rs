@@ -9,7 +9,7 @@
 //! Such a program is `tidemark` in all else: its command line, its checkpoints, its
 //! pages. `examples/own_view` in the project is one.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 
 /// The views of a program. It is asked for them once for each part that needs to know.
 #[derive(Clone, Copy)]

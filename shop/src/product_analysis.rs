@@ -1,6 +1,6 @@
 //! What is on offer: products by category and hour of their message.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 
 /// The view.
 pub(super) fn view() -> View {

@@ -5,8 +5,8 @@
 //! message of its transaction says. What is not known (yet) is `unknown`, and costs
 //! nothing.
 
-use crate::views::expression::coalesce;
-use crate::views::view::{Function, View};
+use dataflow::views::expression::coalesce;
+use dataflow::views::view::{Function, View};
 use model::Datum;
 
 /// What stands for the category or the gender that is not known.

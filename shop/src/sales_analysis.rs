@@ -1,6 +1,6 @@
 //! What sells: transactions by product and hour of their message.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 
 /// The view.
 pub(super) fn view() -> View {

@@ -15,8 +15,8 @@ pub use sources::{
     customers, product_views, products, sources, system_logs, transactions, user_interactions,
 };
 
-use crate::views::view::View;
-use crate::views::{Catalog, Override, ViewError};
+use dataflow::views::view::View;
+use dataflow::views::{Catalog, Override, ViewError};
 use std::collections::BTreeMap;
 
 /// The list of all views, by the topic they read, with what configuration

@@ -1,6 +1,6 @@
 //! What is looked at: product views by product and hour.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 use model::Lateness;
 
 /// The view.

@@ -1,6 +1,6 @@
 //! Who was here: customers by gender and day of their last login.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 use model::Window;
 
 /// The view.

@@ -1,7 +1,7 @@
 //! The shop's six topics, as sources.
 
-use crate::views::column::Batch;
-use crate::views::source::{Decoder, Source, SourceColumn};
+use dataflow::views::column::Batch;
+use dataflow::views::source::{Decoder, Source, SourceColumn};
 use events::{
     Customer, Customers, Malformed, Product, ProductView, ProductViews, Products, SystemLog,
     SystemLogs, Topic, Transaction, Transactions, UserInteraction, UserInteractions,

@@ -1,6 +1,6 @@
 //! How the shop's systems are: log lines by level and hour.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 
 /// The view.
 pub(super) fn view() -> View {

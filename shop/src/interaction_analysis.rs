@@ -1,6 +1,6 @@
 //! What customers do: interactions by product, kind and hour.
 
-use crate::views::view::View;
+use dataflow::views::view::View;
 
 /// The view.
 pub(super) fn view() -> View {
