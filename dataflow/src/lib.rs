@@ -12,7 +12,6 @@ mod background;
 pub mod compaction;
 mod epochs;
 pub mod fail_points;
-pub mod forms;
 pub mod ingest;
 mod inputs;
 mod output;

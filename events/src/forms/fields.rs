@@ -1,7 +1,7 @@
 //! Events whose fields have other names, or values of other types.
 
 use super::Form;
-use events::{Field, FieldKind};
+use crate::{Field, FieldKind};
 use serde_json::{Map, Value};
 
 /// Names are alike from this value of Jaro and Winkler on.
@@ -11,7 +11,7 @@ const SHOWN: usize = 5;
 
 /// What is the matter with the fields of an object that should be an event of the topic.
 pub(super) fn recognise(topic: &str, object: &Map<String, Value>) -> Option<Form> {
-    let fields = events::fields_of(topic);
+    let fields = crate::fields_of(topic);
     let unknown: Vec<&str> = object
         .keys()
         .map(String::as_str)

@@ -348,7 +348,7 @@ proptest! {
 
 /// Whatever it is, it is told on one line.
 fn shown(value: &[u8]) -> Result<(), TestCaseError> {
-    for topic in events::TOPICS.into_iter().chain(["unknown"]) {
+    for topic in crate::TOPICS.into_iter().chain(["unknown"]) {
         if let Some(form) = recognise(topic, value) {
             let text = form.to_string();
             prop_assert!(!text.contains('\n') && text.len() < 1_000, "{}", text);

@@ -77,7 +77,7 @@ fn other_text(topic: &str, text: &str) -> Option<Form> {
     if text.starts_with("%7B") || text.starts_with("%7b") {
         return Some(Form::Text("a URL-encoded text"));
     }
-    let fields = events::fields_of(topic);
+    let fields = crate::fields_of(topic);
     let named = fields.iter().filter(|field| {
         let begins = |pair: &str| {
             pair.split_once('=')

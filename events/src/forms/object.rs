@@ -1,7 +1,7 @@
 //! Forms of JSON objects: envelopes, wrappers, and events with other names or types.
 
 use super::{Form, fields};
-use events::{FieldKind, TOPICS};
+use crate::{FieldKind, TOPICS};
 use serde_json::{Map, Value};
 
 type Fields = Map<String, Value>;
@@ -72,7 +72,7 @@ fn is_change(object: &Fields) -> bool {
 fn other_topic(topic: &str, object: &Fields) -> Option<Form> {
     let json = serde_json::to_vec(object).ok()?;
     let others = TOPICS.into_iter().filter(|other| *other != topic);
-    let mut fitting = others.filter(|other| events::is_event_of(other, &json));
+    let mut fitting = others.filter(|other| crate::is_event_of(other, &json));
     fitting.next().map(Form::OtherTopic)
 }
 
@@ -94,7 +94,7 @@ fn wrapped(topic: &str, object: &Fields) -> Option<Form> {
 
 /// Whether an object has more than half of the fields that the topic requires.
 fn is_about(topic: &str, object: &Fields) -> bool {
-    let required = events::fields_of(topic).iter();
+    let required = crate::fields_of(topic).iter();
     let required = required.filter(|field| field.kind != FieldKind::Optional);
     let (mut there, mut all) = (0, 0);
     for field in required {
@@ -110,7 +110,7 @@ fn typed_values(topic: &str, object: &Fields) -> Option<Form> {
         "int", "long", "float", "double", "string", "bytes", "boolean",
     ];
     const DYNAMO: [&str; 5] = ["S", "N", "B", "BOOL", "NULL"];
-    let of_topic = events::fields_of(topic).iter();
+    let of_topic = crate::fields_of(topic).iter();
     let values = of_topic.filter_map(|field| object.get(field.name)?.as_object());
     let mut types = values.filter(|inner| inner.len() == 1);
     types.find_map(|inner| {
