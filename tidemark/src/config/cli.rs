@@ -388,7 +388,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "WHEN", help_heading = "Observing")]
     pub(super) status: Option<Text<Status>>,
 
-    /// What to log: error, warn, info, debug, trace, or a list such as info,tidemark=debug [default: info]
+    /// What to log: error, warn, info, debug, trace, or a list such as info,dataflow=debug [default: info]
     #[arg(long, value_name = "LEVEL", help_heading = "Observing")]
     pub(super) log: Option<Text<LogFilter>>,
 

@@ -256,7 +256,7 @@ impl FromText for LogFormat {
 
 impl FromText for LogFilter {
     const TAKES: &'static str =
-        "off, error, warn, info, debug or trace, or a list such as info,tidemark=debug";
+        "off, error, warn, info, debug or trace, or a list such as info,dataflow=debug";
 
     fn from_text(text: &str) -> Option<Self> {
         LogFilter::parse(text)
