@@ -9,6 +9,7 @@
 //! The picture is the dataflow that [`pipeline`] builds.
 
 mod background;
+mod committing;
 pub mod compaction;
 mod epochs;
 pub mod fail_points;

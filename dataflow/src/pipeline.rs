@@ -11,6 +11,8 @@
 //! ```
 
 use crate::Epoch;
+use crate::committing::checkpoints::Committing;
+use crate::committing::commit::{Saved, commit};
 use crate::ingest::clock::{Clock, Ticks};
 use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
@@ -19,8 +21,6 @@ use crate::ingest::source::{MakeSource, SourceError};
 use crate::recovery::names::CatalogNames;
 use crate::recovery::start::{Checkpointing, Start};
 use crate::saving::SavedPartition;
-use crate::saving::checkpoints::Committing;
-use crate::saving::commit::{Saved, commit};
 use crate::saving::load::load;
 use crate::saving::persist::{Persisted, Persisting, SaveError, persist};
 use crate::saving::tap::{Run, Saving};

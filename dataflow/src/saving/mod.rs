@@ -12,11 +12,10 @@
 //! ```
 //!
 //! What files and manifests are is in the crate [`checkpoint`]; here is what a checkpoint of this
-//! dataflow knows beside them ([`State`]), and the operators.
+//! dataflow knows beside them ([`State`]), and the operators of each worker. Those of worker 0, which commit,
+//! are in `committing`.
 
 pub mod cadence;
-pub(crate) mod checkpoints;
-pub(crate) mod commit;
 pub(crate) mod load;
 mod patience;
 pub mod persist;

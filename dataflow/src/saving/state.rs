@@ -139,7 +139,7 @@ impl State {
     }
 
     /// The sections that are kept.
-    pub(super) fn kept(&self) -> BTreeSet<SectionId> {
+    pub(crate) fn kept(&self) -> BTreeSet<SectionId> {
         self.sections.keys().copied().collect()
     }
 

@@ -1,16 +1,14 @@
 //! The checkpoints of a run, one after the other: when each may be committed, and
 //! what it consists of.
 
-use super::Manifest;
-use super::Patience;
-use super::persist::{Report, SaveError};
-use super::state::{SavedPartition, State};
-use super::tap::Saving;
 use crate::Epoch;
 use crate::background::{Background, State as Thread};
 use crate::epochs::take_before;
 use crate::ingest::identity::IdentityCheck;
 use crate::recovery::names::CatalogNames;
+use crate::saving::persist::{Report, SaveError};
+use crate::saving::tap::Saving;
+use crate::saving::{Manifest, Patience, SavedPartition, State};
 use crate::sink::{CatchUp, Place};
 use crate::time::{Mark, Watermarks};
 use checkpoint::FileEntry;

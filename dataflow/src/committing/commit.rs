@@ -20,11 +20,11 @@
 //! number. So there is never more than one next checkpoint, and never half of one.
 
 use super::checkpoints::{Checkpoints, Committing};
-use super::persist::{Report, SaveError};
-use super::state::SavedPartition;
 use crate::Epoch;
 use crate::background::Held;
 use crate::inputs::Inputs;
+use crate::saving::SavedPartition;
+use crate::saving::persist::{Report, SaveError};
 use crate::sink::Written;
 use crate::time::Mark;
 use timely::dataflow::StreamVec;
