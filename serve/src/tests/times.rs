@@ -1,4 +1,4 @@
-//! What is told of event time: `/api/watermarks`, `/api/why`, and a client that asks.
+//! What is told of event time: `/api/watermarks` and `/api/why`.
 
 use super::*;
 use dataflow::time::{Mark, PartitionTime, Trust, WallClock};
