@@ -20,7 +20,11 @@ COPY cluster cluster
 COPY events events
 COPY generator generator
 COPY sinks sinks
+COPY telemetry telemetry
 COPY dataflow dataflow
+COPY shop shop
+COPY serve serve
+COPY tidemark tidemark
 COPY tests tests
 COPY examples examples
 COPY bench bench

@@ -5,6 +5,11 @@
 //! ```
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use dataflow::views::changes::SumsChange;
+use dataflow::views::key::Key;
+use dataflow::views::row::row;
+use dataflow::views::rows::RowChange;
+use dataflow::views::sums::Sums;
 use differential_dataflow::consolidation::consolidate_updates;
 use events::{
     Customers, Id, ProductViews, Products, SystemLogs, Timestamp, Topic, Transaction, Transactions,
@@ -16,11 +21,6 @@ use model::{Datum, Slot};
 use sinks::mongodb::Bytes;
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use tidemark::views::changes::SumsChange;
-use tidemark::views::key::Key;
-use tidemark::views::row::row;
-use tidemark::views::rows::RowChange;
-use tidemark::views::sums::Sums;
 
 /// Values of a topic, as the generator makes them.
 fn values(topic: &str) -> Vec<Vec<u8>> {
@@ -121,7 +121,7 @@ fn consolidate(criterion: &mut Criterion) {
 }
 
 fn rows(criterion: &mut Criterion) {
-    let catalog = tidemark::shop::catalog(&BTreeMap::new()).expect("the views as they are");
+    let catalog = shop::catalog(&BTreeMap::new()).expect("the views as they are");
     let became: Vec<_> = changes(1_000)
         .into_iter()
         .map(|((key, ()), epoch, sums)| RowChange {

@@ -11,11 +11,11 @@
 
 use checkpoint::{FileEntry, Section, SectionId, Store, decode, encode, merge, records};
 use cpu_time::ProcessTime;
+use dataflow::views::key::Key;
 use events::Id;
 use model::{Datum, Slot};
 use std::collections::BTreeSet;
 use std::hint::black_box;
-use tidemark::views::key::Key;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -8,16 +8,16 @@
 //! cargo bench --workspace --bench corrections -- [SALES] [CHANGES]
 //! ```
 
+use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
+use dataflow::replay::{Outcome, Replay, telemetry};
+use dataflow::views::Catalog;
+use dataflow::views::key::Key;
+use dataflow::views::rows::RowChange;
+use shop::catalog;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::replay::{Outcome, Replay, telemetry};
-use tidemark::shop::catalog;
-use tidemark::views::Catalog;
-use tidemark::views::key::Key;
-use tidemark::views::rows::RowChange;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -11,17 +11,17 @@
 //! ```
 
 use cpu_time::ProcessTime;
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::replay::{Outcome, Replay};
+use dataflow::views::rows::RowChange;
+use dataflow::views::{Catalog, Override};
 use events::{Timestamp, Topic, Transactions};
 use model::Lateness;
+use shop::catalog_of;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::replay::{Outcome, Replay};
-use tidemark::shop::catalog_of;
-use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, Override};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

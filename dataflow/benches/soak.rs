@@ -11,17 +11,17 @@
 //! ```
 
 use cpu_time::ProcessTime;
+use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
+use dataflow::replay::{Outcome, Replay, telemetry};
+use dataflow::views::Catalog;
+use dataflow::views::rows::RowChange;
+use shop::catalog;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Telemetry;
-use tidemark::replay::{Outcome, Replay, telemetry};
-use tidemark::shop::catalog;
-use tidemark::views::Catalog;
-use tidemark::views::rows::RowChange;
+use telemetry::Telemetry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

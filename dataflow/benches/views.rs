@@ -12,23 +12,23 @@
 //! ```
 
 use cpu_time::ProcessTime;
+use dataflow::Epoch;
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::replay::{Outcome, Replay};
+use dataflow::views::key::Key;
+use dataflow::views::rows::RowChange;
+use dataflow::views::sums::Sums;
+use dataflow::views::{Catalog, Override};
 use differential_dataflow::difference::Semigroup;
 use events::{Id, ProductViews, Timestamp, Topic, Transactions};
 use foldhash::fast::FixedState;
 use generator::{Profile, Shop};
 use model::Lateness;
+use shop::catalog_of;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tidemark::Epoch;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::replay::{Outcome, Replay};
-use tidemark::shop::catalog_of;
-use tidemark::views::key::Key;
-use tidemark::views::rows::RowChange;
-use tidemark::views::sums::Sums;
-use tidemark::views::{Catalog, Override};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

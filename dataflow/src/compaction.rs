@@ -12,7 +12,7 @@ const MERGED_AT_ONCE: usize = 16_384;
 /// Merging all the time until one batch is left would cost far more than what
 /// changes. So it is done where it gains something: when all smaller batches
 /// together have grown to a quarter of the largest.
-pub(crate) fn when_idle(config: &mut timely::WorkerConfig) {
+pub fn when_idle(config: &mut timely::WorkerConfig) {
     let logic: ExertionLogic = Arc::new(|levels| {
         let lengths = levels.iter().map(|(_, _, length)| *length);
         let (all, largest) = lengths.fold((0, 0), |(all, largest), length| {

@@ -1,44 +1,37 @@
-//! Tidemark: a shop's analytics, continuously correct.
+//! The engine: from the events of a log to the rows of views, in a dataflow.
+//!
+//! ```text
+//!   log ─▶ ingest ─▶ views ─▶ sink ─▶ database
+//!            ▲         │ ▲
+//!          time     saving, recovery ◀─▶ checkpoints
+//! ```
+//!
+//! The picture is the dataflow that [`pipeline`] builds.
 
-pub mod ask;
 mod background;
-mod compaction;
-pub mod config;
-pub mod embedded;
+mod committing;
+pub mod compaction;
 mod epochs;
 pub mod fail_points;
-pub mod forms;
 pub mod ingest;
 mod inputs;
-pub mod observe;
 mod output;
 pub mod pipeline;
-mod print;
-pub mod program;
 pub mod recovery;
 pub mod replay;
-pub mod run;
 pub mod saving;
-pub mod serve;
-pub mod shop;
-mod signal;
 pub mod sink;
-pub mod supervise;
 pub mod tally;
 pub mod time;
+pub mod times;
 pub mod views;
 
-/// What a message of each topic holds.
-pub use events;
-/// Windows, ids and epochs.
-pub use model;
-
-/// Locks what is good whatever its last owner did: a thread that panicked while it held this must
-/// not stop the others.
-pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 pub use model::Epoch;
+
+/// The views of the shop, for unit tests: a part of this crate there, since those of the crate
+/// `shop` are made of a `dataflow` that is compiled without tests, whose types are others.
+#[cfg(test)]
+#[path = "../../shop/src/lib.rs"]
+pub mod shop;
+#[cfg(test)]
+extern crate self as dataflow;

@@ -11,18 +11,16 @@
 //! ```
 
 use crate::Epoch;
+use crate::committing::checkpoints::Committing;
+use crate::committing::commit::{Saved, commit};
 use crate::ingest::clock::{Clock, Ticks};
 use crate::ingest::discovery::owner;
 use crate::ingest::identity::IdentityCheck;
 use crate::ingest::operator::{Ingested, Setup, ingest};
 use crate::ingest::source::{MakeSource, SourceError};
-use crate::observe::Telemetry;
-use crate::observe::Times;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::start::{Checkpointing, Start};
 use crate::saving::SavedPartition;
-use crate::saving::checkpoints::Committing;
-use crate::saving::commit::{Saved, commit};
 use crate::saving::load::load;
 use crate::saving::persist::{Persisted, Persisting, SaveError, persist};
 use crate::saving::tap::{Run, Saving};
@@ -31,6 +29,7 @@ use crate::sink::{
 };
 use crate::tally::{Judging, Names, OverLimit, Tally, judge};
 use crate::time::{Advanced, Mark, Trust, Watermarks, watermarks};
+use crate::times::Times;
 use crate::views::finals::{split_final, unwritten};
 use crate::views::maintain::{Contributed, Maintained, Memory, maintain};
 use crate::views::parts::Final;
@@ -41,6 +40,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use telemetry::Telemetry;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::vec::input::Handle;
 use timely::dataflow::operators::vec::{Broadcast, Map};
@@ -331,11 +331,12 @@ impl<'scope> Steps<'scope> {
     /// From where all partitions stand to how far each view has come.
     fn event_time(&self, marks: Stream<'scope, Mark>) -> Stream<'scope, Advanced> {
         let known = Arc::new(Mutex::new(self.known.clone()));
-        self.telemetry.watch(Times {
+        let times = Times {
             catalog: Arc::clone(&self.catalog),
             topics: Arc::clone(&self.topics),
             known: Arc::clone(&known),
-        });
+        };
+        self.telemetry.watch(move || times.views());
         watermarks(marks, known, self.start.restored())
     }
 

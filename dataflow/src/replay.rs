@@ -7,7 +7,6 @@ use crate::ingest::clock::Clock;
 use crate::ingest::memory::{MemorySource, Partition};
 use crate::ingest::operator::{Setup, ingest};
 use crate::ingest::source::{Source, SourceError};
-use crate::observe::Telemetry;
 use crate::time::{Trust, WallClock, Watermarks, watermarks};
 use crate::views::maintain::{Maintained, Memory, maintain};
 use crate::views::rows::RowChange;
@@ -15,6 +14,7 @@ use crate::views::{Catalog, Gauge};
 use sinks::DeadLetter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use telemetry::Telemetry;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{ConnectLoop, Feedback, Inspect, Probe, probe};
 

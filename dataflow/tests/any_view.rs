@@ -4,6 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::replay::{Outcome, Replay};
+use dataflow::views::Catalog;
+use dataflow::views::column::Batch;
+use dataflow::views::expression::{Expr, coalesce, computed};
+use dataflow::views::key::Key;
+use dataflow::views::rows::RowChange;
+use dataflow::views::source::{Decoder, Source, SourceColumn};
+use dataflow::views::view::{Function, View};
+use events::Malformed;
 use model::{DataType, Datum, Lateness, Scalar};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -11,16 +21,6 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
-use tidemark::events::Malformed;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::replay::{Outcome, Replay};
-use tidemark::views::Catalog;
-use tidemark::views::column::Batch;
-use tidemark::views::expression::{Expr, coalesce, computed};
-use tidemark::views::key::Key;
-use tidemark::views::rows::RowChange;
-use tidemark::views::source::{Decoder, Source, SourceColumn};
-use tidemark::views::view::{Function, View};
 
 const HOUR: i64 = 3_600_000;
 const START: i64 = 1_704_067_200_000;

@@ -9,6 +9,17 @@ mod memory;
 mod shop;
 
 use checkpoint::Store;
+use dataflow::ingest::discovery::{Found, owner};
+use dataflow::ingest::identity::{Readers, Unchanging};
+use dataflow::ingest::memory::{Kept, MemorySource, Partition};
+use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
+use dataflow::pipeline::{Parts, Pipeline, PipelineError};
+use dataflow::recovery::Sources;
+use dataflow::recovery::start::Checkpointing;
+use dataflow::saving::{Cadence, Patience};
+use dataflow::tally::{Judging, Limit, OverLimit};
+use dataflow::time::{Trust, WallClock};
+use dataflow::views::Catalog;
 use end_to_end::Rules;
 use memory::{Database, Seen, Ways};
 use shop::{MAX_AHEAD, configured};
@@ -18,19 +29,8 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use telemetry::Telemetry;
 use tempfile::TempDir;
-use tidemark::ingest::discovery::{Found, owner};
-use tidemark::ingest::identity::{Readers, Unchanging};
-use tidemark::ingest::memory::{Kept, MemorySource, Partition};
-use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Telemetry;
-use tidemark::pipeline::{Parts, Pipeline, PipelineError};
-use tidemark::recovery::Sources;
-use tidemark::recovery::start::Checkpointing;
-use tidemark::saving::{Cadence, Patience};
-use tidemark::tally::{Judging, Limit, OverLimit};
-use tidemark::time::{Trust, WallClock};
-use tidemark::views::Catalog;
 use timely::worker::Worker;
 
 /// How long a run may take, on a busy machine.

@@ -3,17 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use dataflow::ingest::memory::{Kept, MemorySource, Partition};
+use dataflow::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
+use dataflow::replay::{Outcome, Replay, telemetry};
+use dataflow::views::Catalog;
+use dataflow::views::rows::RowChange;
 use serde_json::json;
+use shop::catalog;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidemark::ingest::memory::{Kept, MemorySource, Partition};
-use tidemark::ingest::source::{Message, Position, Source, SourceError, Taken, Turn};
-use tidemark::observe::Telemetry;
-use tidemark::replay::{Outcome, Replay, telemetry};
-use tidemark::shop::catalog;
-use tidemark::views::Catalog;
-use tidemark::views::rows::RowChange;
+use telemetry::Telemetry;
 
 const HOUR: i64 = 3_600_000;
 /// 2024-01-01T00:00:00Z.

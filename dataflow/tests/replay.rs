@@ -3,22 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::replay::{Outcome, Replay};
+use dataflow::views::key::Key;
+use dataflow::views::row::row;
+use dataflow::views::rows::RowChange;
+use dataflow::views::{Catalog, Override};
 use differential_dataflow::difference::IsZero;
 use events::Topic;
 use model::Lateness;
 use proptest::prelude::*;
 use serde_json::json;
+use shop::catalog;
 use sinks::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::replay::{Outcome, Replay};
-use tidemark::shop::catalog;
-use tidemark::views::key::Key;
-use tidemark::views::row::row;
-use tidemark::views::rows::RowChange;
-use tidemark::views::{Catalog, Override};
 
 const HOUR: i64 = 3_600_000;
 /// 2024-01-01.

@@ -7,6 +7,12 @@
 
 mod shop;
 
+use dataflow::replay::{Outcome, Replay};
+use dataflow::time::{Frontier, NEVER, Watermarks};
+use dataflow::views::Catalog;
+use dataflow::views::key::Key;
+use dataflow::views::row::{key, row};
+use dataflow::views::rows::RowChange;
 use end_to_end::Rules;
 use end_to_end::oracle;
 use proptest::prelude::*;
@@ -14,12 +20,6 @@ use shop::{Any, MAX_AHEAD, any_lateness, any_message, configured, in_memory, log
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidemark::replay::{Outcome, Replay};
-use tidemark::time::{Frontier, NEVER, Watermarks};
-use tidemark::views::Catalog;
-use tidemark::views::key::Key;
-use tidemark::views::row::{key, row};
-use tidemark::views::rows::RowChange;
 
 /// What has come out.
 #[derive(Default)]

@@ -43,6 +43,7 @@ mod customer;
 mod decode;
 mod diagnose;
 mod fields;
+pub mod forms;
 mod malformed;
 mod money;
 mod product;

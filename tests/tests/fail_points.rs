@@ -379,7 +379,12 @@ fn every_point_is_listed_passed_and_tried() {
     let listed = String::from_utf8(asked.expect("an answer").stdout).expect("names");
     let listed: BTreeSet<_> = listed.lines().map(str::to_owned).collect();
     let mut passed = BTreeSet::new();
-    for folder in ["sinks/src", "checkpoint/src", "dataflow/src"] {
+    for folder in [
+        "sinks/src",
+        "checkpoint/src",
+        "dataflow/src",
+        "tidemark/src",
+    ] {
         passed_in(&workspace().join(folder), &mut passed);
     }
     assert_eq!(listed, passed, "listed, and passed in the sources");

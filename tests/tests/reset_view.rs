@@ -234,10 +234,11 @@ fn the_view_that_joins_is_rebuilt_from_all_that_it_joins() {
 fn rebuilding(scene: &Scene) -> Result<Vec<String>, String> {
     let progress = scene.mongo.progress()?.ok_or("there is no progress")?;
     let views = progress.get_document("views").map_err(|e| e.to_string())?;
-    let is_rebuilt = |view: &Bson| view.as_document().map(|view| view.get_bool("rebuilding"));
-    let rebuilt = views
-        .iter()
-        .filter(|(_, view)| is_rebuilt(view) == Some(Ok(true)));
+    let is_rebuilt = |view: &Bson| {
+        let view = view.as_document();
+        view.is_some_and(|view| view.get_bool("rebuilding").unwrap_or(false))
+    };
+    let rebuilt = views.iter().filter(|(_, view)| is_rebuilt(view));
     Ok(rebuilt.map(|(name, _)| name.clone()).collect())
 }
 

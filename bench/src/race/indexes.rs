@@ -3,10 +3,10 @@
 //! What is written is there to be looked up, by window. And where an index is large, to keep
 //! it costs MongoDB as much as the documents: one who writes without would have another task.
 
+use shop::catalog;
 use sinks::Storage as _;
 use std::collections::BTreeMap;
 use std::error::Error;
-use tidemark::shop::catalog;
 
 /// Makes the collections of `database`, with their indexes. Its calls block.
 ///

@@ -1,8 +1,8 @@
 //! What this process's Kafka clients say by themselves: where partitions end, and why brokers
 //! cannot be reached.
 
-use crate::lock;
 use client::Reason;
+use model::lock;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};

@@ -15,13 +15,13 @@ use super::answers::Read;
 use super::discovery::{Found, owner};
 use super::identity::{IdentityCheck, IdentityError};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
-use crate::lock;
-use crate::observe::{Offsets, Telemetry};
+use model::lock;
 use sinks::LogIdentity;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use telemetry::{Offsets, Telemetry};
 use timely::scheduling::SyncActivator;
 
 /// Messages read from one partition before the next has its turn.

@@ -19,7 +19,6 @@ use super::last_read;
 use super::partition::Partition;
 use super::queue::{Fetched, Queue, leader_epoch};
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
-use crate::observe::{Offsets, Telemetry};
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -29,6 +28,7 @@ use sinks::LastRead;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use telemetry::{Offsets, Telemetry};
 use timely::scheduling::SyncActivator;
 
 /// Messages read from one partition before the next has its turn.

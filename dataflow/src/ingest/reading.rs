@@ -3,7 +3,6 @@
 use super::partitions::Partitions;
 use super::source::{Message, Taken};
 use crate::Epoch;
-use crate::observe::{Judged, Telemetry};
 use crate::tally::{Counting, ViewTally};
 use crate::time::Sent;
 use crate::views::catalog::{Buffer, Catalog, Refused, Verdict};
@@ -11,6 +10,7 @@ use crate::views::contributions::Contributions;
 use model::{FIRST_DATE, LAST_DATE};
 use sinks::{DeadLetter, Reason};
 use std::sync::Arc;
+use telemetry::{Judged, Telemetry};
 
 /// Judges and decodes messages, and adds up what they contribute.
 pub(super) struct Reading {
@@ -484,12 +484,12 @@ const BYTES_OF_A_LETTER: usize = 128;
 mod tests {
     use super::super::partitions::Restored;
     use super::*;
-    use crate::observe::Snapshot;
     use crate::tally::{Kind, Run};
     use crate::time::{Trust, WallClock};
     use crate::views::Override;
     use model::{Span, Window};
     use serde_json::json;
+    use telemetry::Snapshot;
 
     const HOUR: i64 = 3_600_000;
     const DAY: i64 = 24 * HOUR;

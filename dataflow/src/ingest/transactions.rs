@@ -6,7 +6,6 @@
 
 use super::client::Connection;
 use super::context::Context;
-use crate::observe::{Blocked, PartitionSnapshot, Telemetry};
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -14,6 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use telemetry::{Blocked, PartitionSnapshot, Telemetry};
 
 /// How often the partitions are looked at.
 const LOOK: Duration = Duration::from_secs(1);

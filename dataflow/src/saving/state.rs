@@ -131,7 +131,7 @@ impl State {
     }
 
     /// What a section is called, as people read it.
-    pub(super) fn section_name(&self, id: SectionId) -> String {
+    pub fn section_name(&self, id: SectionId) -> String {
         match self.sections.get(&id) {
             Some(SectionName { view, part }) => format!("{view}/{part}"),
             None => "dropped".to_owned(),
@@ -139,7 +139,7 @@ impl State {
     }
 
     /// The sections that are kept.
-    pub(super) fn kept(&self) -> BTreeSet<SectionId> {
+    pub(crate) fn kept(&self) -> BTreeSet<SectionId> {
         self.sections.keys().copied().collect()
     }
 

@@ -6,7 +6,7 @@ use checkpoint::{Codec, FileEntry, Section, SectionId, Store};
 use std::collections::BTreeMap;
 
 /// A file that is only named.
-pub(crate) fn file(name: &str, bytes: u64) -> FileEntry {
+pub fn file(name: &str, bytes: u64) -> FileEntry {
     FileEntry {
         name: name.to_owned(),
         lane: 0,
@@ -20,7 +20,7 @@ pub(crate) fn file(name: &str, bytes: u64) -> FileEntry {
 }
 
 /// The parts of the view of [`manifest`], and how many sums their records have.
-pub(crate) const PARTS: [(&str, u8); 4] = [
+pub const PARTS: [(&str, u8); 4] = [
     ("rows", checkpoint::SPARSE),
     ("members", 1),
     ("finals", 0),
@@ -28,7 +28,7 @@ pub(crate) const PARTS: [(&str, u8); 4] = [
 ];
 
 /// A manifest that names files that are not there.
-pub(crate) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
+pub fn manifest(sequence: u64, files: &[&str]) -> Manifest {
     let view = "sales_analysis".to_owned();
     let partition = |(partition, next)| SavedPartition {
         topic: "transactions".to_owned(),
@@ -76,7 +76,7 @@ pub(crate) fn manifest(sequence: u64, files: &[&str]) -> Manifest {
 }
 
 /// A manifest of files that have been written.
-pub(crate) fn manifest_of(sequence: u64, files: Vec<FileEntry>) -> Manifest {
+pub fn manifest_of(sequence: u64, files: Vec<FileEntry>) -> Manifest {
     Manifest {
         files,
         ..manifest(sequence, &[])
@@ -84,19 +84,20 @@ pub(crate) fn manifest_of(sequence: u64, files: Vec<FileEntry>) -> Manifest {
 }
 
 /// The section of a part of the view of [`manifest`].
-pub(crate) fn section_of(part: &str) -> Section {
+pub fn section_of(part: &str) -> Section {
     let mut parts = (0..).zip(PARTS);
-    let (id, (_, sums)) = parts.find(|(_, (name, _))| *name == part).unwrap();
+    let (id, (_, sums)) = parts.find(|(_, (name, _))| *name == part).expect("a part");
     let id = SectionId(id);
     Section { id, sums }
 }
 
 /// Writes a file with one record of a part: its key, and its sums.
-pub(crate) fn write(store: &Store, name: &str, part: &str, key: &[u8], sums: &[i128]) -> FileEntry {
-    let mut payload = vec![u8::try_from(key.len()).unwrap()];
+pub fn write(store: &Store, name: &str, part: &str, key: &[u8], sums: &[i128]) -> FileEntry {
+    let mut payload = vec![u8::try_from(key.len()).expect("a short key")];
     payload.extend_from_slice(key);
     sums.iter().for_each(|sum| sum.put(&mut payload));
-    let mut writer = store.create(name, 3, 10).unwrap();
-    writer.append(section_of(part), 1, &payload).unwrap();
-    writer.finish(20).unwrap()
+    let mut writer = store.create(name, 3, 10).expect("a file");
+    let section = section_of(part);
+    writer.append(section, 1, &payload).expect("a record");
+    writer.finish(20).expect("a whole file")
 }

@@ -1,7 +1,7 @@
 //! What one worker counts while an epoch is open.
 
 use super::record::{Kind, LetterTally, Run, Sample, Tally, TopicTally, ViewTally};
-use crate::forms;
+use events::forms;
 use sinks::{DeadLetter, Reason};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! How many dead letters a run may have.
 
 use crate::Epoch;
-use crate::observe::format::count;
 use sinks::LetterCount;
 use std::fmt;
 use std::str::FromStr;
+use telemetry::format::count;
 
 /// From so many messages on, a share of them is judged; before, at the end of a run.
 pub(super) const SHARE_FROM: u64 = 1_000;

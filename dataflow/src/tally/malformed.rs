@@ -7,9 +7,9 @@
 
 use super::record::{LetterTally, Run, Sample};
 use super::window::{LAST, Window, interleave, plus};
-use crate::observe::format::count;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use telemetry::format::count;
 
 /// So many messages decide at the end of a run.
 const ENOUGH_AT_THE_END: u64 = 10;

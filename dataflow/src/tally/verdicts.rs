@@ -6,10 +6,10 @@ use super::record::{Kind, LetterTally, Sample, Tally};
 use super::views::{Given, Mostly};
 use super::{Judging, Names};
 use crate::Epoch;
-use crate::observe::format::count;
 use sinks::LetterCount;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use telemetry::format::count;
 
 /// Reasons that are named when there are too many dead letters.
 const NAMED: usize = 5;

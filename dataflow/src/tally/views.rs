@@ -7,8 +7,8 @@
 //! end of the run, where there are not many.
 
 use super::record::ViewTally;
-use crate::observe::format::{count, length};
-use crate::time::shown;
+use model::shown;
+use telemetry::format::{count, length};
 
 /// So many events decide while a run goes on.
 const ENOUGH: u64 = 1_000;

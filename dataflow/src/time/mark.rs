@@ -1,6 +1,7 @@
 //! What a worker tells all others of a partition that it reads.
 
 use super::NEVER;
+use model::Holding;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -245,16 +246,4 @@ impl<'de> Visitor<'de> for PassedVisitor {
             offset: sequence.next_element()?.unwrap_or(NEVER),
         })
     }
-}
-
-/// Whether a partition holds the watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Holding {
-    /// It does: more is to come of it.
-    Yes,
-    /// It has been read to its end and is silent: it does not, until it speaks.
-    Idle,
-    /// Nothing more of it will be read in this run. Where it has shown an event
-    /// time it stays there; where it has not, it does not count.
-    Ended,
 }

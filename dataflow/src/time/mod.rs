@@ -30,13 +30,13 @@ mod watermarks;
 
 pub use advanced::{Advanced, Closed, Closing, Closings, Moment};
 pub use ahead::{Recorded, Trust, WallClock};
-pub use mark::{Backfill, BackfillAt, Holding, Mark, Passed, ViewMark};
+pub use mark::{Backfill, BackfillAt, Mark, Passed, ViewMark};
+pub use model::Holding;
 pub use operator::watermarks;
 pub use partition::{
     Accepted, Audience, PartitionTime, Rule, SavedTime, SavedViewTime, Sent, ViewTime,
 };
 pub use refusal::Refusal;
-pub(crate) use refusal::shown;
 pub use watermarks::{Frontier, Passing, SavedView, SavedWatermarks, Watched, Watermarks};
 
 /// No time yet: before all times, in any unit.

@@ -1,7 +1,7 @@
 //! Why an event is not taken into a view.
 
-use jiff::{SignedDuration, Timestamp};
-use model::Window;
+use jiff::SignedDuration;
+use model::{Window, shown};
 use sinks::Reason;
 
 /// Why an event is not taken into a view. Times are in microseconds since the
@@ -140,14 +140,6 @@ fn windows(window: Window, (first, last): (i64, i64)) -> String {
             named(first),
             named(last)
         ),
-    }
-}
-
-/// A time in microseconds as people read it; as a number where no calendar has it.
-pub(crate) fn shown(micros: i64) -> String {
-    match Timestamp::from_microsecond(micros) {
-        Ok(time) => time.to_string(),
-        Err(_) => format!("{micros} µs after 1970"),
     }
 }
 

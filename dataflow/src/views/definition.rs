@@ -10,6 +10,7 @@ use super::view::View;
 use model::{DataType, Datum, Lateness, Window};
 use sinks::{Column, Kind, Role, Table};
 use std::sync::Arc;
+use telemetry::ViewInfo;
 
 /// What a view is, without how it is computed of events.
 #[derive(Clone, Debug)]
@@ -54,6 +55,21 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// What there is to know of the view, as texts; the names of topics begin with `prefix`.
+    pub fn info(&self, prefix: &str) -> ViewInfo {
+        ViewInfo {
+            name: self.name.clone(),
+            about: self.about.clone(),
+            version: self.version,
+            topic: format!("{prefix}{}", self.topic),
+            window: self.window.to_string(),
+            time: self.time.clone(),
+            lateness: self.lateness.to_string(),
+            columns: self.table.columns.clone(),
+            group_index: self.table.group_index,
+        }
+    }
+
     /// The definition of `view`, whose aggregates have these lanes.
     pub(super) fn of(view: &View, lanes: Arc<Lanes>) -> Definition {
         let joins = match view.key.is_some() || !view.lookups.is_empty() {

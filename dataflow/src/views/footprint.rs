@@ -1,12 +1,12 @@
 //! How much state arrangements hold.
 
 use crate::Epoch;
-use crate::observe::Telemetry;
 use differential_dataflow::trace::TraceReader;
 use differential_dataflow::trace::implementations::Vector;
 use differential_dataflow::trace::implementations::ord_neu::{OrdKeyBatch, OrdValBatch};
 use std::rc::Rc;
 use std::sync::Arc;
+use telemetry::Telemetry;
 
 /// What a part of an arrangement takes.
 pub(super) trait Footprint {

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use dataflow::pipeline::{About, PipelineError, Writers};
+use dataflow::views::Catalog;
 use end_to_end::oracle::Limits;
 use sinks::{
     Batch, DeadLetter, Expect, Holder, IdValue, LetterCount, LetterQuery, Progress, Query, Reader,
@@ -12,8 +14,6 @@ use sinks::{
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tidemark::pipeline::{About, PipelineError, Writers};
-use tidemark::views::Catalog;
 
 #[derive(Default)]
 struct Contents {

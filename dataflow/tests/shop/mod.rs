@@ -4,6 +4,9 @@
 
 pub(crate) mod windows;
 
+use ::shop::catalog_of;
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::views::{Catalog, Override};
 use end_to_end::Rules;
 use end_to_end::kafka::{Log, Message};
 use end_to_end::oracle::{self, Expected, Field};
@@ -13,9 +16,6 @@ use serde_json::json;
 use sinks::{Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::shop::catalog_of;
-use tidemark::views::{Catalog, Override};
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;

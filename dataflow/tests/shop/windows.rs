@@ -1,16 +1,16 @@
 //! Views with windows of several kinds, and what is right of them, computed slowly.
 
 use super::{HOUR, MINUTE, Rows, shown};
+use ::shop::{ProgramViews, catalog_with, product_views};
+use dataflow::ingest::memory::{Kept, Partition};
+use dataflow::views::Catalog;
+use dataflow::views::view::View;
 use end_to_end::oracle::Field;
 use model::{Lateness, Span, Window};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tidemark::ingest::memory::{Kept, Partition};
-use tidemark::shop::{ProgramViews, catalog_with, product_views};
-use tidemark::views::Catalog;
-use tidemark::views::view::View;
 
 /// 2018-11-03T09:00:00Z: the day before summer time begins in São Paulo, at midnight.
 const START: i64 = 1_541_235_600_000;
