@@ -3,6 +3,7 @@
 //!
 //! A test aborts at each of them, and lets another run go on.
 
+use model::is_armed;
 use sinks::fail_points;
 use std::path::Path;
 
@@ -117,21 +118,13 @@ pub const POINTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Set in the environment, it lets the program with fail points take topics for such as
-/// brokers before Kafka 2.8 have: without ids.
-#[cfg(feature = "fail-points")]
+/// Set in the environment, it lets a program of the tests take topics for such as brokers before
+/// Kafka 2.8 have: without ids.
 const WITHOUT_TOPIC_IDS: &str = "TIDEMARK_WITHOUT_TOPIC_IDS";
 
-/// Whether the ids of topics are looked at.
-#[cfg(feature = "fail-points")]
+/// Whether the ids of topics are looked at: always, but in a program of the tests.
 pub(crate) fn topics_have_ids() -> bool {
-    std::env::var_os(WITHOUT_TOPIC_IDS).is_none()
-}
-
-/// Whether the ids of topics are looked at: always, without the feature `fail-points`.
-#[cfg(not(feature = "fail-points"))]
-pub(crate) fn topics_have_ids() -> bool {
-    true
+    !is_armed() || std::env::var_os(WITHOUT_TOPIC_IDS).is_none()
 }
 
 /// The names of all points, those of the databases too.
@@ -140,17 +133,17 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     all.map(|(name, _)| *name)
 }
 
-/// Whether a program with fail points reads nothing for backfills: as long as the file is there that
+/// Whether a program of the tests reads nothing for backfills: as long as the file is there that
 /// `HELD_BACKFILL` in the environment names. Never in any other program.
-pub fn is_backfill_held() -> bool {
+pub(crate) fn is_backfill_held() -> bool {
     let path = || std::env::var_os("HELD_BACKFILL");
-    cfg!(feature = "fail-points") && path().is_some_and(|path| Path::new(&path).exists())
+    is_armed() && path().is_some_and(|path| Path::new(&path).exists())
 }
 
-/// How far the clock of a program with fail points is ahead, in milliseconds: what the file
+/// How far the clock of a program of the tests is ahead, in milliseconds: what the file
 /// holds that `FAKE_CLOCK` in the environment names, at this moment. 0 in any other program.
-pub fn clock_ahead() -> i64 {
-    if !cfg!(feature = "fail-points") {
+pub(crate) fn clock_ahead() -> i64 {
+    if !is_armed() {
         return 0;
     }
     let path = std::env::var_os("FAKE_CLOCK");

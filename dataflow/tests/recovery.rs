@@ -237,7 +237,7 @@ impl World {
             catalog: Arc::clone(views),
             log: OfLog {
                 topics: Arc::clone(&topics),
-                found: sources.found.clone(),
+                found: sources.found,
             },
             reader: Arc::new(reader.clone()),
             before: start.first,

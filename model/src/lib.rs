@@ -18,9 +18,7 @@ mod window;
 pub use causes::with_causes;
 pub use data_type::DataType;
 pub use datum::{Datum, Scalar};
-#[cfg(feature = "fail-points")]
-pub use fail_points::arm;
-pub use fail_points::fail_point;
+pub use fail_points::{arm, fail_point, is_armed};
 pub use holding::Holding;
 pub use id::Id;
 pub use lock::lock;

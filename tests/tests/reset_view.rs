@@ -299,7 +299,7 @@ fn others_stay_current_while_views_are_rebuilt_and_added() {
 
     let plain = folder.kept_by(&scene.pipeline().ruled_by(&scene.rules));
     let plain = plain.own_view("first").holding_backfills(held.path());
-    let run = plain.clone().start();
+    let run = plain.start();
     awaits_rebuilding(&scene, &["own_sales", CHANGED]);
     held.close().expect("the file goes");
     awaits_rebuilding(&scene, &[]);
@@ -333,10 +333,11 @@ fn a_rebuild_that_dies_at_any_step_begins_once_more() {
         ("manifest.before", false),
     ];
     for (number, (step, is_as_before)) in (0..).zip(steps) {
+        let workers = if step.starts_with("rebuild") { 2 } else { 1 };
         scene.produce(&passing(63 + number, 20, (10, 11)));
         // It need not be asked for any more.
         let pipeline = if number == 0 { &resetting } else { &plain };
-        let pipeline = pipeline.clone().workers(1 + number as usize % 2);
+        let pipeline = pipeline.clone().workers(workers);
         pipeline.aborting_at(step, 1).start().await_abort();
         let rows = scene.documents(CHANGED);
         assert!(!rows.is_empty(), "{step}");
