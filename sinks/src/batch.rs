@@ -16,6 +16,9 @@ pub struct Batch {
     pub puts: Vec<Row>,
     /// Rows that are no more.
     pub deletes: Vec<RowId>,
+    /// These are deleted only where they were written last in an epoch before this one; where it is
+    /// 0, in any case.
+    pub deletes_before: u64,
     /// Events that could not be used.
     pub dead_letters: Vec<DeadLetter>,
     /// Whether these are believed not to be in the database yet, as [`Expect::Absent`] says it

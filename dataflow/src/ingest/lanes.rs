@@ -11,6 +11,7 @@ const SHARE: usize = 4;
 pub struct Lanes {
     current: Box<dyn Source>,
     backfill: Option<Box<dyn Source>>,
+    is_paused: bool,
 }
 
 impl Lanes {
@@ -19,6 +20,7 @@ impl Lanes {
         Lanes {
             current,
             backfill: Some(backfill),
+            is_paused: false,
         }
     }
 }
@@ -49,9 +51,12 @@ impl Source for Lanes {
             }
             taken
         })?;
-        let left = match is_backfill_held() {
-            true => 0,
-            false => budget.saturating_sub(read),
+        let is_held = is_backfill_held();
+        backfill.pause(self.is_paused || is_held);
+        let left = if is_held {
+            0
+        } else {
+            budget.saturating_sub(read)
         };
         let second = backfill.read(left, each)?;
         if second == Turn::Finished {
@@ -66,10 +71,8 @@ impl Source for Lanes {
     }
 
     fn pause(&mut self, paused: bool) {
+        self.is_paused = paused;
         self.current.pause(paused);
-        if let Some(backfill) = &mut self.backfill {
-            backfill.pause(paused);
-        }
     }
 
     fn positions(&mut self, each: &mut dyn FnMut(Position) -> bool) {

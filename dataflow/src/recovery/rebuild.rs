@@ -304,7 +304,11 @@ pub fn clear(
         }
         define(&marked)?;
     }
-    let deleted = Deleted { rows, epoch };
+    let deleted = Deleted {
+        rows,
+        epoch,
+        before: 0,
+    };
     let count = deleted.rows.len();
     if let Err((is_first, error)) = deleted.delete(writer) {
         // Nothing is gone where it refuses the first of them.
@@ -360,7 +364,13 @@ impl Leftovers {
             names.extend(self.catalog.definitions.get(table).map(|view| &*view.name));
         }
         let (count, epoch) = (rows.len(), self.before);
-        let deleted = Deleted { rows, epoch };
+        // Rows of the same ids may be written meanwhile.
+        let before = self.before;
+        let deleted = Deleted {
+            rows,
+            epoch,
+            before,
+        };
         deleted.delete(writer).map_err(|(_, error)| error)?;
         let mut letters = Vec::new();
         self.reader.letters_after(0, &mut |letter| {
@@ -417,6 +427,8 @@ impl OfLog {
 struct Deleted {
     rows: Vec<RowId>,
     epoch: Epoch,
+    /// Only those of epochs before this one, unless it is 0.
+    before: Epoch,
 }
 
 impl Deleted {
@@ -428,6 +440,7 @@ impl Deleted {
         for (number, deletes) in self.rows.chunks(AT_ONCE).enumerate() {
             let written = writer.write(&Batch {
                 deletes: deletes.to_vec(),
+                deletes_before: self.before,
                 ..batch(self.epoch)
             });
             written.map_err(|error| (number == 0, error))?;

@@ -51,6 +51,8 @@ pub(super) struct Pending {
     held: Newest,
     /// and those of them that are final.
     held_finals: Vec<Final>,
+    /// Views that were rebuilt: the database may have what is left of the rows that they had.
+    rebuilt: BTreeSet<u16>,
     caught_up: bool,
     has_just_caught_up: bool,
 }
@@ -130,6 +132,7 @@ impl Pending {
             kept: Newest::default(),
             held: Newest::default(),
             held_finals: Vec::new(),
+            rebuilt: BTreeSet::new(),
             caught_up: false,
             has_just_caught_up: false,
         }
@@ -206,10 +209,12 @@ impl Pending {
         // What was late then and is not now has come into a row.
         batch.letter_deletes = self.left.letters.drain().collect();
 
-        let rebuilt = self.release_rebuilt(through, &mut last, definitions, &mut due);
+        let released = self.release_rebuilt(through, &mut last, definitions, &mut due);
+        self.rebuilt.extend(&released);
+        let rebuilt = self.rebuilt.clone();
         let known = |view: u16, expect| match expect {
-            // Of a view that was rebuilt, the database has what it has had before.
-            _ if rebuilt.contains(&view) => Expect::Either,
+            _ if released.contains(&view) => Expect::Either,
+            Expect::Absent if rebuilt.contains(&view) => Expect::Either,
             Expect::Absent | Expect::Present if !is_known => Expect::Either,
             expect => expect,
         };

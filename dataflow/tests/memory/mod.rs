@@ -285,7 +285,13 @@ impl Writer for Ways {
             })?;
         }
         for id in &batch.deletes {
-            self.one(|contents| database.delete(contents, id))?;
+            self.one(|contents| {
+                let row = contents.rows.get(id);
+                let is_since = row.is_some_and(|row| row.epoch >= batch.deletes_before);
+                if batch.deletes_before == 0 || !is_since {
+                    database.delete(contents, id);
+                }
+            })?;
         }
         for letter in &batch.dead_letters {
             self.one(|contents| put_letter(contents, letter))?;

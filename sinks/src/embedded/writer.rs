@@ -7,11 +7,13 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params};
 
 use super::generation;
-use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long};
+use super::schema::{DELETE_LETTER, PUT_LETTER, PUT_PROGRESS, long, quote, state};
 use super::store::Store;
 use super::values::{self, borrowed};
 use crate::text;
-use crate::{Batch, DeadLetter, Expect, Progress, Row, SinkError, WriteIntent, Writer};
+use crate::{
+    Batch, DeadLetter, Expect, Progress, Row, RowId, SinkError, Table, WriteIntent, Writer,
+};
 use model::fail_point;
 
 /// One worker's way into the file.
@@ -48,6 +50,11 @@ impl Writer for EmbeddedWriter {
                 let schema = store.schemas.get(id.table).ok_or_else(|| {
                     SinkError::refused(store.describe(), format!("no table number {}", id.table))
                 })?;
+                let is_kept = batch.deletes_before > 0
+                    && is_since(store, connection, id, batch.deletes_before)?;
+                if is_kept {
+                    continue;
+                }
                 connection
                     .prepare_cached(&schema.delete)
                     .and_then(|mut statement| statement.execute([values::id(&id.id)]))
@@ -189,6 +196,26 @@ fn put(
         });
     }
     Ok(())
+}
+
+/// Whether a row has been written in this epoch or later.
+fn is_since(
+    store: &Store,
+    connection: &Connection,
+    id: &RowId,
+    epoch: u64,
+) -> Result<bool, SinkError> {
+    let table = Table::number(&store.tables, id.table)?;
+    let sql = format!(
+        r#"SELECT count(*) FROM {} WHERE "_id" = ?1 AND {} >= ?2"#,
+        quote(&table.name),
+        quote(&state(table, "epoch"))
+    );
+    let found = connection.prepare_cached(&sql).and_then(|mut statement| {
+        let arguments = params![values::id(&id.id), long(epoch)];
+        statement.query_row(arguments, |row| row.get::<_, i64>(0))
+    });
+    Ok(found.map_err(|error| store.failed(&error))? > 0)
 }
 
 fn put_letter(

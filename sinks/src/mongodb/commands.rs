@@ -16,7 +16,7 @@ use ::mongodb::bson::RawDocumentBuf;
 
 use super::bytes::{Bytes, Open};
 use super::documents;
-use super::layout::Layout;
+use super::layout::{Layout, path};
 use crate::{DeadLetter, Expect, IdValue, Row, RowId, SinkError, Table};
 
 /// What an operation takes, most often, in bytes.
@@ -47,8 +47,8 @@ pub(super) enum Chunk<'a> {
     Inserts(usize, Vec<&'a Row>),
     /// Rows to put into the table of this number.
     Puts(usize, Vec<&'a Row>),
-    /// Ids to delete from the table of this number.
-    Deletes(usize, Vec<&'a IdValue>),
+    /// Ids to delete from the table of this number, and [`Batch::deletes_before`](crate::Batch).
+    Deletes(usize, Vec<&'a IdValue>, u64),
     /// Rows of the table of this number, and others of the same name, to merge into documents.
     Merges(usize, Vec<Merge<'a>>),
     /// Dead letters to put, which are believed not to be there yet.
@@ -64,15 +64,15 @@ pub(super) enum Chunk<'a> {
 pub(super) enum Merge<'a> {
     /// Its fields are set, in a new document if there is none.
     Put(&'a Row),
-    /// Its fields are removed.
-    Delete(&'a RowId),
+    /// Its fields are removed; see [`Batch::deletes_before`](crate::Batch).
+    Delete(&'a RowId, u64),
 }
 
 impl Merge<'_> {
     pub(super) fn id(&self) -> &RowId {
         match self {
             Merge::Put(row) => &row.id,
-            Merge::Delete(id) => id,
+            Merge::Delete(id, _) => id,
         }
     }
 }
@@ -92,7 +92,7 @@ impl Chunk<'_> {
         match self {
             Chunk::Inserts(number, _)
             | Chunk::Puts(number, _)
-            | Chunk::Deletes(number, _)
+            | Chunk::Deletes(number, ..)
             | Chunk::Merges(number, _) => &tables.tables[*number].name,
             Chunk::NewLetters(_) | Chunk::Letters(_) | Chunk::LetterDeletes(_) => "dead_letters",
         }
@@ -102,7 +102,7 @@ impl Chunk<'_> {
     pub(super) fn len(&self) -> usize {
         match self {
             Chunk::Inserts(_, rows) | Chunk::Puts(_, rows) => rows.len(),
-            Chunk::Deletes(_, ids) => ids.len(),
+            Chunk::Deletes(_, ids, _) => ids.len(),
             Chunk::Merges(_, merges) => merges.len(),
             Chunk::NewLetters(letters) | Chunk::Letters(letters) => letters.len(),
             Chunk::LetterDeletes(ids) => ids.len(),
@@ -115,7 +115,7 @@ impl Chunk<'_> {
             Chunk::Inserts(_, rows) | Chunk::Puts(_, rows) => {
                 rows.get(place).map(|row| format!("row {:?}", row.id.id))
             }
-            Chunk::Deletes(_, ids) => ids.get(place).map(|id| format!("row {id:?}")),
+            Chunk::Deletes(_, ids, _) => ids.get(place).map(|id| format!("row {id:?}")),
             Chunk::Merges(_, merges) => merges
                 .get(place)
                 .map(|merge| format!("row {:?}", merge.id().id)),
@@ -175,9 +175,10 @@ impl Chunk<'_> {
                     }
                 }
             }
-            Chunk::Deletes(_, ids) => {
+            Chunk::Deletes(number, ids, before) => {
+                let epoch = path(&tables.tables[*number], "epoch");
                 for (place, id) in ids.iter().enumerate() {
-                    let operation = find(&mut bytes, place, id);
+                    let operation = find_before(&mut bytes, place, id, &epoch, *before);
                     delete(&mut bytes, operation);
                 }
             }
@@ -187,7 +188,14 @@ impl Chunk<'_> {
                     let (table, layout) = (&tables.tables[number], &tables.layouts[number]);
                     match merge {
                         Merge::Put(row) => set(&mut bytes, place, table, layout, row)?,
-                        Merge::Delete(id) => unset(&mut bytes, place, layout, &id.id),
+                        Merge::Delete(id, before) => {
+                            let epoch = path(table, "epoch");
+                            let operation = match before {
+                                0 => find_row(&mut bytes, place, layout, &id.id),
+                                _ => find_before(&mut bytes, place, &id.id, &epoch, *before),
+                            };
+                            unset(&mut bytes, operation, layout);
+                        }
                     }
                 }
             }
@@ -245,10 +253,8 @@ fn set(
     Ok(())
 }
 
-/// The operation that removes the fields of a row from the document of this id, if it has the
-/// row.
-fn unset(bytes: &mut Bytes, place: usize, layout: &Layout, id: &IdValue) {
-    let operation = find_row(bytes, place, layout, id);
+/// Ends the operation that removes the fields of a row from the document that it finds.
+fn unset(bytes: &mut Bytes, operation: Open, layout: &Layout) {
     let update = bytes.document("u");
     let fields = bytes.document("$unset");
     let columns = layout.fields.iter().map(|field| field.name.as_str());
@@ -269,7 +275,22 @@ fn find(bytes: &mut Bytes, place: usize, id: &IdValue) -> Open {
     operation
 }
 
-/// The same, if the document has the row of this layout.
+/// The same, if the row was written in an epoch before this one, or in any where it is 0; `field`
+/// is that of its epoch.
+fn find_before(bytes: &mut Bytes, place: usize, id: &IdValue, field: &str, before: u64) -> Open {
+    let operation = bytes.item(place);
+    let filter = bytes.document("q");
+    documents::write_id(bytes, id);
+    if before > 0 {
+        let condition = bytes.document(field);
+        bytes.long("$lt", i64::try_from(before).unwrap_or(i64::MAX));
+        bytes.end(condition);
+    }
+    bytes.end(filter);
+    operation
+}
+
+/// The same as [`find`], if the document has the row of this layout.
 fn find_row(bytes: &mut Bytes, place: usize, layout: &Layout, id: &IdValue) -> Open {
     let operation = bytes.item(place);
     let filter = bytes.document("q");

@@ -77,7 +77,7 @@ pub(super) fn cut<'a>(
             Some(_) => merges
                 .entry(&table.name)
                 .or_default()
-                .push(Merge::Delete(id)),
+                .push(Merge::Delete(id, batch.deletes_before)),
         }
     }
 
@@ -111,7 +111,7 @@ pub(super) fn cut<'a>(
         cutter.add(
             &deletes[number],
             |id| 64 + id.bytes(),
-            |ids| Chunk::Deletes(number, ids.to_vec()),
+            |ids| Chunk::Deletes(number, ids.to_vec(), batch.deletes_before),
         );
     }
     for merges in merges.values_mut() {
@@ -123,7 +123,7 @@ pub(super) fn cut<'a>(
             let names = name_bytes(&tables.tables[merge.id().table]);
             match merge {
                 Merge::Put(row) => 256 + names + row_bytes(row),
-                Merge::Delete(id) => 256 + names + id.id.bytes(),
+                Merge::Delete(id, _) => 256 + names + id.id.bytes(),
             }
         };
         cutter.add(merges, bytes, |merges| {

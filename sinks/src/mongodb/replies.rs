@@ -44,7 +44,7 @@ pub(super) fn check(
 fn put<'a>(merge: &Merge<'a>) -> Option<&'a Row> {
     match merge {
         Merge::Put(row) => Some(row),
-        Merge::Delete(_) => None,
+        Merge::Delete(..) => None,
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
             layouts: Vec::new(),
         };
         let ids = ["a", "b"].map(crate::IdValue::from);
-        let deletes = Chunk::Deletes(0, ids.iter().collect());
+        let deletes = Chunk::Deletes(0, ids.iter().collect(), 0);
         check("db", &tables, &deletes, reply)
     }
 
