@@ -60,6 +60,12 @@ impl Times {
             own(mark) || definition.joins.iter().any(|topic| topic == topic_of(mark))
         });
         let end_of = |through| definition.window.end_millis(through);
+        let backfills = marks.iter().filter_map(|mark| {
+            let backfill = mark.backfill_of(number)?;
+            u64::try_from(mark.next - backfill.next).ok()
+        });
+        let behind_others: Option<u64> =
+            backfills.fold(None, |sum, behind| Some(sum.unwrap_or(0) + behind));
         ViewTime {
             view: definition.name.to_owned(),
             window: definition.window,
@@ -72,6 +78,7 @@ impl Times {
             final_until: some(frontier.through).map(end_of),
             passed: some(passing.passed),
             waits_for: passing.waits_for,
+            behind_others,
             partitions: partitions.map(partition).collect(),
         }
     }

@@ -55,6 +55,7 @@ fn view(info: &ViewInfo, time: Option<&ViewTime>) -> Value {
         "lateness": info.lateness,
         "watermark": time.and_then(|time| time.watermark).map(shown),
         "final_until": time.and_then(|time| time.final_until).map(date),
+        "behind_others": time.and_then(|time| time.behind_others),
         "partitions": partitions,
     })
 }

@@ -101,7 +101,7 @@ const COUNTERS: [(&str, &str); 18] = [
         "Attempts to write something of a checkpoint that failed and were repeated.",
     ),
 ];
-const GAUGES: [(&str, &str); 19] = [
+const GAUGES: [(&str, &str); 20] = [
     (
         "tidemark_partition_position",
         "The next offset to read, by partition.",
@@ -133,6 +133,11 @@ const GAUGES: [(&str, &str); 19] = [
     (
         "tidemark_view_watermark_lag_seconds",
         "How far the view's watermark is behind the clock.",
+    ),
+    (
+        "tidemark_view_behind_others",
+        "Offsets by which a view that is built, or rebuilt, is behind the other views; 0 for any \
+         other.",
     ),
     (
         "tidemark_arrangement_records",
@@ -343,11 +348,13 @@ impl Metrics {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH);
         let clock = clock.unwrap_or_default().as_secs_f64();
         for view in views {
+            let label = || vec![Label::new("view", view.view.clone())];
+            let behind = view.behind_others.unwrap_or(0) as f64;
+            self.gauge("tidemark_view_behind_others", label(), behind);
             let Some(watermark) = view.watermark else {
                 continue;
             };
             let watermark = watermark as f64 / 1e6;
-            let label = || vec![Label::new("view", view.view.clone())];
             self.gauge("tidemark_view_watermark_seconds", label(), watermark);
             self.gauge(
                 "tidemark_view_watermark_lag_seconds",

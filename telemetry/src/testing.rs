@@ -72,6 +72,7 @@ pub fn view_time(partitions: Vec<PartitionTime>) -> ViewTime {
         final_until: passed.map(|at| at.div_euclid(3_600_000_000) * 3_600_000),
         passed,
         waits_for: None,
+        behind_others: None,
         partitions,
     }
 }

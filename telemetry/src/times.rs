@@ -53,6 +53,9 @@ pub struct ViewTime {
     /// timestamp that all of it must be read beyond, in milliseconds. Of several
     /// windows, that of the first.
     pub waits_for: Option<i64>,
+    /// While it is built beside the other views: how many offsets it is behind them, over all of
+    /// its partitions.
+    pub behind_others: Option<u64>,
     /// The partitions of its topic, and of those that are joined.
     pub partitions: Vec<PartitionTime>,
 }

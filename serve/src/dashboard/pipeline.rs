@@ -193,6 +193,12 @@ fn views(app: &App, now: &Snapshot, times: &[ViewTime]) -> Markup {
 
 /// The partitions that hold a view's watermark; the first of them, where there are many.
 fn holders(time: &ViewTime) -> String {
+    if let Some(behind) = time.behind_others {
+        return format!(
+            "being built: {} offsets behind the other views",
+            count(behind)
+        );
+    }
     let holders = Holders::of(time);
     let held = time
         .partitions

@@ -118,6 +118,7 @@ fn watermarks_are_told_by_view_and_partition() {
         "lateness": "2h",
         "watermark": "1970-01-01T07:30:00Z",
         "final_until": "1970-01-01T07:00:00Z",
+        "behind_others": null,
         "partitions": [
             partition(0, "reading", noon, false, "0s", 0),
             partition(1, "reading", half, true, "2h 30m", 9_000_000),
