@@ -337,6 +337,7 @@ fn a_file_of_an_earlier_version_gets_the_columns_that_it_lacks() {
     let standing = storage.reader().unwrap().standing().unwrap();
     let bare = Progress {
         views: Default::default(),
+        rebuilding: Default::default(),
         log: Log::default(),
         ..progress.clone()
     };

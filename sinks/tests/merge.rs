@@ -8,8 +8,8 @@ use common::both::{Place, any_id, deletes, ids, pages, row};
 use common::{HOUR, START, puts};
 use mongodb::bson::{Bson, DateTime, doc};
 use sinks::{
-    Batch, Column, Expect, Kind, Query, Role, Row, RowId, SinkError, Table, Total, Totals, Value,
-    WriteMode,
+    Batch, Column, Expect, Kind, Query, Reader, Role, Row, RowId, SinkError, Table, Total, Totals,
+    Value, WriteMode,
 };
 use std::sync::Barrier;
 
@@ -74,6 +74,63 @@ fn seen(id: i32, views: i64) -> Row {
 
 fn expecting(expect: Expect, row: Row) -> Row {
     Row { expect, ..row }
+}
+
+/// The ids of rows of a table that were written last before an epoch.
+fn ids_before(reader: &dyn Reader, table: usize, epoch: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    let each = &mut |id: sinks::IdValue| found.push(id.to_string());
+    reader.ids_before(table, epoch, each).unwrap();
+    found.sort();
+    found
+}
+
+#[test]
+fn rows_written_since_an_epoch_are_not_deleted_with_those_before() {
+    for place in Place::both("before") {
+        let plain = Table {
+            name: "plain".into(),
+            write: WriteMode::Replace,
+            ..tables().remove(0)
+        };
+        let all = [tables(), vec![plain]].concat();
+        let storage = place.open(all);
+        let (mut writer, reader) = (storage.writer().unwrap(), storage.reader().unwrap());
+        let at = |epoch: u64, row: Row| Row { epoch, ..row };
+        let plain = |id, total| Row {
+            id: of(2, id),
+            ..sums(id, total)
+        };
+        writer
+            .write(&puts(vec![
+                at(5, sums(1, 100)),
+                at(5, sums(2, 200)),
+                at(5, seen(1, 10)),
+                at(5, plain(1, 100)),
+                at(5, plain(2, 200)),
+            ]))
+            .unwrap();
+        for table in [0, 2] {
+            assert_eq!(ids_before(&*reader, table, 5), [""; 0], "{}", place.name());
+            assert_eq!(ids_before(&*reader, table, 6), ["1", "2"]);
+        }
+        // Of each pair, one is written once more before they are deleted.
+        writer
+            .write(&puts(vec![at(9, sums(2, 222)), at(9, plain(2, 222))]))
+            .unwrap();
+        let batch = Batch {
+            deletes_before: 7,
+            ..deletes(vec![of(0, 1), of(0, 2), of(2, 1), of(2, 2), of(2, 3)])
+        };
+        for _ in 0..2 {
+            writer.write(&batch).unwrap();
+            for table in [0, 2] {
+                assert_eq!(ids(&pages(&*reader, table)), ["2"], "{}", place.name());
+                assert_eq!(ids_before(&*reader, table, 100), ["2"]);
+            }
+            assert_eq!(ids(&pages(&*reader, 1)), ["1"], "{}", place.name());
+        }
+    }
 }
 
 #[test]

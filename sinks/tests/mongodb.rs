@@ -415,7 +415,7 @@ fn progress_comes_back() {
             "views": {"interaction_analysis": {
                 "watermark": DateTime::from_millis(START + 1),
                 "final_until": DateTime::from_millis(START),
-            }},
+            }, "stock": {"rebuilding": true}},
             "updated_at": DateTime::from_millis(START),
             "log": {
                 "cluster_id": "a-cluster",

@@ -145,7 +145,12 @@ impl Ahead {
     /// Believes what `judged` has, which has read all messages that come here before.
     #[inline]
     pub(super) fn follow(&mut self, judged: &Ahead) {
-        self.below = i64::MAX;
+        if self.below != i64::MAX {
+            // Whatever it has gone on from.
+            self.limits.clear();
+            self.applied = 0;
+            self.below = i64::MAX;
+        }
         if self.limits.len() < judged.limits.len() {
             let new = &judged.limits[self.limits.len()..];
             self.limits.extend_from_slice(new);
