@@ -544,6 +544,7 @@ mod tests {
         let logs = vec![of_logs(0, DAY, Holding::Yes), of_logs(1, 0, Holding::Idle)];
         let logs = ViewTime {
             view: "log_analysis".to_owned(),
+            behind_others: Some(12),
             ..view_time(logs)
         };
         let none = ViewTime {
@@ -557,11 +558,14 @@ mod tests {
         for line in [
             "tidemark_view_watermark_seconds{view=\"log_analysis\"} 79200",
             "tidemark_partition_idle{topic=\"system_logs\",partition=\"1\"} 1",
+            "tidemark_view_behind_others{view=\"log_analysis\"} 12",
+            "tidemark_view_behind_others{view=\"sales_analysis\"} 0",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
         assert!(text.contains("tidemark_view_watermark_lag_seconds{view=\"log_analysis\"} "));
-        for absent in ["view=\"sales_analysis\"", "partition=\"0\""] {
+        let absent = "tidemark_view_watermark_seconds{view=\"sales_analysis\"}";
+        for absent in [absent, "partition=\"0\""] {
             assert!(!text.contains(absent), "{absent} is in\n{text}");
         }
     }
