@@ -2,6 +2,18 @@
 
 use super::source::{Message, Position, Source, SourceError, Taken, Turn};
 use crate::fail_points::is_backfill_held;
+use std::collections::BTreeMap;
+
+/// What is read a second time, from its beginning on, for views that know nothing of it yet. For
+/// the others it goes on meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct BackfillPlan {
+    /// The numbers of the views that are built.
+    pub views: Vec<u16>,
+    /// Of the partitions that others have read a part of, by topic and number: which of the views
+    /// read them.
+    pub places: BTreeMap<(usize, i32), Vec<u16>>,
+}
 
 /// Of a turn, this share is for backfills as long as there are any: enough for them to catch up,
 /// while the other views stay current.

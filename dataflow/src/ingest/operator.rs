@@ -27,7 +27,7 @@ use super::partitions::{Partitions, Restored};
 use super::reading::Reading;
 use super::source::{MakeSource, SourceError, Taken, Turn};
 use crate::Epoch;
-use crate::recovery::rebuild::BackfillPlan;
+use crate::ingest::lanes::BackfillPlan;
 use crate::saving::Cadence;
 use crate::saving::SavedPartition;
 use crate::tally::{Counting, Tally};

@@ -28,7 +28,7 @@
 use super::answers::Fingerprint;
 use super::source::{Message, Position, Taken};
 use crate::Epoch;
-use crate::recovery::rebuild::BackfillPlan;
+use crate::ingest::lanes::BackfillPlan;
 use crate::saving::SavedPartition;
 use crate::time::{Audience, Backfill, Holding, Mark, PartitionTime, Recorded, Trust};
 use crate::views::Catalog;

@@ -23,8 +23,8 @@ pub use taking::Taken;
 
 use crate::ingest::discovery::Found;
 use crate::ingest::identity::Readers;
+use crate::ingest::lanes::BackfillPlan;
 use crate::recovery::names::CatalogNames;
-use crate::recovery::rebuild::BackfillPlan;
 use crate::recovery::start::{Start, sections};
 use crate::saving::Loading;
 use crate::saving::Manifest;

@@ -20,6 +20,7 @@
 
 use crate::Epoch;
 use crate::ingest::discovery::Found;
+use crate::ingest::lanes::BackfillPlan;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::{PlanError, Sources, Taken};
 use crate::saving::{SavedDefinition, SavedPartition, State};
@@ -126,16 +127,6 @@ pub fn check_names<'a>(
         }),
         None => Ok(()),
     }
-}
-
-/// What is read a second time, from its beginning on, for views that know nothing of it yet. For
-/// the others it goes on meanwhile.
-#[derive(Clone, Debug, Default)]
-pub struct BackfillPlan {
-    /// The numbers of the views that are built.
-    pub views: Vec<u16>,
-    /// Of the partitions that others have read a part of: which of the views read them.
-    pub places: BTreeMap<Place, Vec<u16>>,
 }
 
 impl BackfillPlan {

@@ -11,7 +11,7 @@
 //! at `C`. So is an open row that is missing there: each was written by `C`. Without a checkpoint, `C` is the beginning of the log.
 
 use crate::Epoch;
-use crate::recovery::rebuild::BackfillPlan;
+use crate::ingest::lanes::BackfillPlan;
 use crate::saving::Loading;
 use crate::saving::Manifest;
 use crate::saving::tap::Saving;
