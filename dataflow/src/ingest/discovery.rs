@@ -162,7 +162,7 @@ impl Prober {
         let started = Instant::now();
         let inquiry = Arc::clone(&self.inquiry);
         inquiry.context().forget_complaints();
-        let mut refused = 0;
+        let (mut refused, mut unreachable) = (0, None);
         loop {
             // The client reports why it cannot connect when it is polled.
             serve(inquiry.consumer(), |_| {});
@@ -187,7 +187,9 @@ impl Prober {
             let is_stopped = stopping.load(Ordering::Relaxed);
             let mut problem = problem.because(inquiry.context().complaint());
             if problem.may_be_elsewhere && !is_stopped {
-                problem.unreachable = inquiry.unreachable();
+                // What an attempt has found, a shorter one need not find again.
+                unreachable = inquiry.unreachable().or(unreachable);
+                problem.unreachable.clone_from(&unreachable);
             }
             refused = match problem.is_refusal() {
                 true => refused + 1,
