@@ -24,7 +24,6 @@ use crate::ingest::lanes::BackfillPlan;
 use crate::recovery::names::CatalogNames;
 use crate::recovery::{PlanError, Sources, Taken};
 use crate::saving::{SavedDefinition, SavedPartition, State};
-use crate::sink::Place;
 use crate::views::Catalog;
 use sinks::{Batch, Reader, RowId, SinkError, StoredLetter, Writer};
 use std::collections::{BTreeMap, BTreeSet};
