@@ -59,15 +59,16 @@ pub fn sweep<'scope>(
             })
         });
         let mut background = background.and_then(|started| started.map_err(&failed).ok());
+        let here = background.is_some();
         let mut caught_up = BTreeSet::new();
 
         move |frontiers: &[MutableAntichain<Epoch>]| {
             marks.for_each(|capability, marks| {
-                if let Some(epoch) = capability.least() {
+                // Everybody is sent them; one takes what it hears, or it would pile up.
+                if here && let Some(epoch) = capability.least() {
                     targets.hear(*epoch, marks);
                     backfills.hear(*epoch, marks);
                 }
-                marks.clear();
             });
             let Some(thread) = &mut background else {
                 return;
