@@ -120,7 +120,7 @@ impl Source for MemorySource {
             }
             self.first = if self.first < count { self.first } else { 0 };
         }
-        // A backfill is finished where it is told so.
+        // A backfill ends when the reader reports it finished.
         let done =
             |(part, next): &(Partition, usize)| *next >= part.messages.len() && !self.is_backfill;
         Ok(if self.partitions.iter().all(done) {

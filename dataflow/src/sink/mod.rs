@@ -9,8 +9,9 @@
 //! ```
 //!
 //! [`write()`] takes complete epochs on every worker, and its frontiers say what is
-//! in the database; [`sweep()`] deletes what a view that is rebuilt has had before; [`publish()`] tells readers so, on one worker. A run that goes on
-//! after another writes nothing before it has [caught up](CatchUp) with it.
+//! in the database; [`sweep()`] deletes the former rows of rebuilt views; [`publish()`]
+//! reports progress to readers, on one worker. A run that goes on after another writes
+//! nothing before it has [caught up](CatchUp) with it.
 
 mod backfills;
 mod catch_up;

@@ -211,7 +211,7 @@ impl Pending {
 
         let released = self.release_rebuilt(through, &mut last, definitions, &mut due);
         self.rebuilt.extend(&released);
-        let rebuilt = self.rebuilt.clone();
+        let rebuilt = &self.rebuilt;
         let known = |view: u16, expect| match expect {
             _ if released.contains(&view) => Expect::Either,
             Expect::Absent if rebuilt.contains(&view) => Expect::Either,
