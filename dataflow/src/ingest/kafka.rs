@@ -365,7 +365,6 @@ impl Source for KafkaSource {
         each: &mut dyn FnMut(Message<'_>) -> Taken,
     ) -> Result<Turn, SourceError> {
         self.serve_client(each)?;
-        self.drop_finished()?;
 
         let mut more = false;
         let count = self.partitions.len();
